@@ -1,0 +1,33 @@
+//! Everything inert in Casewire: the types, the policy as pure functions, and the store.
+//!
+//! What is never in this crate: an `await`, a look at the clock, the network or a source of
+//! randomness. Each of them is an argument. The one effect that lives here is the disk, behind
+//! [`store`], because what is on disk *is* the data.
+//!
+//! The modules, in reading order.
+
+pub mod id;
+
+pub mod event;
+pub mod pattern;
+
+pub mod endpoint;
+pub mod token;
+
+pub mod delivery;
+pub mod retry;
+
+pub mod dialect;
+pub mod signature;
+pub mod template;
+
+pub mod address;
+pub mod timestamp;
+
+pub mod store;
+
+pub mod error;
+pub mod limits;
+
+pub use timestamp::Timestamp;
+pub use error::{Error, ErrorKind, FieldError, Result};

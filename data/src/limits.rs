@@ -1,0 +1,133 @@
+//! A limit on everything, with its unit last in its name.
+
+use crate::error::{Error, FieldError, Result};
+
+/// Bytes of a tenant's name.
+pub const TENANT_BYTES_MAX: usize = 64;
+/// Bytes of an event type (http-api: 128).
+pub const EVENT_TYPE_BYTES_MAX: usize = 128;
+/// Bytes of an idempotency key (http-api: 128).
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+/// How long an idempotency key is remembered, in milliseconds (24 h).
+pub const IDEMPOTENCY_MILLIS: i64 = 24 * 3_600_000;
+/// Bytes of an event's payload.
+pub const EVENT_DATA_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a label: a tag's name or value, an actor's or resource's id, an agency.
+pub const LABEL_BYTES_MAX: usize = 256;
+/// Tags of one event.
+pub const TAGS_MAX: usize = 64;
+/// Events of one batch (http-api: 1,000).
+pub const BATCH_EVENTS_MAX: usize = 1_000;
+/// Bytes of one request body to the admin API.
+pub const ADMIN_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Bytes of an endpoint's URL.
+pub const URL_BYTES_MAX: usize = 2_048;
+/// Bytes of a pattern.
+pub const PATTERN_BYTES_MAX: usize = 128;
+/// Patterns of one endpoint.
+pub const PATTERNS_MAX: usize = 256;
+/// Bytes of an endpoint's name or description.
+pub const DESCRIPTION_BYTES_MAX: usize = 1_024;
+/// Static headers of one endpoint.
+pub const HEADERS_MAX: usize = 32;
+/// Bytes of one static header's value.
+pub const HEADER_VALUE_BYTES_MAX: usize = 1_024;
+/// Requests that one endpoint may have in flight at once: the most that can be set.
+pub const IN_FLIGHT_MAX: u32 = 1_024;
+/// Seconds that one attempt may take: the most that can be set.
+pub const ATTEMPT_TIMEOUT_SECONDS_MAX: u32 = 120;
+/// Delays in one retry schedule.
+pub const RETRIES_MAX: usize = 64;
+/// Seconds of one retry delay (30 days).
+pub const RETRY_DELAY_SECONDS_MAX: u64 = 30 * 86_400;
+
+/// Bytes of a receiver's response body that are read at all.
+pub const RESPONSE_READ_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a receiver's response body that are kept with the attempt.
+pub const RESPONSE_KEPT_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of a receiver's response headers that are kept with the attempt.
+pub const RESPONSE_HEADERS_KEPT_BYTES_MAX: usize = 2 * 1024;
+/// How far a receiver's `Retry-After` can delay, in milliseconds (24 h).
+pub const RETRY_AFTER_MILLIS_MAX: i64 = 24 * 3_600_000;
+
+/// What an operator may set for the whole engine. Checked once, by [`Limits::check`], then passed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Events that wait for the journal at once; one more is answered with `Busy`.
+    pub queue_events_max: usize,
+    /// Bytes of events that wait for the journal at once.
+    pub queue_bytes_max: usize,
+    /// Deliveries that one mailbox holds in memory; the rest of a backlog waits in the log.
+    pub window_deliveries_max: usize,
+    /// Requests in flight to one endpoint, unless the endpoint says otherwise.
+    pub in_flight_max: u32,
+    /// Milliseconds of one attempt from connect to the end of the response body, unless the endpoint says otherwise.
+    pub attempt_timeout_ms: u32,
+    /// Hours that events and delivery records are kept.
+    pub retention_ms: i64,
+    /// Bytes of one log segment; retention gives the disk back in such pieces.
+    pub segment_bytes_max: u64,
+    /// Endpoints of one tenant.
+    pub endpoints_per_tenant_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue_events_max: 10_000,
+            queue_bytes_max: 64 * 1024 * 1024,
+            window_deliveries_max: 1_024,
+            in_flight_max: 32,
+            attempt_timeout_ms: 20_000,
+            retention_ms: 7 * 24 * 3_600_000,
+            segment_bytes_max: 64 * 1024 * 1024,
+            endpoints_per_tenant_max: 100_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Holds every limit against what the engine can work with, and names all that are out of range.
+    pub fn check(&self) -> Result<()> {
+        let mut wrong = Vec::new();
+        let mut range = |field: &str, value: u64, least: u64, most: u64| {
+            if !(least..=most).contains(&value) {
+                let message = format!("is {value}; choose {least} to {most}");
+                wrong.push(FieldError { field: field.into(), message });
+            }
+        };
+        range("queue_events_max", self.queue_events_max as u64, 1, 1_000_000);
+        range("queue_bytes_max", self.queue_bytes_max as u64, 2 * EVENT_DATA_BYTES_MAX as u64, 1 << 32);
+        range("window_deliveries_max", self.window_deliveries_max as u64, 1, 65_536);
+        range("max_in_flight", self.in_flight_max.into(), 1, IN_FLIGHT_MAX.into());
+        range("attempt_timeout_ms", self.attempt_timeout_ms.into(), 10, u64::from(ATTEMPT_TIMEOUT_SECONDS_MAX) * 1_000);
+        range("retention_ms", self.retention_ms.try_into().unwrap_or(0), 1_000, 10 * 366 * 86_400_000);
+        range("segment_bytes_max", self.segment_bytes_max, 64 * 1024, 4 << 30);
+        range("endpoints_per_tenant_max", self.endpoints_per_tenant_max as u64, 1, 10_000_000);
+        if wrong.is_empty() { Ok(()) } else { Err(Error::fields(wrong)) }
+    }
+}
+
+/// The first characters of a text that somebody else wrote, short enough for a message.
+pub fn shorten(text: &str) -> String {
+    const SHOWN_CHARS: usize = 64;
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_in_range_and_every_wrong_limit_is_named() {
+        Limits::default().check().unwrap();
+        let wrong = Limits { in_flight_max: 0, retention_ms: -1, ..Limits::default() };
+        let fields: Vec<_> =
+            wrong.check().unwrap_err().field_errors().iter().map(|error| error.field.clone()).collect();
+        assert_eq!(fields, ["max_in_flight", "retention_ms"]);
+    }
+}
