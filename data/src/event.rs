@@ -206,6 +206,8 @@ impl NewEvent {
 pub struct Event {
     /// Its place in publish order, from 1, without gaps in one log. Internal: hosts see [`Event::id`].
     pub seq: u64,
+    /// Where it stands in the log. Internal.
+    pub position: u64,
     /// Constant over retries, restarts and replays.
     pub id: EventId,
     /// Whose event it is.

@@ -1,0 +1,98 @@
+//! Who holds the directory, and how the last holder left it.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::segment::{storage, sync_dir};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The right to use a data directory; released when dropped.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    _file: File,
+}
+
+impl DirectoryLock {
+    /// Takes the directory, creating it (0700) if it is not there. Changes nothing if another process has it.
+    pub fn take(dir: &Path) -> Result<Self> {
+        if !dir.is_dir() {
+            let created = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+            created.map_err(|error| storage("create", dir, &error))?;
+            if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                sync_dir(parent)?;
+            }
+        }
+        let path = dir.join("lock");
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = file.map_err(|error| storage("open", &path, &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::new(
+                ErrorKind::Locked,
+                format!("another process uses {}; stop it first, or choose another data directory", dir.display()),
+            )),
+            Err(TryLockError::Error(error)) => Err(storage("lock", &path, &error)),
+        }
+    }
+}
+
+/// Whether what was written without a sync can still be believed.
+///
+/// The retry journal is only handed to the operating system, not synced, so it outlives the process but not the
+/// machine. It is believed after a clean stop, and after a crash if the machine has run on since and the files are
+/// the very same ones; after anything else it is made anew from the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunMark {
+    path: PathBuf,
+    journal: PathBuf,
+}
+
+const CLEAN: &str = "clean\n";
+
+impl RunMark {
+    /// The mark of a data directory whose retry journal lies in `journal`.
+    pub fn new(dir: &Path, journal: &Path) -> Self {
+        Self { path: dir.join("run"), journal: journal.to_owned() }
+    }
+
+    /// Whether the last run left a retry journal that can be believed.
+    pub fn is_believable(&self) -> bool {
+        match fs::read_to_string(&self.path) {
+            Ok(text) if text == CLEAN => true,
+            Ok(text) => self.running().is_some_and(|running| running == text),
+            Err(_) => false,
+        }
+    }
+
+    /// Notes that a run has begun. Must be on disk before the run's first write.
+    pub fn set_running(&self) -> Result<()> {
+        // Without a boot id nothing is believable after a crash, which is safe.
+        self.write(&self.running().unwrap_or_else(|| "running\n".to_owned()))
+    }
+
+    /// Notes that everything is on disk and synced.
+    pub fn set_clean(&self) -> Result<()> {
+        self.write(CLEAN)
+    }
+
+    fn running(&self) -> Option<String> {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let journal = fs::metadata(self.journal.join("db")).ok()?;
+        Some(format!("running\nboot {}\nfile {}:{}\n", boot.trim(), journal.dev(), journal.ino()))
+    }
+
+    fn write(&self, text: &str) -> Result<()> {
+        let new = self.path.with_extension("new");
+        let written = File::create(&new).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        });
+        written.map_err(|error| storage("write", &new, &error))?;
+        fs::rename(&new, &self.path).map_err(|error| storage("rename", &new, &error))?;
+        sync_dir(self.path.parent().expect("the mark lies in a directory"))
+    }
+}

@@ -1,0 +1,302 @@
+//! The log: every event, settlement and expiry in the order in which they happened, in segments.
+//!
+//! The log is the truth. What is acknowledged is in it and synced; the retry journal is a view of it that can be
+//! made anew. It knows entries and positions, not what they mean.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::{
+    codec::{self, FLAG_CONTINUES, HEADER_BYTES, Kind},
+    segment::{Segment, SegmentHeader, is_segment, storage, sync_dir},
+};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Bytes that a scan reads at a time.
+const SCAN_BYTES: usize = 256 * 1024;
+/// What a disk writes as a whole or not at all.
+const SECTOR_BYTES: u64 = 512;
+
+/// The segments, oldest first. One thread appends; any number read what is committed.
+#[derive(Debug)]
+pub struct Log {
+    dir: PathBuf,
+    segments: RwLock<Vec<Arc<Segment>>>,
+    /// Readers see entries up to here.
+    committed: AtomicU64,
+}
+
+/// How the log ends, found by [`Log::find_end`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogEnd {
+    /// The position behind the last whole group of entries.
+    pub position: u64,
+    /// Bytes behind it that never became whole.
+    pub torn_bytes: u64,
+}
+
+impl Log {
+    /// Opens the folder, creating it if it is not there. Reads no entries yet.
+    pub fn open(dir: &Path) -> Result<Self> {
+        fs::create_dir_all(dir).map_err(|error| storage("create", dir, &error))?;
+        let listing = fs::read_dir(dir).map_err(|error| storage("list", dir, &error))?;
+        let mut paths: Vec<_> = listing.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_segment(path)).collect();
+        paths.sort();
+        let mut segments: Vec<Arc<Segment>> = Vec::new();
+        for (index, path) in paths.iter().enumerate() {
+            let newest = index + 1 == paths.len();
+            match Segment::open(path)? {
+                Some(segment) => segments.push(Arc::new(segment)),
+                None if newest => fs::remove_file(path).map_err(|error| storage("remove", path, &error))?,
+                None => return Err(damaged(path, "it has no header")),
+            }
+        }
+        for pair in segments.windows(2) {
+            if pair[0].end() != pair[1].header.start {
+                let gap = format!("it ends at {} but the next begins at {}", pair[0].end(), pair[1].header.start);
+                return Err(damaged(pair[0].path(), &gap));
+            }
+        }
+        Ok(Self { dir: dir.to_owned(), segments: RwLock::new(segments), committed: AtomicU64::new(0) })
+    }
+
+    /// The segments as they are now.
+    pub fn segments(&self) -> Vec<Arc<Segment>> {
+        self.segments.read().expect("no code panics while it holds this lock").clone()
+    }
+
+    /// Readers see entries up to here.
+    pub fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Acquire)
+    }
+
+    /// Lets readers see entries up to `position`.
+    pub fn commit_to(&self, position: u64) {
+        self.committed.store(position, Ordering::Release);
+    }
+
+    /// Begins a new segment; appends go there from now on.
+    pub fn begin_segment(&self, header: SegmentHeader) -> Result<Arc<Segment>> {
+        let segment = Arc::new(Segment::create(&self.dir, header)?);
+        sync_dir(&self.dir)?;
+        self.segments.write().expect("no code panics while it holds this lock").push(segment.clone());
+        Ok(segment)
+    }
+
+    /// Gives the oldest segment back to the disk. The newest stays.
+    pub fn drop_oldest(&self) -> Result<()> {
+        let oldest = {
+            let mut segments = self.segments.write().expect("no code panics while it holds this lock");
+            assert!(segments.len() > 1, "the newest segment is never dropped");
+            segments.remove(0)
+        };
+        oldest.remove()?;
+        sync_dir(&self.dir)
+    }
+
+    /// Walks the entries from `from` to the end of the files, and tells where the last whole group ends.
+    ///
+    /// A tail is torn, and may be cut off, if the file ends within it or a sector of it was never written. Anything
+    /// else that does not match its checksum was once whole: that is damage, and named.
+    pub fn find_end(&self, from: u64) -> Result<LogEnd> {
+        let segments = self.segments();
+        let Some(newest) = segments.last() else { return Ok(LogEnd { position: from, torn_bytes: 0 }) };
+        let file_end = newest.end();
+        let mut scan = Scan::new(segments.clone(), from, file_end);
+        let mut whole_to = from;
+        loop {
+            match scan.step()? {
+                Step::End => break,
+                Step::Entry { flags, end, .. } => {
+                    if flags & FLAG_CONTINUES == 0 {
+                        whole_to = end;
+                    }
+                }
+                Step::Broken { position, why } => {
+                    if position < newest.header.start || !looks_torn(newest, position)? {
+                        return Err(damaged_at(&segments, position, why));
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(LogEnd { position: whole_to, torn_bytes: file_end - whole_to })
+    }
+
+    /// Cuts a torn tail off, and any newer segment with it.
+    pub fn trim(&self, position: u64) -> Result<()> {
+        let mut segments = self.segments.write().expect("no code panics while it holds this lock");
+        while let Some(newest) = segments.last() {
+            if newest.header.start < position || segments.len() == 1 {
+                return newest.trim(position.max(newest.header.start));
+            }
+            newest.remove()?;
+            segments.pop();
+        }
+        Ok(())
+    }
+
+    /// Entries from `from` up to what is committed now.
+    pub fn scan(&self, from: u64) -> Scan {
+        Scan::new(self.segments(), from, self.committed())
+    }
+
+    /// The one entry at a position.
+    pub fn entry(&self, position: u64) -> Result<(Kind, Vec<u8>)> {
+        let mut scan = Scan::new(self.segments(), position, self.committed());
+        scan.chunk_bytes = 2 * 1024;
+        match scan.step()? {
+            Step::Entry { kind, .. } => Ok((kind, scan.body().to_vec())),
+            Step::End => Err(Error::new(ErrorKind::NotFound, "retention has removed this part of the log")),
+            Step::Broken { position, why } => Err(damaged_at(&self.segments(), position, why)),
+        }
+    }
+}
+
+/// What one step of a scan came to.
+#[derive(Debug)]
+pub enum Step {
+    /// A whole entry; its body is [`Scan::body`] until the next step.
+    Entry {
+        /// Where it stands.
+        position: u64,
+        /// The position behind it.
+        end: u64,
+        /// What it holds.
+        kind: Kind,
+        /// [`FLAG_CONTINUES`] or nothing.
+        flags: u8,
+    },
+    /// Nothing more up to the scan's end.
+    End,
+    /// What stands here is not an entry.
+    Broken {
+        /// Where.
+        position: u64,
+        /// Why not.
+        why: &'static str,
+    },
+}
+
+/// A walk over entries in order. Holds the files open, so retention cannot pull them away.
+#[derive(Debug)]
+pub struct Scan {
+    segments: Vec<Arc<Segment>>,
+    position: u64,
+    to: u64,
+    buffer: Vec<u8>,
+    /// Where the buffer's first byte stands in the log.
+    buffer_at: u64,
+    body: std::ops::Range<usize>,
+    chunk_bytes: usize,
+}
+
+impl Scan {
+    fn new(segments: Vec<Arc<Segment>>, from: u64, to: u64) -> Self {
+        let first = segments.first().map_or(from, |segment| segment.header.start);
+        let position = from.max(first);
+        Self { segments, position, to, buffer: Vec::new(), buffer_at: position, body: 0..0, chunk_bytes: SCAN_BYTES }
+    }
+
+    /// Where the next entry stands.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The body of the entry that the last step found.
+    pub fn body(&self) -> &[u8] {
+        &self.buffer[self.body.clone()]
+    }
+
+    /// The next entry; damage is an error. For what was found whole before.
+    pub fn next_entry(&mut self) -> Result<Option<(u64, Kind)>> {
+        match self.step()? {
+            Step::Entry { position, kind, .. } => Ok(Some((position, kind))),
+            Step::End => Ok(None),
+            Step::Broken { position, why } => Err(damaged_at(&self.segments, position, why)),
+        }
+    }
+
+    /// The next entry, or why there is none.
+    pub fn step(&mut self) -> Result<Step> {
+        let position = self.position;
+        if position >= self.to {
+            return Ok(Step::End);
+        }
+        if !self.load(position, HEADER_BYTES)? {
+            return Ok(Step::Broken { position, why: "the file ends within its header" });
+        }
+        let at = (position - self.buffer_at) as usize;
+        let header = match codec::read_header(position, &self.buffer[at..at + HEADER_BYTES]) {
+            Ok(header) => header,
+            Err(why) => return Ok(Step::Broken { position, why }),
+        };
+        let bytes = HEADER_BYTES + header.body_bytes;
+        if !self.load(position, bytes)? {
+            return Ok(Step::Broken { position, why: "the file ends within it" });
+        }
+        let at = (position - self.buffer_at) as usize;
+        self.body = at + HEADER_BYTES..at + bytes;
+        if !codec::body_matches(position, &header, self.body()) {
+            return Ok(Step::Broken { position, why: "its checksum does not match" });
+        }
+        self.position = position + bytes as u64;
+        Ok(Step::Entry { position, end: self.position, kind: header.kind, flags: header.flags })
+    }
+
+    /// Makes sure that the buffer holds `bytes` from `position`; entries never span two segments.
+    fn load(&mut self, position: u64, bytes: usize) -> Result<bool> {
+        let buffered_to = self.buffer_at + self.buffer.len() as u64;
+        if position >= self.buffer_at && position + bytes as u64 <= buffered_to {
+            return Ok(true);
+        }
+        let index = self.segments.partition_point(|segment| segment.end() <= position);
+        let Some(segment) = self.segments.get(index) else { return Ok(false) };
+        self.buffer.resize(bytes.max(self.chunk_bytes), 0);
+        let read = segment.read(position, &mut self.buffer)?;
+        self.buffer.truncate(read);
+        self.buffer_at = position;
+        Ok(read >= bytes)
+    }
+}
+
+/// Whether the entry that should stand at `position` was never written to its end: the file stops within it, or a
+/// whole sector's share of it is zero. A record that was once whole has neither.
+fn looks_torn(segment: &Segment, position: u64) -> Result<bool> {
+    let mut head = [0; HEADER_BYTES];
+    if segment.read(position, &mut head)? < HEADER_BYTES {
+        return Ok(true);
+    }
+    let body_bytes = match codec::read_header(position, &head) {
+        Ok(header) => header.body_bytes,
+        // Without a length to believe, look at the header's own sectors only.
+        Err(_) => 0,
+    };
+    let mut bytes = vec![0; HEADER_BYTES + body_bytes];
+    if segment.read(position, &mut bytes)? < bytes.len() {
+        return Ok(true);
+    }
+    let first_sector_share = (SECTOR_BYTES - segment.file_offset(position) % SECTOR_BYTES) as usize;
+    let (first, rest) = bytes.split_at(first_sector_share.min(bytes.len()));
+    let unwritten = |share: &[u8]| !share.is_empty() && share.iter().all(|byte| *byte == 0);
+    Ok(unwritten(first) || rest.chunks(SECTOR_BYTES as usize).any(unwritten))
+}
+
+fn damaged(path: &Path, why: &str) -> Error {
+    let advice = "restore it from a backup, or set the data directory aside";
+    Error::new(ErrorKind::Damaged, format!("log segment {} is damaged: {why}; {advice}", path.display()))
+}
+
+fn damaged_at(segments: &[Arc<Segment>], position: u64, why: &str) -> Error {
+    let holder = segments.iter().rev().find(|segment| segment.header.start <= position);
+    match holder {
+        Some(segment) => damaged(segment.path(), &format!("the entry at position {position}: {why}")),
+        None => Error::new(ErrorKind::Damaged, format!("no log segment holds position {position}")),
+    }
+}

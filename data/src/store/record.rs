@@ -1,0 +1,212 @@
+//! What the log's entries hold, and how each body is laid out.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::codec;
+use crate::{
+    Timestamp,
+    delivery::Attempt,
+    error::{Error, ErrorKind, Result},
+    event::{Actor, Event, EventType, NewEvent, Resource, Tenant},
+    id::EventId,
+};
+
+/// What followed from an attempt, as far as the journal must remember it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fate {
+    /// Acknowledged.
+    Delivered,
+    /// To be attempted again at a time.
+    RetryAt(Timestamp),
+    /// Given up; a dead letter.
+    Dead,
+}
+
+/// One attempt and its fate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// The endpoint.
+    pub endpoint: u32,
+    /// The event.
+    pub seq: u64,
+    /// Where the event stands in the log.
+    pub event_position: u64,
+    /// Whether the delivery had a row of its own in the retry journal before.
+    pub parked: bool,
+    /// Every delivery of the endpoint up to this event is settled or parked.
+    pub floor: u64,
+    /// What follows.
+    pub fate: Fate,
+    /// What happened.
+    pub attempt: Attempt,
+}
+
+/// A delivery set aside: its row in the retry journal stands for it from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// The endpoint.
+    pub endpoint: u32,
+    /// The event.
+    pub seq: u64,
+    /// Where the event stands in the log.
+    pub event_position: u64,
+    /// When it is to be attempted if nothing settles it before.
+    pub due: Timestamp,
+    /// As in [`Settled::floor`].
+    pub floor: u64,
+}
+
+/// Where a delivery stood when an operator asked for another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// It has a row in the retry journal.
+    Parked,
+    /// It is a dead letter.
+    Dead,
+    /// It was delivered.
+    Delivered,
+}
+
+/// A delivery to be attempted again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requeued {
+    /// The endpoint.
+    pub endpoint: u32,
+    /// The event.
+    pub seq: u64,
+    /// Where the event stands in the log.
+    pub event_position: u64,
+    /// When.
+    pub due: Timestamp,
+    /// Where it stood.
+    pub from: Standing,
+}
+
+/// Deliveries of one endpoint that retention gave up together with a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expired {
+    /// The endpoint.
+    pub endpoint: u32,
+    /// The last event in the segment that goes.
+    pub through: u64,
+    /// Deliveries never attempted.
+    pub unread: u64,
+    /// Deliveries with a row in the retry journal.
+    pub parked: u64,
+    /// Dead letters.
+    pub dead: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    seq: u64,
+    id: EventId,
+    tenant: Tenant,
+    published_at: Timestamp,
+    event_type: EventType,
+    occurred_at: Option<Timestamp>,
+    actor: Option<Actor>,
+    resource: Option<Resource>,
+    agency: Option<String>,
+    tags: std::collections::BTreeMap<String, String>,
+    idempotency_key: Option<String>,
+}
+
+/// Writes an event's body: `routes n u32, n × u32 | head length u32, head | payload`. The routes come first and
+/// unpacked, so that a scan for one endpoint passes over the rest.
+pub fn put_event(out: &mut Vec<u8>, event: &Event, routes: &[u32]) {
+    let content = &event.content;
+    out.extend_from_slice(&(routes.len() as u32).to_le_bytes());
+    for route in routes {
+        out.extend_from_slice(&route.to_le_bytes());
+    }
+    let head_at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    let head = Head {
+        seq: event.seq,
+        id: event.id,
+        tenant: event.tenant.clone(),
+        published_at: event.published_at,
+        event_type: content.event_type.clone(),
+        occurred_at: content.occurred_at,
+        actor: content.actor.clone(),
+        resource: content.resource.clone(),
+        agency: content.agency.clone(),
+        tags: content.tags.clone(),
+        idempotency_key: content.idempotency_key.clone(),
+    };
+    codec::pack(&head, out);
+    let head_bytes = (out.len() - head_at - 4) as u32;
+    out[head_at..head_at + 4].copy_from_slice(&head_bytes.to_le_bytes());
+    out.extend_from_slice(&content.data);
+}
+
+/// An event's body in its three parts, not unpacked.
+#[derive(Clone, Copy, Debug)]
+pub struct EventBody<'a> {
+    routes: &'a [u8],
+    head: &'a [u8],
+    data: &'a [u8],
+}
+
+impl<'a> EventBody<'a> {
+    /// Finds the three parts.
+    pub fn split(body: &'a [u8]) -> Result<Self> {
+        let parts = || {
+            let (count, rest) = body.split_first_chunk::<4>()?;
+            let (routes, rest) = rest.split_at_checked(u32::from_le_bytes(*count) as usize * 4)?;
+            let (length, rest) = rest.split_first_chunk::<4>()?;
+            let (head, data) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            Some(Self { routes, head, data })
+        };
+        parts().ok_or_else(|| Error::new(ErrorKind::Damaged, "an event in the log is cut short; run `casewire journal verify`"))
+    }
+
+    /// The endpoints that the event matched, in ascending order.
+    pub fn routes(&self) -> impl Iterator<Item = u32> + use<'a> {
+        self.routes.chunks_exact(4).map(|chunk| u32::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]))
+    }
+
+    /// Whether the event matched an endpoint.
+    pub fn routes_to(&self, endpoint: u32) -> bool {
+        self.routes.chunks_exact(4).any(|chunk| chunk == endpoint.to_le_bytes())
+    }
+
+    /// The event itself.
+    pub fn event(&self, position: u64) -> Result<Event> {
+        let head: Head = codec::unpack(self.head, "an event in the log")?;
+        Ok(Event {
+            seq: head.seq,
+            position,
+            id: head.id,
+            tenant: head.tenant,
+            published_at: head.published_at,
+            content: NewEvent {
+                event_type: head.event_type,
+                data: Bytes::copy_from_slice(self.data),
+                occurred_at: head.occurred_at,
+                actor: head.actor,
+                resource: head.resource,
+                agency: head.agency,
+                tags: head.tags,
+                idempotency_key: head.idempotency_key,
+            },
+        })
+    }
+
+    /// Whether the event came with an idempotency key, without unpacking it: the key is the head's last element, and
+    /// nothing (`nil`) is one byte.
+    pub fn has_idempotency_key(&self) -> bool {
+        const NIL: u8 = 0xc0;
+        self.head.last() != Some(&NIL)
+    }
+
+    /// The event's sequence number and id, without the rest.
+    pub fn key(&self) -> Result<(u64, EventId)> {
+        // The head is an array: its first two elements are read, the others left alone.
+        let mut reader = rmp_serde::Deserializer::new(self.head.get(1..).unwrap_or_default());
+        let key = u64::deserialize(&mut reader).and_then(|seq| Ok((seq, EventId::deserialize(&mut reader)?)));
+        key.map_err(|_| Error::new(ErrorKind::Damaged, "an event in the log has no id; run `casewire journal verify`"))
+    }
+}

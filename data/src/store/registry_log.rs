@@ -1,0 +1,169 @@
+//! The registry on disk: endpoints and tokens, as a log of documents that is rewritten when it is mostly history.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    codec::{self, Kind},
+    log::Log,
+    segment::{Segment, SegmentHeader},
+};
+use crate::{
+    Timestamp,
+    endpoint::Endpoint,
+    error::Result,
+    event::Tenant,
+    id::{EndpointId, TokenId},
+    token::Token,
+};
+
+/// Rewriting pays once there is this much history.
+const HISTORY_BYTES_MIN: u64 = 1024 * 1024;
+
+/// What remains of a deleted endpoint while events that were routed to it are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// Its public id.
+    pub id: EndpointId,
+    /// Its number in routes.
+    pub ordinal: u32,
+    /// Whose it was.
+    pub tenant: Tenant,
+    /// When it was deleted.
+    pub deleted_at: Timestamp,
+}
+
+/// One change of the registry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Document {
+    /// An endpoint was created or changed.
+    Endpoint(Box<Endpoint>),
+    /// An endpoint was deleted.
+    EndpointDeleted(Tombstone),
+    /// A token was created.
+    Token(Token),
+    /// A token was revoked.
+    TokenRevoked(TokenId),
+}
+
+/// The registry as it stands.
+#[derive(Clone, Debug, Default)]
+pub struct Documents {
+    /// Endpoints by ordinal.
+    pub endpoints: BTreeMap<u32, Arc<Endpoint>>,
+    /// Deleted endpoints by ordinal.
+    pub tombstones: BTreeMap<u32, Tombstone>,
+    /// Tokens.
+    pub tokens: BTreeMap<TokenId, Token>,
+}
+
+impl Documents {
+    /// The first ordinal that was never used.
+    pub fn next_ordinal(&self) -> u32 {
+        let last = |map: Option<&u32>| map.map_or(0, |ordinal| ordinal + 1);
+        last(self.endpoints.keys().next_back()).max(last(self.tombstones.keys().next_back()))
+    }
+
+    fn apply(&mut self, document: Document) {
+        match document {
+            Document::Endpoint(endpoint) => {
+                self.endpoints.insert(endpoint.ordinal, Arc::new(*endpoint));
+            }
+            Document::EndpointDeleted(tombstone) => {
+                self.endpoints.remove(&tombstone.ordinal);
+                self.tombstones.insert(tombstone.ordinal, tombstone);
+            }
+            Document::Token(token) => {
+                self.tokens.insert(token.id, token);
+            }
+            Document::TokenRevoked(id) => {
+                self.tokens.remove(&id);
+            }
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = Document> {
+        let endpoints = self.endpoints.values().map(|endpoint| Document::Endpoint(Box::new((**endpoint).clone())));
+        let tombstones = self.tombstones.values().cloned().map(Document::EndpointDeleted);
+        let tokens = self.tokens.values().cloned().map(Document::Token);
+        endpoints.chain(tombstones).chain(tokens)
+    }
+}
+
+/// The registry's log and what it comes to.
+#[derive(Debug)]
+pub struct RegistryLog {
+    log: Log,
+    active: Arc<Segment>,
+    /// The registry as it stands.
+    pub documents: Documents,
+    /// Bytes of the newest segment when it was last rewritten.
+    rewritten_bytes: u64,
+}
+
+impl RegistryLog {
+    /// Opens the folder and reads all documents.
+    pub fn open(dir: &Path, now: Timestamp) -> Result<Self> {
+        let log = Log::open(dir)?;
+        if log.segments().is_empty() {
+            log.begin_segment(SegmentHeader { start: 0, first_seq: 0, last_id: 0, created_at: now })?;
+        }
+        let end = log.find_end(0)?;
+        if end.torn_bytes > 0 {
+            tracing::warn!(bytes = end.torn_bytes, "cut a torn, never acknowledged tail off the registry");
+            log.trim(end.position)?;
+        }
+        log.commit_to(end.position);
+        let mut documents = Documents::default();
+        let mut scan = log.scan(0);
+        while let Some((_, kind)) = scan.next_entry()? {
+            debug_assert_eq!(kind, Kind::Document, "the registry holds documents only");
+            documents.apply(codec::unpack(scan.body(), "a document of the registry")?);
+        }
+        let active = log.segments().last().expect("a registry has a segment").clone();
+        let rewritten_bytes = active.entry_bytes();
+        Ok(Self { log, active, documents, rewritten_bytes })
+    }
+
+    /// Writes documents, synced, and applies them.
+    pub fn append(&mut self, documents: Vec<Document>, now: Timestamp) -> Result<()> {
+        self.write(documents.iter())?;
+        documents.into_iter().for_each(|document| self.documents.apply(document));
+        if self.active.entry_bytes() > 2 * self.rewritten_bytes + HISTORY_BYTES_MIN {
+            self.rewrite(now)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets endpoints deleted before a time: no event that names them is left.
+    pub fn forget_deleted_before(&mut self, time: Timestamp) {
+        self.documents.tombstones.retain(|_, tombstone| tombstone.deleted_at >= time);
+    }
+
+    /// Writes all documents into a new segment and drops the older ones.
+    fn rewrite(&mut self, now: Timestamp) -> Result<()> {
+        let header = SegmentHeader { start: self.active.end(), first_seq: 0, last_id: 0, created_at: now };
+        self.active = self.log.begin_segment(header)?;
+        let all: Vec<_> = self.documents.all().collect();
+        self.write(all.iter())?;
+        while self.log.segments().len() > 1 {
+            self.log.drop_oldest()?;
+        }
+        self.rewritten_bytes = self.active.entry_bytes();
+        Ok(())
+    }
+
+    fn write<'a>(&mut self, documents: impl Iterator<Item = &'a Document>) -> Result<()> {
+        let start = self.active.end();
+        let mut bytes = Vec::new();
+        for document in documents {
+            let position = start + bytes.len() as u64;
+            codec::put_entry(&mut bytes, position, Kind::Document, 0, |out| codec::pack_named(document, out));
+        }
+        self.active.append(&bytes)?;
+        self.active.sync()?;
+        self.log.commit_to(self.active.end());
+        Ok(())
+    }
+}

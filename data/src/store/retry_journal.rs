@@ -1,0 +1,182 @@
+//! The retry journal: the exceptions of delivery as rows in sled, and cursors for all the rest.
+//!
+//! It is a view of the log and can be made anew from it, so nothing here needs to survive a loss of power. It does
+//! need to survive the crash of the process, and to say so when it is damaged.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    codec,
+    segment::{storage, sync_dir},
+};
+use crate::error::{Error, ErrorKind, Result};
+
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// Operations of one batch that sled's epoch collector gets one kick for (measured; see README, living with sled).
+const OPERATIONS_PER_KICK: usize = 128;
+
+/// Rows that are changed but not yet in sled; reads look here first.
+#[derive(Debug, Default)]
+pub struct PendingRows(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
+
+impl PendingRows {
+    /// Writes a row.
+    pub fn put<T: Serialize>(&mut self, key: Vec<u8>, value: &T) {
+        let sealed = codec::seal(&key, value);
+        self.0.insert(key, Some(sealed));
+    }
+
+    /// Takes a row away.
+    pub fn delete(&mut self, key: Vec<u8>) {
+        self.0.insert(key, None);
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The tree in sled.
+#[derive(Clone, Debug)]
+pub struct RetryJournal {
+    db: sled::Db,
+    dir: PathBuf,
+}
+
+impl RetryJournal {
+    /// Opens it, creating it if it is not there. An error means: make it anew from the log.
+    pub fn open(dir: &Path) -> Result<Self> {
+        remove_unfinished_snapshots(dir)?;
+        let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+        // sled answers some damage with a panic rather than an error.
+        let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
+        let db = opened
+            .map_err(|_| Error::new(ErrorKind::Damaged, "the retry journal is damaged"))?
+            .map_err(|error| Error::new(ErrorKind::Damaged, format!("the retry journal does not open: {error}")))?;
+        Ok(Self { db, dir: dir.to_owned() })
+    }
+
+    /// Removes it from the disk.
+    pub fn wipe(dir: &Path) -> Result<()> {
+        match fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(storage("remove", dir, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A row, as it will be once what is pending is in.
+    pub fn get<T: DeserializeOwned>(&self, key: &[u8], pending: Option<&PendingRows>) -> Result<Option<T>> {
+        if let Some(change) = pending.and_then(|rows| rows.0.get(key)) {
+            return change.as_ref().map(|sealed| codec::open_sealed(key, sealed)).transpose();
+        }
+        let sealed = self.db.get(key).map_err(failed)?;
+        sealed.map(|sealed| codec::open_sealed(key, &sealed)).transpose()
+    }
+
+    /// Writes all that is pending, as one batch.
+    pub fn apply(&self, pending: &mut PendingRows) -> Result<()> {
+        let rows = std::mem::take(&mut pending.0);
+        let operations = rows.len();
+        let mut batch = sled::Batch::default();
+        for (key, value) in rows {
+            match value {
+                Some(sealed) => batch.insert(key, sealed),
+                None => batch.remove(key),
+            }
+        }
+        self.db.apply_batch(batch).map_err(failed)?;
+        collect_garbage(operations);
+        Ok(())
+    }
+
+    /// Rows whose key begins with `prefix` and is at or above `from`, in key order.
+    pub fn rows(&self, prefix: &[u8], from: &[u8]) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + use<> {
+        let prefix = prefix.to_vec();
+        self.db
+            .range(from.to_vec()..)
+            .map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(failed))
+            .take_while(move |row| row.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
+    }
+
+    /// Removes rows whose key begins with `prefix` and is below `below`; tells how many.
+    pub fn remove_below(&self, prefix: &[u8], below: &[u8]) -> Result<u64> {
+        const BATCH_ROWS: usize = 1_024;
+        let mut removed = 0;
+        let mut batch = PendingRows::default();
+        for row in self.rows(prefix, prefix) {
+            let (key, _) = row?;
+            if key.as_slice() >= below {
+                break;
+            }
+            removed += 1;
+            batch.delete(key);
+            if batch.0.len() == BATCH_ROWS {
+                self.apply(&mut batch)?;
+            }
+        }
+        if !batch.is_empty() {
+            self.apply(&mut batch)?;
+        }
+        Ok(removed)
+    }
+
+    /// Hands what sled holds back to the operating system, so that it survives the process.
+    pub fn flush(&self) -> Result<()> {
+        self.db.flush().map(|_| ()).map_err(failed)
+    }
+
+    /// Has the disk hold all of it: every file, then the directory. For a clean stop.
+    pub fn sync_all(&self) -> Result<()> {
+        self.flush()?;
+        for entry in walk(&self.dir)? {
+            let synced = fs::File::open(&entry).and_then(|file| file.sync_all());
+            synced.map_err(|error| storage("sync", &entry, &error))?;
+        }
+        sync_dir(&self.dir)
+    }
+}
+
+/// A kill while sled writes its snapshot leaves a file behind that fails every later open.
+fn remove_unfinished_snapshots(dir: &Path) -> Result<()> {
+    let Ok(listing) = fs::read_dir(dir) else { return Ok(()) };
+    for entry in listing.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(entry.path()).map_err(|error| storage("remove", &entry.path(), &error))?;
+        }
+    }
+    Ok(())
+}
+
+fn walk(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|error| storage("list", dir, &error))?.flatten() {
+        let path = entry.path();
+        if path.is_dir() { files.extend(walk(&path)?) } else { files.push(path) }
+    }
+    Ok(files)
+}
+
+/// Large batches from one thread outrun sled's garbage collection, which then only grows.
+fn collect_garbage(operations: usize) {
+    for _ in 0..operations / OPERATIONS_PER_KICK + 4 {
+        crossbeam_epoch::pin().flush();
+    }
+}
+
+fn failed(error: sled::Error) -> Error {
+    let kind = match error {
+        sled::Error::Corruption { .. } => ErrorKind::Damaged,
+        _ => ErrorKind::Storage,
+    };
+    Error::new(kind, format!("the retry journal failed: {error}"))
+}

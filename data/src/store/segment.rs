@@ -1,0 +1,181 @@
+//! One file of the log: a header of its own, then entries.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use crate::{
+    Timestamp,
+    error::{Error, ErrorKind, Result},
+};
+
+const MAGIC: [u8; 8] = *b"CASEWIRE";
+const FORMAT: u32 = 1;
+/// Bytes before the first entry; the rest of them is room for later.
+const FILE_HEADER_BYTES: u64 = 64;
+
+/// What a segment's file says of itself; written once, when it is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentHeader {
+    /// Position of the first entry in the log as a whole.
+    pub start: u64,
+    /// The sequence number that the first event in it has.
+    pub first_seq: u64,
+    /// The largest event id handed out before it.
+    pub last_id: u128,
+    /// When it was created: no event in it is older.
+    pub created_at: Timestamp,
+}
+
+/// One file of the log. Positions count through all segments, file headers left out.
+#[derive(Debug)]
+pub struct Segment {
+    /// What the file says of itself.
+    pub header: SegmentHeader,
+    path: PathBuf,
+    file: File,
+    /// Bytes of entries in the file.
+    entry_bytes: AtomicU64,
+}
+
+impl Segment {
+    /// Creates the file, with its header on disk; the caller syncs the directory.
+    pub fn create(dir: &Path, header: SegmentHeader) -> Result<Self> {
+        let path = dir.join(file_name(header.start));
+        // A crash between create and first sync leaves a file without entries; it is written over.
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
+        let file = file.map_err(|error| storage("create", &path, &error))?;
+        file.write_all_at(&encode(&header), 0).map_err(|error| storage("write", &path, &error))?;
+        file.sync_all().map_err(|error| storage("sync", &path, &error))?;
+        Ok(Self { header, path, file, entry_bytes: AtomicU64::new(0) })
+    }
+
+    /// Opens a file of the log. `None` if its own header never reached the disk: nothing can be in it.
+    pub fn open(path: &Path) -> Result<Option<Self>> {
+        let file = OpenOptions::new().read(true).write(true).open(path);
+        let file = file.map_err(|error| storage("open", path, &error))?;
+        let length = file.metadata().map_err(|error| storage("stat", path, &error))?.len();
+        let mut bytes = [0; FILE_HEADER_BYTES as usize];
+        let complete = file.read_exact_at(&mut bytes, 0).is_ok();
+        if length <= FILE_HEADER_BYTES && (!complete || bytes == [0; FILE_HEADER_BYTES as usize]) {
+            return Ok(None);
+        }
+        let Some(header) = decode(&bytes).filter(|header| path.ends_with(file_name(header.start))) else {
+            return Err(Error::new(
+                ErrorKind::Damaged,
+                format!("the header of log segment {} is damaged; restore it from a backup", path.display()),
+            ));
+        };
+        let entry_bytes = AtomicU64::new(length - FILE_HEADER_BYTES);
+        Ok(Some(Self { header, path: path.to_owned(), file, entry_bytes }))
+    }
+
+    /// The position behind its last byte.
+    pub fn end(&self) -> u64 {
+        self.header.start + self.entry_bytes.load(Ordering::Acquire)
+    }
+
+    /// Bytes of entries in it.
+    pub fn entry_bytes(&self) -> u64 {
+        self.entry_bytes.load(Ordering::Acquire)
+    }
+
+    /// Appends entries; not synced.
+    pub fn append(&self, bytes: &[u8]) -> Result<()> {
+        let before = self.entry_bytes.load(Ordering::Acquire);
+        let written = self.file.write_all_at(bytes, FILE_HEADER_BYTES + before);
+        written.map_err(|error| storage("write", &self.path, &error))?;
+        self.entry_bytes.store(before + bytes.len() as u64, Ordering::Release);
+        Ok(())
+    }
+
+    /// Has the disk hold all that was appended. This call is what "acknowledged" rests on.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(|error| storage("sync", &self.path, &error))
+    }
+
+    /// Reads up to `buffer.len()` bytes from `position`, which must lie in this segment.
+    pub fn read(&self, position: u64, buffer: &mut [u8]) -> Result<usize> {
+        let available = usize::try_from(self.end().saturating_sub(position)).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(available);
+        let read = self.file.read_exact_at(&mut buffer[..wanted], self.file_offset(position));
+        read.map_err(|error| storage("read", &self.path, &error))?;
+        Ok(wanted)
+    }
+
+    /// Where in the file a position of the log stands.
+    pub fn file_offset(&self, position: u64) -> u64 {
+        FILE_HEADER_BYTES + (position - self.header.start)
+    }
+
+    /// Cuts off everything from `position` on, for good.
+    pub fn trim(&self, position: u64) -> Result<()> {
+        let keep = position - self.header.start;
+        self.file.set_len(FILE_HEADER_BYTES + keep).map_err(|error| storage("trim", &self.path, &error))?;
+        self.file.sync_all().map_err(|error| storage("sync", &self.path, &error))?;
+        self.entry_bytes.store(keep, Ordering::Release);
+        Ok(())
+    }
+
+    /// Gives the file back to the disk; who still reads it can finish.
+    pub fn remove(&self) -> Result<()> {
+        std::fs::remove_file(&self.path).map_err(|error| storage("remove", &self.path, &error))
+    }
+
+    /// The file's path, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// A failure of the disk, in words.
+pub fn storage(action: &str, path: &Path, error: &io::Error) -> Error {
+    Error::new(ErrorKind::Storage, format!("could not {action} {}: {error}", path.display()))
+}
+
+/// Has the disk hold the directory's entries: a file's name is durable only after this.
+pub fn sync_dir(dir: &Path) -> Result<()> {
+    File::open(dir).and_then(|file| file.sync_all()).map_err(|error| storage("sync", dir, &error))
+}
+
+/// The name of the segment that starts at a position; names sort like positions.
+fn file_name(start: u64) -> String {
+    format!("{start:016x}.segment")
+}
+
+/// Whether a file in the log's folder is a segment.
+pub fn is_segment(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "segment")
+}
+
+fn encode(header: &SegmentHeader) -> [u8; FILE_HEADER_BYTES as usize] {
+    let mut bytes = [0; FILE_HEADER_BYTES as usize];
+    bytes[..8].copy_from_slice(&MAGIC);
+    bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+    bytes[12..20].copy_from_slice(&header.start.to_le_bytes());
+    bytes[20..28].copy_from_slice(&header.first_seq.to_le_bytes());
+    bytes[28..44].copy_from_slice(&header.last_id.to_le_bytes());
+    bytes[44..52].copy_from_slice(&header.created_at.as_micros().to_le_bytes());
+    let checksum = crc32c::crc32c(&bytes[..60]);
+    bytes[60..].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8; FILE_HEADER_BYTES as usize]) -> Option<SegmentHeader> {
+    let long = |at: usize| bytes[at..at + 8].try_into().map(u64::from_le_bytes).ok();
+    let checksum = u32::from_le_bytes(bytes[60..].try_into().ok()?);
+    let known = bytes[..8] == MAGIC && bytes[8..12] == FORMAT.to_le_bytes();
+    if !known || crc32c::crc32c(&bytes[..60]) != checksum {
+        return None;
+    }
+    Some(SegmentHeader {
+        start: long(12)?,
+        first_seq: long(20)?,
+        last_id: u128::from_le_bytes(bytes[28..44].try_into().ok()?),
+        created_at: Timestamp::from_micros(long(44)?.cast_signed()),
+    })
+}

@@ -1,0 +1,304 @@
+//! The view of the log that answers questions: the ledger in memory, the exceptions as rows in the retry journal.
+//!
+//! [`View::apply`] is the one way in which an entry changes it, while running and on recovery alike.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    codec::{self, Kind},
+    keys::{self, Table},
+    ledger::{Cursor, Ledger},
+    record::{EventBody, Fate, Settled, Standing},
+    retry_journal::{PendingRows, RetryJournal},
+};
+use crate::{Timestamp, error::Result, event::NewEvent, event::Tenant, id::EventId, limits, signature::sha256};
+
+/// Log bytes between two marks.
+const MARK_BYTES: u64 = 256 * 1024;
+/// Deliveries whose attempts share one row; keeps the row below 4 KiB.
+const CHUNK_DELIVERIES: usize = 200;
+
+/// A delivery that waits for another attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryRow {
+    /// Where the event stands in the log.
+    pub event_position: u64,
+    /// When the next attempt is due.
+    pub due: Timestamp,
+    /// Where the attempts so far stand in the log.
+    pub attempts: Vec<u64>,
+}
+
+/// A dead letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadRow {
+    /// Where the event stands in the log.
+    pub event_position: u64,
+    /// Where its attempts stand in the log.
+    pub attempts: Vec<u64>,
+}
+
+/// What is remembered of an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownKey {
+    /// When it was first used.
+    pub at: Timestamp,
+    /// The event that it stands for.
+    pub id: EventId,
+    /// How many endpoints that event matched.
+    pub deliveries: u32,
+    /// A digest of the event's content.
+    pub content: [u8; 16],
+}
+
+/// Where an event stands in the log; one for every [`MARK_BYTES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The event.
+    pub seq: u64,
+    /// Its id.
+    pub id: EventId,
+    /// Where it stands.
+    pub position: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ViewRow {
+    position: u64,
+    expired_through: u64,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct View {
+    /// The cursors.
+    pub ledger: Ledger,
+    /// Marks, in log order.
+    pub marks: Vec<Mark>,
+    /// Where the attempts of deliveries settled since the last checkpoint stand: by endpoint, (event, position).
+    pub fresh: HashMap<u32, Vec<(u64, u64)>>,
+    /// Row changes that are not in sled yet.
+    pub rows: PendingRows,
+    /// The next event's sequence number.
+    pub next_seq: u64,
+    /// The largest event id so far.
+    pub last_id: u128,
+    unsaved_marks: Vec<Mark>,
+}
+
+impl View {
+    /// Reads the last checkpoint, and tells from where the log must be replayed: first for cursors, then for rows.
+    pub fn load(journal: &RetryJournal) -> Result<(Self, u64, u64)> {
+        let mut view = Self { next_seq: 1, ..Self::default() };
+        let Some(row) = journal.get::<ViewRow>(keys::VIEW, None)? else { return Ok((view, 0, 0)) };
+        view.ledger.expired_through = row.expired_through;
+        for entry in journal.rows(keys::CURSORS, keys::CURSORS) {
+            let (key, value) = entry?;
+            if let Some(endpoint) = keys::cursor_endpoint(&key) {
+                view.ledger.restore(endpoint, codec::open_sealed::<Cursor>(&key, &value)?);
+            }
+        }
+        for entry in journal.rows(keys::MARKS, keys::MARKS) {
+            let (key, value) = entry?;
+            let (seq, id, position) = codec::open_sealed(&key, &value)?;
+            view.marks.push(Mark { seq, id, position });
+        }
+        let rows_from = journal.get::<u64>(keys::ROWS, None)?.unwrap_or(0);
+        Ok((view, row.position, rows_from.max(row.position)))
+    }
+
+    /// Takes in one entry. Rows change only if `rows` (on recovery they may be ahead of the cursors).
+    pub fn apply(&mut self, journal: &RetryJournal, position: u64, kind: Kind, body: &[u8], rows: bool) -> Result<()> {
+        match kind {
+            Kind::Event => self.apply_event(position, &EventBody::split(body)?, rows)?,
+            Kind::Settled => {
+                let settled: Settled = codec::unpack(body, "an attempt in the log")?;
+                self.apply_settled(journal, position, &settled, rows)?;
+            }
+            Kind::Parked => {
+                let parked = codec::unpack(body, "a parked delivery in the log")?;
+                if self.ledger.parked(&parked) && rows {
+                    let row = RetryRow { event_position: parked.event_position, due: parked.due, attempts: Vec::new() };
+                    self.put_retry(parked.endpoint, parked.seq, &row);
+                }
+            }
+            Kind::Requeued => {
+                let requeued: super::record::Requeued = codec::unpack(body, "a requeued delivery in the log")?;
+                let attempts = if rows { self.take_attempts(journal, &requeued)? } else { Vec::new() };
+                if self.ledger.requeued(&requeued) && rows {
+                    let row = RetryRow { event_position: requeued.event_position, due: requeued.due, attempts };
+                    self.put_retry(requeued.endpoint, requeued.seq, &row);
+                }
+            }
+            Kind::Expired => self.ledger.expired(&codec::unpack(body, "an expiry in the log")?),
+            Kind::Document => {}
+        }
+        Ok(())
+    }
+
+    fn apply_event(&mut self, position: u64, body: &EventBody<'_>, rows: bool) -> Result<()> {
+        let (seq, id) = body.key()?;
+        body.routes().for_each(|endpoint| self.ledger.routed(endpoint));
+        self.next_seq = self.next_seq.max(seq + 1);
+        self.last_id = self.last_id.max(id.as_u128());
+        let due = self.marks.last().is_none_or(|mark| position >= mark.position + MARK_BYTES);
+        if due {
+            let mark = Mark { seq, id, position };
+            self.marks.push(mark);
+            self.unsaved_marks.push(mark);
+        }
+        if rows && body.has_idempotency_key() {
+            let event = body.event(position)?;
+            if let Some(key) = &event.content.idempotency_key {
+                let known = KnownKey {
+                    at: event.published_at,
+                    id,
+                    deliveries: body.routes().count() as u32,
+                    content: content_digest(&event.content),
+                };
+                self.rows.put(keys::idempotency(known.at, &key_hash(&event.tenant, key)), &known);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in an attempt that was just written to `position`.
+    pub fn apply_settled(&mut self, journal: &RetryJournal, position: u64, settled: &Settled, rows: bool) -> Result<()> {
+        if !self.ledger.settled(settled) {
+            return Ok(());
+        }
+        let (endpoint, seq) = (settled.endpoint, settled.seq);
+        if !settled.parked && settled.fate == Fate::Delivered {
+            self.fresh.entry(endpoint).or_default().push((seq, position));
+            return Ok(());
+        }
+        if !rows {
+            return Ok(());
+        }
+        let mut attempts = if settled.parked { self.take_retry(journal, endpoint, seq)?.attempts } else { Vec::new() };
+        attempts.push(position);
+        match settled.fate {
+            Fate::Delivered => self.rows.put(keys::row(Table::History, endpoint, seq), &attempts),
+            Fate::RetryAt(due) => {
+                let row = RetryRow { event_position: settled.event_position, due, attempts };
+                self.put_retry(endpoint, seq, &row);
+            }
+            Fate::Dead => {
+                let row = DeadRow { event_position: settled.event_position, attempts };
+                self.rows.put(keys::row(Table::Dead, endpoint, seq), &row);
+            }
+        }
+        Ok(())
+    }
+
+    fn put_retry(&mut self, endpoint: u32, seq: u64, row: &RetryRow) {
+        self.rows.put(keys::row(Table::Retry, endpoint, seq), row);
+        self.rows.put(keys::due(endpoint, row.due, seq), &());
+    }
+
+    fn take_retry(&mut self, journal: &RetryJournal, endpoint: u32, seq: u64) -> Result<RetryRow> {
+        let key = keys::row(Table::Retry, endpoint, seq);
+        let Some(row) = journal.get::<RetryRow>(&key, Some(&self.rows))? else {
+            return Ok(RetryRow { event_position: 0, due: Timestamp::default(), attempts: Vec::new() });
+        };
+        self.rows.delete(key);
+        self.rows.delete(keys::due(endpoint, row.due, seq));
+        Ok(row)
+    }
+
+    fn take_attempts(&mut self, journal: &RetryJournal, requeued: &super::record::Requeued) -> Result<Vec<u64>> {
+        let (endpoint, seq) = (requeued.endpoint, requeued.seq);
+        match requeued.from {
+            Standing::Parked => Ok(self.take_retry(journal, endpoint, seq)?.attempts),
+            Standing::Dead => {
+                let key = keys::row(Table::Dead, endpoint, seq);
+                let row = journal.get::<DeadRow>(&key, Some(&self.rows))?;
+                self.rows.delete(key);
+                Ok(row.map_or_else(Vec::new, |row| row.attempts))
+            }
+            Standing::Delivered => self.delivered_attempts(journal, endpoint, seq),
+        }
+    }
+
+    /// Where the attempts of a delivered delivery stand in the log; empty if it was not delivered.
+    pub fn delivered_attempts(&self, journal: &RetryJournal, endpoint: u32, seq: u64) -> Result<Vec<u64>> {
+        let history = keys::row(Table::History, endpoint, seq);
+        if let Some(attempts) = journal.get(&history, Some(&self.rows))? {
+            return Ok(attempts);
+        }
+        let fresh = self.fresh.get(&endpoint).into_iter().flatten();
+        if let Some((_, position)) = fresh.rev().find(|(settled, _)| *settled == seq) {
+            return Ok(vec![*position]);
+        }
+        // Chunks overlap by at most what was in flight together, so the first few that end at or after `seq` decide.
+        const OVERLAP_CHUNKS: usize = 16;
+        let prefix = keys::table(Table::Chunk, endpoint);
+        for row in journal.rows(&prefix, &keys::row(Table::Chunk, endpoint, seq)).take(OVERLAP_CHUNKS) {
+            let (key, value) = row?;
+            let chunk: Vec<(u64, u64)> = codec::open_sealed(&key, &value)?;
+            if let Some((_, position)) = chunk.iter().find(|(settled, _)| *settled == seq) {
+                return Ok(vec![*position]);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Adds to the pending rows all that makes them, once applied, a view of the log up to `position`.
+    pub fn checkpoint(&mut self, position: u64) {
+        for (endpoint, mut settled) in std::mem::take(&mut self.fresh) {
+            settled.sort_unstable();
+            for chunk in settled.chunks(CHUNK_DELIVERIES) {
+                let (last, first) = (chunk[chunk.len() - 1].0, chunk[0].1);
+                self.rows.put(keys::chunk(endpoint, last, first), &chunk);
+            }
+        }
+        for mark in std::mem::take(&mut self.unsaved_marks) {
+            self.rows.put(keys::mark(mark.seq), &(mark.seq, mark.id, mark.position));
+        }
+        for (endpoint, cursor) in self.ledger.take_changed() {
+            self.rows.put(keys::cursor(endpoint), &cursor);
+        }
+        let row = ViewRow { position, expired_through: self.ledger.expired_through };
+        self.rows.put(keys::VIEW.to_vec(), &row);
+    }
+
+    /// Where to begin reading for events above `seq`.
+    pub fn position_after(&self, seq: u64) -> u64 {
+        let index = self.marks.partition_point(|mark| mark.seq <= seq + 1);
+        index.checked_sub(1).map_or(0, |index| self.marks[index].position)
+    }
+
+    /// Where to begin reading for an event by its id.
+    pub fn position_of(&self, id: EventId) -> u64 {
+        let index = self.marks.partition_point(|mark| mark.id <= id);
+        index.checked_sub(1).map_or(0, |index| self.marks[index].position)
+    }
+
+    /// What is remembered of an idempotency key, if it was used within the last 24 h.
+    pub fn known_key(&self, journal: &RetryJournal, hash: &[u8; keys::HASH_BYTES], now: Timestamp) -> Result<Option<KnownKey>> {
+        for at in [now, now.plus_millis(-limits::IDEMPOTENCY_MILLIS)] {
+            let known = journal.get::<KnownKey>(&keys::idempotency(at, hash), Some(&self.rows))?;
+            if let Some(known) = known.filter(|known| now.millis_since(known.at) < limits::IDEMPOTENCY_MILLIS) {
+                return Ok(Some(known));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What an idempotency key is stored under: keys of two tenants never meet.
+pub fn key_hash(tenant: &Tenant, key: &str) -> [u8; keys::HASH_BYTES] {
+    let digest = sha256(format!("{tenant}\0{key}").as_bytes());
+    digest[..keys::HASH_BYTES].try_into().expect("a SHA-256 has 32 bytes")
+}
+
+/// A digest of all that a host says of an event, to tell a repeat from another event under the same key.
+pub fn content_digest(content: &NewEvent) -> [u8; 16] {
+    let mut bytes = Vec::with_capacity(content.data.len() + 128);
+    let head = (&content.event_type, content.occurred_at, &content.actor, &content.resource, &content.agency);
+    codec::pack(&(head, &content.tags), &mut bytes);
+    bytes.extend_from_slice(&content.data);
+    sha256(&bytes)[..16].try_into().expect("a SHA-256 has 32 bytes")
+}
