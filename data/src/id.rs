@@ -123,6 +123,11 @@ impl UlidSequence {
         Self { last }
     }
 
+    /// The largest id handed out so far.
+    pub const fn last(&self) -> u128 {
+        self.last
+    }
+
     /// The next id: from the time and `random` if that is larger than the last one, else one more than the last.
     pub fn next(&mut self, now: Timestamp, random: u128) -> u128 {
         let millis = u64::try_from(now.as_millis()).unwrap_or(0);

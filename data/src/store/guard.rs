@@ -52,6 +52,7 @@ pub struct RunMark {
 }
 
 const CLEAN: &str = "clean\n";
+const DOUBTFUL: &str = "doubtful\n";
 
 impl RunMark {
     /// The mark of a data directory whose retry journal lies in `journal`.
@@ -71,7 +72,12 @@ impl RunMark {
     /// Notes that a run has begun. Must be on disk before the run's first write.
     pub fn set_running(&self) -> Result<()> {
         // Without a boot id nothing is believable after a crash, which is safe.
-        self.write(&self.running().unwrap_or_else(|| "running\n".to_owned()))
+        self.write(&self.running().unwrap_or_else(|| DOUBTFUL.to_owned()))
+    }
+
+    /// Notes that the retry journal must not be believed: it is about to be made anew.
+    pub fn set_doubtful(&self) -> Result<()> {
+        self.write(DOUBTFUL)
     }
 
     /// Notes that everything is on disk and synced.

@@ -34,11 +34,6 @@ impl Cursor {
         self.unread + self.parked
     }
 
-    /// Whether the delivery of an event is neither settled nor parked.
-    pub fn is_unread(&self, seq: u64) -> bool {
-        seq > self.floor && !self.above.contains(&seq)
-    }
-
     fn pass(&mut self, seq: u64, floor: u64) {
         self.above.insert(seq);
         if floor > self.floor {
@@ -63,6 +58,12 @@ impl Ledger {
     /// Where an endpoint stands; a new cursor if nothing was ever routed to it.
     pub fn cursor(&self, endpoint: u32) -> Cursor {
         self.cursors.get(&endpoint).cloned().unwrap_or_default()
+    }
+
+    /// Whether an event that was routed to an endpoint is neither settled nor parked there.
+    pub fn is_unread(&self, endpoint: u32, seq: u64) -> bool {
+        let cursor = self.cursors.get(&endpoint);
+        cursor.is_some_and(|cursor| cursor.unread > 0 && seq > cursor.floor && !cursor.above.contains(&seq))
     }
 
     /// Every endpoint that something was ever routed to.

@@ -44,7 +44,15 @@ pub struct LogEnd {
 impl Log {
     /// Opens the folder, creating it if it is not there. Reads no entries yet.
     pub fn open(dir: &Path) -> Result<Self> {
-        fs::create_dir_all(dir).map_err(|error| storage("create", dir, &error))?;
+        if !dir.is_dir() {
+            fs::create_dir_all(dir).map_err(|error| storage("create", dir, &error))?;
+            sync_dir(dir.parent().expect("a log lies in a data directory"))?;
+        }
+        Self::open_existing(dir)
+    }
+
+    /// Opens a folder that is there, and changes nothing in it.
+    pub fn open_existing(dir: &Path) -> Result<Self> {
         let listing = fs::read_dir(dir).map_err(|error| storage("list", dir, &error))?;
         let mut paths: Vec<_> = listing.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_segment(path)).collect();
         paths.sort();
@@ -53,7 +61,8 @@ impl Log {
             let newest = index + 1 == paths.len();
             match Segment::open(path)? {
                 Some(segment) => segments.push(Arc::new(segment)),
-                None if newest => fs::remove_file(path).map_err(|error| storage("remove", path, &error))?,
+                // A crash while it was created; the next segment begins at the same position and replaces it.
+                None if newest => {}
                 None => return Err(damaged(path, "it has no header")),
             }
         }

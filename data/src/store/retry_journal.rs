@@ -38,6 +38,11 @@ impl PendingRows {
         self.0.insert(key, None);
     }
 
+    /// How many rows wait.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,0 +1,244 @@
+//! Reading: backlogs for mailboxes, events and their fates for people. Any thread may read at any time.
+
+use std::sync::Arc;
+
+use super::{
+    Shared,
+    codec::{self, Kind},
+    keys::{self, Table},
+    ledger::Cursor,
+    record::{EventBody, Settled},
+    view::{DeadRow, RetryRow},
+};
+use crate::{
+    Timestamp,
+    delivery::Attempt,
+    error::{Error, ErrorKind, Result},
+    event::Event,
+    id::EventId,
+};
+
+/// Log bytes that one call of [`Store::backlog`] reads at most, so that no reader keeps the others waiting.
+const SCAN_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// A handle for reading. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+/// Events that wait for an endpoint, read from the log.
+#[derive(Clone, Debug, Default)]
+pub struct Backlog {
+    /// The events, in publish order.
+    pub events: Vec<Arc<Event>>,
+    /// Where to read on.
+    pub position: u64,
+    /// The last event that was looked at, whether it was for this endpoint or not.
+    pub through: u64,
+    /// Whether the end of the log was reached; if not, call again from `position`.
+    pub at_end: bool,
+}
+
+/// A delivery that waits for another attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// The event.
+    pub event: Arc<Event>,
+    /// When the attempt is due.
+    pub due: Timestamp,
+    /// Attempts made so far.
+    pub attempts: u16,
+}
+
+/// Where a delivery stands, as far as the journal knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Neither attempted nor given up.
+    Unread,
+    /// Waits for another attempt.
+    Waiting(Timestamp),
+    /// Acknowledged.
+    Delivered,
+    /// Given up.
+    Dead,
+    /// Its endpoint was deleted first, or retention took it.
+    Cancelled,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// Where it stands.
+    pub standing: Standing,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+impl Store {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Where an endpoint stands.
+    pub fn cursor(&self, endpoint: u32) -> Cursor {
+        self.shared.view().ledger.cursor(endpoint)
+    }
+
+    /// Endpoints for which something waits.
+    pub fn endpoints_with_work(&self) -> Vec<u32> {
+        let view = self.shared.view();
+        view.ledger.cursors().filter(|(_, cursor)| cursor.waiting() > 0).map(|(endpoint, _)| endpoint).collect()
+    }
+
+    /// The last event that was published; 0 if none was.
+    pub fn last_seq(&self) -> u64 {
+        self.shared.view().next_seq - 1
+    }
+
+    /// Events above `after` that wait for an endpoint, at most `events_max` of them and not much over `bytes_max`.
+    /// `position` is where an earlier call left off.
+    pub fn backlog(
+        &self,
+        endpoint: u32,
+        after: u64,
+        position: Option<u64>,
+        (events_max, bytes_max): (usize, usize),
+    ) -> Result<Backlog> {
+        let (from, above) = {
+            let view = self.shared.view();
+            let above = view.ledger.cursor(endpoint).above;
+            (position.unwrap_or_else(|| view.position_after(after)), above)
+        };
+        let mut scan = self.shared.log.scan(from);
+        let mut backlog = Backlog { position: from, through: after, ..Backlog::default() };
+        let mut bytes = 0;
+        while backlog.events.len() < events_max && bytes < bytes_max {
+            if scan.position() - from.min(scan.position()) > SCAN_BYTES_MAX {
+                return Ok(backlog);
+            }
+            let Some((at, kind)) = scan.next_entry()? else {
+                backlog.at_end = true;
+                break;
+            };
+            backlog.position = scan.position();
+            if kind != Kind::Event {
+                continue;
+            }
+            let body = EventBody::split(scan.body())?;
+            let (seq, _) = body.key()?;
+            backlog.through = backlog.through.max(seq);
+            if seq > after && body.routes_to(endpoint) && !above.contains(&seq) {
+                let event = body.event(at)?;
+                bytes += event.content.data.len();
+                backlog.events.push(Arc::new(event));
+            }
+        }
+        Ok(backlog)
+    }
+
+    /// When the next attempt of an endpoint's waiting deliveries is due.
+    pub fn next_due(&self, endpoint: u32) -> Result<Option<Timestamp>> {
+        let prefix = keys::table(Table::Due, endpoint);
+        let first = self.shared.journal.rows(&prefix, &prefix).next().transpose()?;
+        Ok(first.and_then(|(key, _)| keys::parse_due(&key)).map(|(due, _)| due))
+    }
+
+    /// Deliveries of an endpoint that are due up to `until`, the earliest first, passing over those that `skip` names.
+    pub fn due(
+        &self,
+        endpoint: u32,
+        until: Timestamp,
+        limit: usize,
+        skip: impl Fn(u64) -> bool,
+    ) -> Result<Vec<Waiting>> {
+        let prefix = keys::table(Table::Due, endpoint);
+        let mut waiting = Vec::new();
+        for row in self.shared.journal.rows(&prefix, &prefix) {
+            let (key, _) = row?;
+            let Some((due, seq)) = keys::parse_due(&key) else { continue };
+            if due > until || waiting.len() >= limit {
+                break;
+            }
+            if skip(seq) {
+                continue;
+            }
+            let retry = self.shared.journal.get::<RetryRow>(&keys::row(Table::Retry, endpoint, seq), None)?;
+            if let Some(retry) = retry {
+                let event = Arc::new(self.event_at(retry.event_position)?.0);
+                waiting.push(Waiting { event, due, attempts: retry.attempts.len() as u16 });
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// An event and the endpoints that it matched; `None` if there is none, or retention took it.
+    pub fn event(&self, id: EventId) -> Result<Option<(Event, Vec<u32>)>> {
+        let from = self.shared.view().position_of(id);
+        let mut scan = self.shared.log.scan(from);
+        while let Some((position, kind)) = scan.next_entry()? {
+            if kind != Kind::Event {
+                continue;
+            }
+            let body = EventBody::split(scan.body())?;
+            match body.key()?.1.cmp(&id) {
+                std::cmp::Ordering::Less => {}
+                std::cmp::Ordering::Equal => return Ok(Some((body.event(position)?, body.routes().collect()))),
+                std::cmp::Ordering::Greater => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What became of an event's delivery to an endpoint that it was routed to.
+    pub fn trace(&self, event: &Event, endpoint: u32) -> Result<Trace> {
+        let journal = &self.shared.journal;
+        let view = self.shared.view();
+        let row = |table| keys::row(table, endpoint, event.seq);
+        let (standing, attempts) =
+            if let Some(retry) = journal.get::<RetryRow>(&row(Table::Retry), Some(&view.rows))? {
+                (Standing::Waiting(retry.due), retry.attempts)
+            } else if let Some(dead) = journal.get::<DeadRow>(&row(Table::Dead), Some(&view.rows))? {
+                (Standing::Dead, dead.attempts)
+            } else if view.ledger.is_unread(endpoint, event.seq) {
+                (Standing::Unread, Vec::new())
+            } else {
+                match view.delivered_attempts(journal, endpoint, event.seq)? {
+                    attempts if attempts.is_empty() => (Standing::Cancelled, attempts),
+                    attempts => (Standing::Delivered, attempts),
+                }
+            };
+        drop(view);
+        let attempts = attempts.into_iter().map(|position| self.attempt_at(position)).collect::<Result<_>>()?;
+        Ok(Trace { standing, attempts })
+    }
+
+    fn attempt_at(&self, position: u64) -> Result<Attempt> {
+        match self.shared.log.entry(position)? {
+            (Kind::Settled, body) => Ok(codec::unpack::<Settled>(&body, "an attempt in the log")?.attempt),
+            _ => Err(misplaced(position, "an attempt")),
+        }
+    }
+
+    fn event_at(&self, position: u64) -> Result<(Event, Vec<u32>)> {
+        match self.shared.log.entry(position)? {
+            (Kind::Event, body) => {
+                let body = EventBody::split(&body)?;
+                Ok((body.event(position)?, body.routes().collect()))
+            }
+            _ => Err(misplaced(position, "an event")),
+        }
+    }
+
+    /// Hands what sled holds back to the operating system, so that a restart after a crash replays little.
+    pub fn flush_retry_journal(&self) -> Result<()> {
+        self.shared.journal.flush()
+    }
+}
+
+fn misplaced(position: u64, what: &str) -> Error {
+    Error::new(
+        ErrorKind::Damaged,
+        format!("the retry journal points to position {position} for {what}, but the log holds something else there"),
+    )
+}

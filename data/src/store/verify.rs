@@ -1,0 +1,178 @@
+//! `casewire journal verify` and `stats`: looks at a data directory that no process uses, and changes nothing.
+
+use std::{collections::BTreeMap, fmt, path::Path};
+
+use serde::Serialize;
+
+use super::{
+    Paths,
+    codec::Kind,
+    guard::DirectoryLock,
+    log::Log,
+    record::{EventBody, Fate, Settled},
+    segment::storage,
+};
+use crate::{
+    Timestamp,
+    error::{Error, ErrorKind, Result},
+};
+
+/// What a walk over every entry found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// Segments of the log.
+    pub segments: u64,
+    /// Entries whose checksums hold.
+    pub entries: u64,
+    /// Events among them.
+    pub events: u64,
+    /// Documents of the registry whose checksums hold.
+    pub documents: u64,
+    /// Bytes at the end of the log that never became whole; the next start cuts them off.
+    pub torn_bytes: u64,
+}
+
+/// What is in the journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StatsReport {
+    /// Bytes of the log.
+    pub log_bytes: u64,
+    /// Bytes of the retry journal.
+    pub retry_journal_bytes: u64,
+    /// Segments of the log.
+    pub segments: u64,
+    /// Events in the log.
+    pub events: u64,
+    /// Deliveries that the events matched.
+    pub deliveries: u64,
+    /// Attempts, by what they came to: `delivered`, `retry`, `dead`.
+    pub attempts: BTreeMap<&'static str, u64>,
+    /// When the oldest event was published, RFC 3339.
+    pub oldest_event_at: Option<String>,
+    /// When the newest event was published, RFC 3339.
+    pub newest_event_at: Option<String>,
+}
+
+/// Checks every entry of log and registry. Damage is an error that names the place.
+pub fn verify(dir: &Path) -> Result<VerifyReport> {
+    let _lock = existing(dir)?;
+    let paths = Paths::of(dir);
+    let mut report = VerifyReport::default();
+    let torn = walk(&paths.registry, |_, _, _| {
+        report.documents += 1;
+        Ok(())
+    })?;
+    report.torn_bytes += torn.torn_bytes;
+    let torn = walk(&paths.log, |_, kind, body| {
+        report.entries += 1;
+        if kind == Kind::Event {
+            EventBody::split(body)?.event(0)?;
+            report.events += 1;
+        }
+        Ok(())
+    })?;
+    report.torn_bytes += torn.torn_bytes;
+    report.segments = torn.segments;
+    Ok(report)
+}
+
+/// Counts what is in the journal.
+pub fn stats(dir: &Path) -> Result<StatsReport> {
+    let _lock = existing(dir)?;
+    let paths = Paths::of(dir);
+    let mut report = StatsReport { retry_journal_bytes: bytes_below(&paths.retry)?, ..StatsReport::default() };
+    let mut times: Option<(Timestamp, Timestamp)> = None;
+    let walked = walk(&paths.log, |_, kind, body| {
+        match kind {
+            Kind::Event => {
+                let body = EventBody::split(body)?;
+                let at = body.event(0)?.published_at;
+                report.events += 1;
+                report.deliveries += body.routes().count() as u64;
+                times = Some(times.map_or((at, at), |(oldest, _)| (oldest, at)));
+            }
+            Kind::Settled => {
+                let settled: Settled = super::codec::unpack(body, "an attempt in the log")?;
+                let fate = match settled.fate {
+                    Fate::Delivered => "delivered",
+                    Fate::RetryAt(_) => "retry",
+                    Fate::Dead => "dead",
+                };
+                *report.attempts.entry(fate).or_default() += 1;
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    report.segments = walked.segments;
+    report.log_bytes = bytes_below(&paths.log)?;
+    report.oldest_event_at = times.map(|(oldest, _)| oldest.to_string());
+    report.newest_event_at = times.map(|(_, newest)| newest.to_string());
+    Ok(report)
+}
+
+struct Walked {
+    segments: u64,
+    torn_bytes: u64,
+}
+
+fn walk(dir: &Path, mut entry: impl FnMut(u64, Kind, &[u8]) -> Result<()>) -> Result<Walked> {
+    let log = Log::open_existing(dir)?;
+    let segments = log.segments();
+    let first = segments.first().map_or(0, |segment| segment.header.start);
+    let end = log.find_end(first)?;
+    log.commit_to(end.position);
+    let mut scan = log.scan(first);
+    while let Some((position, kind)) = scan.next_entry()? {
+        entry(position, kind, scan.body())?;
+    }
+    Ok(Walked { segments: segments.len() as u64, torn_bytes: end.torn_bytes })
+}
+
+fn existing(dir: &Path) -> Result<DirectoryLock> {
+    if !dir.join("log").is_dir() {
+        let message = format!("{} is not a data directory: it holds no log", dir.display());
+        return Err(Error::new(ErrorKind::NotFound, message));
+    }
+    DirectoryLock::take(dir)
+}
+
+fn bytes_below(dir: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(dir).map_err(|error| storage("list", dir, &error))?.flatten() {
+        let path = entry.path();
+        let metadata = entry.metadata().map_err(|error| storage("stat", &path, &error))?;
+        bytes += if metadata.is_dir() { bytes_below(&path)? } else { metadata.len() };
+    }
+    Ok(bytes)
+}
+
+impl fmt::Display for VerifyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "every checksum holds")?;
+        writeln!(f, "segments   {}", self.segments)?;
+        writeln!(f, "entries    {}", self.entries)?;
+        writeln!(f, "events     {}", self.events)?;
+        write!(f, "documents  {}", self.documents)?;
+        if self.torn_bytes > 0 {
+            write!(f, "\n{} bytes at the end were never acknowledged; the next start cuts them off", self.torn_bytes)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for StatsReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "log            {} bytes in {} segments", self.log_bytes, self.segments)?;
+        writeln!(f, "retry journal  {} bytes", self.retry_journal_bytes)?;
+        write!(f, "events         {}", self.events)?;
+        if let (Some(oldest), Some(newest)) = (&self.oldest_event_at, &self.newest_event_at) {
+            write!(f, ", from {oldest} to {newest}")?;
+        }
+        write!(f, "\ndeliveries     {}", self.deliveries)?;
+        for (fate, count) in &self.attempts {
+            write!(f, "\nattempts       {count} {fate}")?;
+        }
+        Ok(())
+    }
+}

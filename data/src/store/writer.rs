@@ -1,0 +1,372 @@
+//! The one writer: stages a batch of writes, puts it on disk with one sync, then takes it into the view.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    Shared, StoreOptions,
+    codec::{self, FLAG_CONTINUES, Kind},
+    guard::{DirectoryLock, RunMark},
+    idempotency::{self, Fingerprint, Resolution},
+    keys::{self, HASH_BYTES},
+    record::{self, Expired, Parked, Requeued, Settled},
+    registry_log::{Document, Documents, RegistryLog},
+    segment::{Segment, SegmentHeader},
+    view::KnownKey,
+};
+use crate::{
+    Timestamp,
+    error::{Error, Result},
+    event::{Event, NewEvent, Tenant},
+    id::{EventId, UlidSequence},
+};
+
+/// Events to publish, all or nothing, each with the endpoints that it matched in ascending order.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// Whose events.
+    pub tenant: Tenant,
+    /// The events and their routes.
+    pub events: Vec<(NewEvent, Arc<[u32]>)>,
+}
+
+/// One thing to write.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// New events.
+    Publish(Publication),
+    /// An attempt and its fate. Durable with the next sync, not before: losing it only repeats a delivery.
+    Settle(Settled),
+    /// A delivery set aside; durable like [`Write::Settle`].
+    Park(Parked),
+    /// A delivery to be attempted again.
+    Requeue(Requeued),
+    /// A change of the registry.
+    Document(Document),
+}
+
+/// What became of one event of a publication.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Published {
+    /// Its id; the first one's if its idempotency key was known.
+    pub id: EventId,
+    /// How many endpoints it matched.
+    pub deliveries: usize,
+    /// The event and its routes; `None` if it is a duplicate.
+    pub fresh: Option<(Arc<Event>, Arc<[u32]>)>,
+}
+
+/// The answer to one [`Write`]: what was published, empty for other writes, or why this one was refused.
+pub type Written = Result<Vec<Published>>;
+
+/// The sole writer of a store.
+#[derive(Debug)]
+pub struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) active: Arc<Segment>,
+    pub(super) registry: RegistryLog,
+    pub(super) options: StoreOptions,
+    pub(super) mark: RunMark,
+    pub(super) ids: UlidSequence,
+    pub(super) next_seq: u64,
+    pub(super) failure: Option<Error>,
+    pub(super) unsynced: bool,
+    pub(super) checkpointed: u64,
+    pub(super) lock: DirectoryLock,
+}
+
+/// A batch on its way to the disk.
+#[derive(Default)]
+struct Staged {
+    bytes: Vec<u8>,
+    start: u64,
+    entries: Vec<Entry>,
+    documents: Vec<Document>,
+    known_keys: HashMap<[u8; HASH_BYTES], KnownKey>,
+    must_sync: bool,
+}
+
+enum Entry {
+    Other { position: u64, kind: Kind, body: std::ops::Range<usize> },
+    Settled { position: u64, settled: Box<Settled> },
+}
+
+impl Staged {
+    fn put(&mut self, kind: Kind, flags: u8, write: impl FnOnce(&mut Vec<u8>)) {
+        let position = self.position();
+        let begin = self.bytes.len();
+        codec::put_entry(&mut self.bytes, position, kind, flags, write);
+        let body = begin + codec::HEADER_BYTES..self.bytes.len();
+        self.entries.push(Entry::Other { position, kind, body });
+    }
+
+    fn put_event(&mut self, event: &Event, routes: &[u32], fingerprint: Option<Fingerprint>, continues: bool) {
+        let flags = if continues { FLAG_CONTINUES } else { 0 };
+        self.put(Kind::Event, flags, |out| record::put_event(out, event, routes));
+        if let Some((hash, content)) = fingerprint {
+            let deliveries = routes.len() as u32;
+            self.known_keys.insert(hash, KnownKey { at: event.published_at, id: event.id, deliveries, content });
+        }
+    }
+
+    fn position(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+impl Writer {
+    /// After opening: makes what was recovered durable and drops segments whose expiry was under way.
+    pub(super) fn settle_recovery(&mut self) -> Result<()> {
+        self.try_checkpoint()?;
+        let expired_through = self.shared.view().ledger.expired_through;
+        while self.shared.log.segments().get(1).is_some_and(|next| next.header.first_seq <= expired_through + 1) {
+            self.shared.log.drop_oldest()?;
+        }
+        Ok(())
+    }
+
+    /// Writes a batch; answers for each write in order. When it returns, every publication, requeue and document in
+    /// it is on disk and synced.
+    ///
+    /// After an error of the disk the store is closed to writes: nothing is acknowledged that may not be there.
+    pub fn commit(
+        &mut self,
+        writes: Vec<Write>,
+        now: Timestamp,
+        random: &mut dyn FnMut() -> u128,
+    ) -> Result<Vec<Written>> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        let committed = self.try_commit(writes, now, random);
+        if let Err(error) = &committed {
+            self.fail(error);
+        }
+        committed
+    }
+
+    fn try_commit(
+        &mut self,
+        writes: Vec<Write>,
+        now: Timestamp,
+        random: &mut dyn FnMut() -> u128,
+    ) -> Result<Vec<Written>> {
+        self.begin_segment_if_due(now)?;
+        let mut staged = Staged { start: self.active.end(), ..Staged::default() };
+        let mut answers = Vec::with_capacity(writes.len());
+        for write in writes {
+            answers.push(self.stage(&mut staged, write, now, random)?);
+        }
+        self.put_on_disk(&mut staged, now)?;
+        self.take_into_view(staged)?;
+        Ok(answers)
+    }
+
+    fn stage(
+        &mut self,
+        staged: &mut Staged,
+        write: Write,
+        now: Timestamp,
+        random: &mut dyn FnMut() -> u128,
+    ) -> Result<Written> {
+        match write {
+            Write::Publish(publication) => return self.stage_publication(staged, publication, now, random),
+            Write::Settle(settled) => {
+                let position = staged.position();
+                codec::put_entry(&mut staged.bytes, position, Kind::Settled, 0, |out| codec::pack(&settled, out));
+                staged.entries.push(Entry::Settled { position, settled: Box::new(settled) });
+            }
+            Write::Park(parked) => staged.put(Kind::Parked, 0, |out| codec::pack(&parked, out)),
+            Write::Requeue(requeued) => {
+                staged.put(Kind::Requeued, 0, |out| codec::pack(&requeued, out));
+                staged.must_sync = true;
+            }
+            Write::Document(document) => staged.documents.push(document),
+        }
+        Ok(Ok(Vec::new()))
+    }
+
+    fn stage_publication(
+        &mut self,
+        staged: &mut Staged,
+        publication: Publication,
+        now: Timestamp,
+        random: &mut dyn FnMut() -> u128,
+    ) -> Result<Written> {
+        let contents = publication.events.iter().map(|(content, _)| content);
+        let resolved = idempotency::resolve(&publication.tenant, contents, |hash| match staged.known_keys.get(hash) {
+            Some(known) => Ok(Some(known.clone())),
+            None => self.shared.view().known_key(&self.shared.journal, hash, now),
+        })?;
+        let resolutions = match resolved {
+            Ok(resolutions) => resolutions,
+            Err(conflict) => return Ok(Err(conflict)),
+        };
+        let mut fresh_left = resolutions.iter().filter(|one| matches!(one, Resolution::Fresh(_))).count();
+        staged.must_sync |= fresh_left > 0;
+        let mut answers: Vec<Published> = Vec::with_capacity(resolutions.len());
+        for ((content, routes), resolution) in publication.events.into_iter().zip(resolutions) {
+            let answer = match resolution {
+                Resolution::Known(first) => {
+                    Published { id: first.id, deliveries: first.deliveries as usize, fresh: None }
+                }
+                Resolution::Repeats(first) => Published { fresh: None, ..answers[first].clone() },
+                Resolution::Fresh(fingerprint) => {
+                    fresh_left -= 1;
+                    let event = Event {
+                        seq: self.next_seq,
+                        position: staged.position(),
+                        id: EventId::from_u128(self.ids.next(now, random())),
+                        tenant: publication.tenant.clone(),
+                        published_at: now,
+                        content,
+                    };
+                    self.next_seq += 1;
+                    staged.put_event(&event, &routes, fingerprint, fresh_left > 0);
+                    Published { id: event.id, deliveries: routes.len(), fresh: Some((Arc::new(event), routes)) }
+                }
+            };
+            answers.push(answer);
+        }
+        Ok(Ok(answers))
+    }
+
+    fn begin_segment_if_due(&mut self, now: Timestamp) -> Result<()> {
+        let bytes = self.active.entry_bytes();
+        let aged = now.millis_since(self.active.header.created_at) > self.options.retention_ms / 8;
+        if bytes < self.options.segment_bytes_max && !(aged && bytes > 0) {
+            return Ok(());
+        }
+        self.active.sync()?;
+        let header = SegmentHeader {
+            start: self.active.end(),
+            first_seq: self.next_seq,
+            last_id: self.ids.last(),
+            created_at: now,
+        };
+        self.active = self.shared.log.begin_segment(header)?;
+        Ok(())
+    }
+
+    fn put_on_disk(&mut self, staged: &mut Staged, now: Timestamp) -> Result<()> {
+        if !staged.bytes.is_empty() {
+            self.active.append(&staged.bytes)?;
+            self.unsynced = true;
+        }
+        if staged.must_sync {
+            self.active.sync()?;
+            self.unsynced = false;
+        }
+        let documents = std::mem::take(&mut staged.documents);
+        if !documents.is_empty() {
+            let deleted: Vec<_> = documents.iter().filter_map(deleted_ordinal).collect();
+            self.registry.append(documents, now)?;
+            let mut view = self.shared.view();
+            deleted.into_iter().for_each(|ordinal| view.ledger.close(ordinal));
+        }
+        Ok(())
+    }
+
+    fn take_into_view(&mut self, staged: Staged) -> Result<()> {
+        let mut view = self.shared.view();
+        for entry in &staged.entries {
+            match entry {
+                Entry::Settled { position, settled } => {
+                    view.apply_settled(&self.shared.journal, *position, settled, true)?;
+                }
+                Entry::Other { position, kind, body } => {
+                    view.apply(&self.shared.journal, *position, *kind, &staged.bytes[body.clone()], true)?;
+                }
+            }
+        }
+        self.shared.log.commit_to(self.active.end());
+        Ok(())
+    }
+
+    /// Writes row changes out to the retry journal. To be called after each commit, once its waiters are answered.
+    pub fn flush_rows(&mut self) -> Result<()> {
+        let mut view = self.shared.view();
+        if view.rows.is_empty() {
+            return Ok(());
+        }
+        view.rows.put(keys::ROWS.to_vec(), &self.active.end());
+        let applied = self.shared.journal.apply(&mut view.rows);
+        drop(view);
+        applied.inspect_err(|error| self.fail(error))
+    }
+
+    /// Makes all settlements durable and brings the retry journal up to the log. Bounds what a restart replays.
+    pub fn checkpoint(&mut self) -> Result<()> {
+        if self.checkpointed == self.active.end() {
+            return Ok(());
+        }
+        let result = self.try_checkpoint();
+        result.inspect_err(|error| self.fail(error))
+    }
+
+    fn try_checkpoint(&mut self) -> Result<()> {
+        if self.unsynced {
+            self.active.sync()?;
+            self.unsynced = false;
+        }
+        let end = self.active.end();
+        {
+            let mut view = self.shared.view();
+            view.checkpoint(end);
+            view.rows.put(keys::ROWS.to_vec(), &end);
+            self.shared.journal.apply(&mut view.rows)?;
+        }
+        self.checkpointed = end;
+        Ok(())
+    }
+
+    /// Drops segments in which every event is older than retention; gives up what still waits in them.
+    /// Tells how many deliveries were given up.
+    pub fn enforce_retention(&mut self, now: Timestamp) -> Result<u64> {
+        let result = super::retention::enforce(self, now);
+        result.inspect_err(|error| self.fail(error))
+    }
+
+    /// The registry as it stands.
+    pub fn documents(&self) -> &Documents {
+        &self.registry.documents
+    }
+
+    /// Bytes of log since the last checkpoint.
+    pub fn bytes_since_checkpoint(&self) -> u64 {
+        self.active.end().saturating_sub(self.checkpointed)
+    }
+
+    /// Writes everything out, synced, and notes that the stop was clean. The directory stays locked until the
+    /// writer is dropped.
+    pub fn close(mut self) -> Result<DirectoryLock> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        self.try_checkpoint()?;
+        self.shared.journal.sync_all()?;
+        self.mark.set_clean()?;
+        Ok(self.lock)
+    }
+
+    /// Logs an expiry, so that the view on disk follows.
+    pub(super) fn log_expiry(&mut self, expired: &[Expired]) -> Result<()> {
+        let mut staged = Staged { start: self.active.end(), ..Staged::default() };
+        for one in expired {
+            staged.put(Kind::Expired, 0, |out| codec::pack(one, out));
+        }
+        self.put_on_disk(&mut staged, Timestamp::default())?;
+        self.take_into_view(staged)
+    }
+
+    fn fail(&mut self, error: &Error) {
+        tracing::error!(%error, "the journal failed and accepts nothing more");
+        self.failure.get_or_insert_with(|| error.clone());
+    }
+}
+
+fn deleted_ordinal(document: &Document) -> Option<u32> {
+    match document {
+        Document::EndpointDeleted(tombstone) => Some(tombstone.ordinal),
+        _ => None,
+    }
+}
