@@ -106,7 +106,7 @@ struct DialectFile {
 #[serde(deny_unknown_fields)]
 struct BodySection {
     content_type: String,
-    template: String,
+    template: toml::Spanned<String>,
 }
 
 impl Dialect {
@@ -122,7 +122,7 @@ impl Dialect {
             assumptions: file.assumptions,
             vocabulary: file.vocabulary.compile().map_err(|error| error.under("vocabulary"))?,
             content_type: file.body.content_type,
-            body: Template::compile(&file.body.template).map_err(|error| error.under("body"))?,
+            body: compile_template(text, &file.body.template)?,
             signature: file.signature,
         })
     }
@@ -194,6 +194,17 @@ fn check_id(id: &str) -> Result<()> {
         limits::shorten(id)
     );
     Err(Error::field("id", message))
+}
+
+/// Compiles the template of a file; the error also says where in the file the template is.
+fn compile_template(file: &str, template: &toml::Spanned<String>) -> Result<Template> {
+    Template::compile(template.get_ref()).map_err(|error| {
+        let line = file[..template.span().start].matches('\n').count() + 1;
+        Error::field(
+            "body.template",
+            format!("{} (the template is on line {line} of the file)", error.message()),
+        )
+    })
 }
 
 fn check_content_type(content_type: &str) -> Result<()> {
@@ -280,7 +291,8 @@ mod tests {
             ("kind = \"open\"", "kind = \"open\"\nnames = [\"a\"]", "open"),
             ("kind = \"open\"", "kind = \"half\"", "line 7"),
             ("[signature]", "[handshake]\nprobe = 1\n[signature]", "handshake"),
-            ("$type", "$typo", "line 3, column 11"),
+            ("$type", "$typo", "line 2, column 11 of the template"),
+            ("$data", "$date", "the template is on line 11 of the file"),
             ("application/json", "json", "application/json"),
             ("standard-webhooks", "none-such", "standard-webhooks"),
         ] {
