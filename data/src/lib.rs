@@ -18,6 +18,7 @@ pub mod delivery;
 pub mod retry;
 
 pub mod dialect;
+pub mod samples;
 pub mod signature;
 pub mod template;
 

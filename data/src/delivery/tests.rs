@@ -1,0 +1,128 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::id::{EndpointId, EventId};
+
+/// Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110's examples.
+const NOW: Timestamp = Timestamp::from_millis(784_111_777_000);
+const HOUR_MS: i64 = 3_600_000;
+
+fn delivery() -> DeliveryId {
+    DeliveryId { event: EventId::from_u128(1), endpoint: EndpointId::from_u128(2) }
+}
+
+fn answered(status: u16, retry_after: Option<&str>) -> Outcome {
+    let headers = retry_after.map(|value| ("Retry-After".to_owned(), value.to_owned())).into_iter().collect();
+    Outcome::Answered { status, headers, body: Vec::new() }
+}
+
+fn failed(class: FailureClass) -> Outcome {
+    Outcome::Failed { class, message: "connection refused".into() }
+}
+
+/// A schedule of one retry after 0 s, so that what delays in a test is the answer alone.
+fn judged(outcome: &Outcome, number: u16) -> Judgement {
+    judge(outcome, number, delivery(), &RetrySchedule::new(vec![0]).unwrap(), NOW)
+}
+
+#[test]
+fn the_table_of_the_state_machine() {
+    use EndpointEffect::None as Nothing;
+    let at = |ms| Verdict::RetryAt(NOW.plus_millis(ms));
+    let throttle = |ms: Option<i64>| EndpointEffect::Throttle { until: ms.map(|ms| NOW.plus_millis(ms)) };
+    let last = 2;
+    for (outcome, number, verdict, effect) in [
+        // A 2xx delivers, on the last attempt too, whatever else it says.
+        (answered(200, None), 1, Verdict::Delivered, Nothing),
+        (answered(204, Some("60")), last, Verdict::Delivered, Nothing),
+        (answered(299, None), 1, Verdict::Delivered, Nothing),
+        // Everything else is retried, redirects among it, and given up after the last attempt.
+        (answered(199, None), 1, at(0), Nothing),
+        (answered(301, None), 1, at(0), Nothing),
+        (answered(304, None), last, Verdict::Dead, Nothing),
+        (answered(400, None), 1, at(0), Nothing),
+        (answered(404, None), last, Verdict::Dead, Nothing),
+        (answered(500, None), 1, at(0), Nothing),
+        (answered(999, None), last, Verdict::Dead, Nothing),
+        (failed(FailureClass::Dns), 1, at(0), Nothing),
+        (failed(FailureClass::Egress), 1, at(0), Nothing),
+        (failed(FailureClass::Connect), 1, at(0), Nothing),
+        (failed(FailureClass::Tls), 1, at(0), Nothing),
+        (failed(FailureClass::Timeout), last, Verdict::Dead, Nothing),
+        (failed(FailureClass::Broken), 1, at(0), Nothing),
+        (failed(FailureClass::Protocol), 1, at(0), Nothing),
+        (failed(FailureClass::Request), 1, at(0), Nothing),
+        // Retry-After delays any retry, in seconds or as a date, and never beyond the cap.
+        (answered(503, Some("60")), 1, at(60_000), Nothing),
+        (answered(302, Some(" 7 ")), 1, at(7_000), Nothing),
+        (answered(500, Some("Sun, 06 Nov 1994 09:49:37 GMT")), 1, at(HOUR_MS), Nothing),
+        (answered(500, Some("Sunday, 06-Nov-94 09:49:37 GMT")), 1, at(HOUR_MS), Nothing),
+        (answered(500, Some("Sun Nov  6 09:49:37 1994")), 1, at(HOUR_MS), Nothing),
+        (answered(500, Some("Sun, 06 Nov 1994 07:49:37 GMT")), 1, at(0), Nothing),
+        (answered(500, Some("86401")), 1, at(24 * HOUR_MS), Nothing),
+        (answered(500, Some("99999999999999999999999")), 1, at(24 * HOUR_MS), Nothing),
+        (answered(500, Some("Thu, 30 Dec 9999 00:00:00 GMT")), 1, at(24 * HOUR_MS), Nothing),
+        (answered(500, Some("-5")), 1, at(0), Nothing),
+        (answered(500, Some("soon")), 1, at(0), Nothing),
+        (answered(500, Some("")), 1, at(0), Nothing),
+        (answered(503, Some("60")), last, Verdict::Dead, Nothing),
+        // 429, 502 and 504 throttle the endpoint.
+        (answered(429, Some("60")), 1, at(60_000), throttle(Some(60_000))),
+        (answered(429, None), 1, at(0), throttle(None)),
+        (answered(502, None), 1, at(0), throttle(None)),
+        (answered(504, Some("1")), last, Verdict::Dead, throttle(Some(1_000))),
+        // What made the engine fail is not tried again.
+        (failed(FailureClass::Quarantined), 1, Verdict::Dead, Nothing),
+    ] {
+        assert_eq!(judged(&outcome, number), Judgement { verdict, effect }, "{outcome:?}, attempt {number}");
+    }
+}
+
+#[test]
+fn gone_disables_the_endpoint_and_keeps_the_delivery_for_it_even_after_the_last_attempt() {
+    for number in [1, 2, 3] {
+        let judgement = judged(&answered(410, Some("60")), number);
+        assert_eq!(judgement.verdict, Verdict::RetryAt(NOW));
+        let EndpointEffect::Disable { reason } = judgement.effect else { panic!("410 disables") };
+        assert!(reason.starts_with("the endpoint answered 410 Gone"), "{reason}");
+    }
+}
+
+#[test]
+fn an_attempt_is_stored_compactly_and_reads_back() {
+    let body: Vec<u8> = (0..=255).cycle().take(4_096).collect();
+    let outcome = Outcome::Answered { status: 500, headers: vec![("a".into(), "b".into())], body };
+    for outcome in [outcome, failed(FailureClass::Timeout)] {
+        let attempt = Attempt { number: 1, started_at: NOW, duration_us: 9, outcome };
+        let stored = rmp_serde::to_vec(&attempt).unwrap();
+        assert!(stored.len() < 4_096 + 64, "{} bytes", stored.len());
+        assert_eq!(rmp_serde::from_slice::<Attempt>(&stored).unwrap(), attempt);
+    }
+}
+
+#[test]
+fn outcomes_have_words_for_people_and_classes_for_machines() {
+    assert_eq!(answered(200, None).summary(), "200");
+    assert_eq!(failed(FailureClass::Connect).summary(), "connection refused");
+    let class = failed(FailureClass::Connect).failure_class().unwrap();
+    assert_eq!(serde_json::to_string(&class).unwrap(), format!("\"{}\"", class.as_str()));
+}
+
+proptest! {
+    #[test]
+    fn a_retry_is_never_earlier_than_the_schedule_and_never_later_than_schedule_and_cap(
+        status in 300_u16..600, seconds in 0_u64..200_000, asked in "[0-9]{0,7}|[ -~]{0,30}", number in 1_u16..4,
+    ) {
+        prop_assume!(status != 410);
+        let schedule = RetrySchedule::new(vec![seconds; 2]).unwrap();
+        let judgement = judge(&answered(status, Some(&asked)), number, delivery(), &schedule, NOW);
+        match schedule.delay_ms(delivery(), number) {
+            None => prop_assert_eq!(judgement.verdict, Verdict::Dead),
+            Some(delay_ms) => {
+                let Verdict::RetryAt(at) = judgement.verdict else { panic!("{judgement:?}") };
+                let latest = delay_ms.max(limits::RETRY_AFTER_MILLIS_MAX);
+                prop_assert!(NOW.plus_millis(delay_ms) <= at && at <= NOW.plus_millis(latest));
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Which static headers an operator may add to requests.
+
+use crate::{
+    error::{Error, Result},
+    limits,
+};
+
+/// Headers that belong to the connection, to the request as we make it, or to the engine.
+const RESERVED: &[&str] = &[
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    // What the dialects of other systems carry: nobody may pose as them by configuration.
+    "event-name",
+    "x-github-delivery",
+    "x-github-event",
+    "x-hook-secret",
+    "x-secret",
+];
+
+const RESERVED_PREFIXES: &[&str] = &["proxy-", "webhook-", "casewire-"];
+
+/// Checks one static request header: a token for a name that is not reserved, and a value of visible ASCII and spaces.
+///
+/// Refuses CR, LF, NUL and every other control character, so that no value can begin a header or a request of its own;
+/// and whatever a receiver could take for a signature. To be called at save and again before sending.
+pub fn check_header(name: &str, value: &str) -> Result<()> {
+    let shown: String = limits::shorten(name).escape_debug().collect();
+    let wrong = |why: &str| Err(Error::field(format!("headers.{shown}"), why));
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || name.len() > limits::LABEL_BYTES_MAX || !name.bytes().all(token) {
+        return wrong("is not a header's name; use letters, digits and hyphens");
+    }
+    let lower = name.to_ascii_lowercase();
+    let reserved = RESERVED.contains(&lower.as_str())
+        || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
+        || lower.contains("signature");
+    if reserved {
+        return wrong("is set by the engine alone; choose another name");
+    }
+    if value.len() > limits::HEADER_VALUE_BYTES_MAX {
+        return wrong(&format!(
+            "has a value of {} bytes; at most {} are allowed",
+            value.len(),
+            limits::HEADER_VALUE_BYTES_MAX
+        ));
+    }
+    if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) || value.trim() != value {
+        return wrong("has a value with other than visible ASCII and inner spaces; encode it");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ordinary_headers_pass() {
+        for (name, value) in [("Authorization", "Bearer a.b=="), ("X-Tenant", "a b"), ("x-empty", "")] {
+            check_header(name, value).unwrap();
+        }
+        check_header("x", &"v".repeat(limits::HEADER_VALUE_BYTES_MAX)).unwrap();
+    }
+
+    #[test]
+    fn reserved_names_are_refused_in_any_spelling() {
+        for name in [
+            "Host",
+            "content-length",
+            "Content-Type",
+            "TRANSFER-ENCODING",
+            "connection",
+            "TE",
+            "trailer",
+            "upgrade",
+            "expect",
+            "user-agent",
+            "keep-alive",
+            "Proxy-Authorization",
+            "Webhook-Id",
+            "webhook-signature",
+            "X-ECD-Signature",
+            "X-Hub-Signature-256",
+            "Signature-Input",
+            "X-Secret",
+            "casewire-id",
+        ] {
+            let error = check_header(name, "x").expect_err(name);
+            assert_eq!(error.field_errors()[0].field, format!("headers.{name}"));
+        }
+    }
+
+    #[test]
+    fn nothing_that_could_begin_another_header_passes() {
+        for name in ["", "a b", "a:", "a\r", "a\n", "a\0", "é", " a", "a\t", "a/b", &"a".repeat(257)] {
+            let error = check_header(name, "x").expect_err(name);
+            assert!(!error.field_errors()[0].field.chars().any(char::is_control));
+        }
+        let long = "v".repeat(limits::HEADER_VALUE_BYTES_MAX + 1);
+        for value in
+            ["a\r\nHost: b", "a\nb", "a\rb", "a\0", "a\r\n b", "a\tb", "\u{7f}", "é", " a", "a ", &long]
+        {
+            assert!(check_header("x-a", value).is_err(), "{value:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_is_one_line(name: String, value: String) {
+            if check_header(&name, &value).is_ok() {
+                let line = format!("{name}: {value}");
+                prop_assert!(line.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+                prop_assert!(!name.contains([' ', ':']));
+            }
+        }
+    }
+}

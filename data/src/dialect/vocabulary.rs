@@ -1,0 +1,229 @@
+//! What an endpoint of a dialect may subscribe to.
+
+use std::cmp::Reverse;
+
+use serde::Deserialize;
+
+use crate::{
+    error::{Error, FieldError, Result},
+    event::EventType,
+    limits,
+    pattern::Pattern,
+};
+
+/// How many valid names an error offers in place of a wrong one.
+const SUGGESTIONS_MAX: usize = 3;
+
+/// The section `[vocabulary]` of a dialect's file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VocabularySection {
+    kind: Kind,
+    #[serde(default)]
+    names: Vec<String>,
+    #[serde(default)]
+    patterns: Vec<String>,
+    #[serde(default)]
+    families: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Open,
+    Closed,
+}
+
+/// A vocabulary, checked.
+#[derive(Clone, Debug)]
+pub(super) enum Vocabulary {
+    /// Any pattern.
+    Open,
+    /// Only what the file lists.
+    Closed {
+        /// Concrete names and patterns, each to be subscribed to exactly as it is written.
+        tokens: Vec<Pattern>,
+        /// With its final dot: any concrete name below it may be subscribed to as well.
+        families: Vec<String>,
+    },
+}
+
+impl VocabularySection {
+    pub(super) fn compile(self) -> Result<Vocabulary> {
+        if self.kind == Kind::Open {
+            if self.names.is_empty() && self.patterns.is_empty() && self.families.is_empty() {
+                return Ok(Vocabulary::Open);
+            }
+            return Err(Error::field(
+                "kind",
+                "is open, which lists nothing; remove the lists, or make it closed",
+            ));
+        }
+        for name in self.names.iter().chain(&self.families) {
+            EventType::new(name)?;
+        }
+        let tokens: Vec<_> = self
+            .names
+            .iter()
+            .chain(&self.patterns)
+            .map(|token| Pattern::new(token))
+            .collect::<Result<_>>()?;
+        if tokens.is_empty() && self.families.is_empty() {
+            return Err(Error::field(
+                "names",
+                "is empty; list what can be subscribed to, or make the kind open",
+            ));
+        }
+        Ok(Vocabulary::Closed {
+            tokens,
+            families: self.families.iter().map(|family| format!("{family}.")).collect(),
+        })
+    }
+}
+
+impl Vocabulary {
+    pub(super) fn tokens(&self) -> impl Iterator<Item = &str> {
+        let tokens = match self {
+            Self::Open => &[][..],
+            Self::Closed { tokens, .. } => tokens,
+        };
+        tokens.iter().map(Pattern::as_str)
+    }
+
+    /// Checks a list of patterns; `dialect` is named in the errors.
+    pub(super) fn check(&self, events: &[String], dialect: &str) -> Result<Vec<Pattern>> {
+        if events.is_empty() {
+            return Err(Error::field(
+                "events",
+                "is empty; name at least one event type, like `cases.created`",
+            ));
+        }
+        if events.len() > limits::PATTERNS_MAX {
+            let message = format!(
+                "has {} entries; at most {} are allowed, so use `*`, or a second endpoint",
+                events.len(),
+                limits::PATTERNS_MAX
+            );
+            return Err(Error::field("events", message));
+        }
+        let mut wrong = Vec::new();
+        let mut patterns = Vec::with_capacity(events.len());
+        for (place, text) in events.iter().enumerate() {
+            match self.check_one(text, dialect) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(error) => {
+                    wrong.push(FieldError {
+                        field: format!("events[{place}]"),
+                        message: error.message().to_owned(),
+                    });
+                }
+            }
+        }
+        if wrong.is_empty() { Ok(patterns) } else { Err(Error::fields(wrong)) }
+    }
+
+    fn check_one(&self, text: &str, dialect: &str) -> Result<Pattern> {
+        let pattern = Pattern::new(text)?;
+        let Self::Closed { tokens, families } = self else {
+            return Ok(pattern);
+        };
+        let below_a_family = || {
+            EventType::new(text).is_ok() && families.iter().any(|family| text.starts_with(family.as_str()))
+        };
+        if tokens.contains(&pattern) || below_a_family() {
+            return Ok(pattern);
+        }
+        let nearest: Vec<_> = nearest(&pattern, tokens).map(|token| format!("`{token}`")).collect();
+        let message =
+            format!("`{text}` is not an event type of {dialect}; nearest are {}", nearest.join(", "));
+        Err(Error::field("events", message))
+    }
+}
+
+/// The tokens that somebody who wrote `wrong` may have meant. First those that it would select, if it is a wildcard:
+/// the widest ones lead. Then those that are spelled most alike.
+fn nearest<'a>(wrong: &Pattern, tokens: &'a [Pattern]) -> impl Iterator<Item = &'a str> {
+    let mut ranked: Vec<_> = tokens.iter().map(Pattern::as_str).collect();
+    ranked.sort_by_cached_key(|token| {
+        let selected = wrong.matches(token);
+        let width = selected.then(|| (token.matches('.').count(), Reverse(token.ends_with('*'))));
+        (!selected, width, distance(wrong.as_str(), token))
+    });
+    ranked.into_iter().take(SUGGESTIONS_MAX)
+}
+
+/// How many bytes must be put in, taken out or replaced to turn one text into the other (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (above, left) in from.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
+        for (column, right) in to.bytes().enumerate() {
+            let replaced = diagonal + usize::from(left != right);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::Dialects;
+
+    fn check(dialect: &str, events: &[&str]) -> Result<Vec<Pattern>> {
+        let events: Vec<_> = events.iter().map(|&text| text.to_owned()).collect();
+        Dialects::builtin().get(dialect).unwrap().check_patterns(&events)
+    }
+
+    #[test]
+    fn xpath_takes_its_17_tokens_and_names_below_its_four_families() {
+        let xpath = Dialects::builtin().get("xpath@1").unwrap();
+        let tokens: Vec<_> = xpath.tokens().collect();
+        assert_eq!(tokens.len(), 17);
+        let events =
+            [&tokens[..], &["cases.tasks.created", "assignments.billing-details.a.b", "cases.*"]].concat();
+        let patterns = check("xpath@1", &events).unwrap();
+        assert!(patterns.iter().map(Pattern::as_str).eq(events), "kept as given, in order, repeats too");
+    }
+
+    #[test]
+    fn xpath_refuses_anything_else_and_names_the_nearest() {
+        for (wrong, nearest) in [
+            ("cases.reopened", "`cases.created`"),
+            ("cases.creatd", "nearest are `cases.created`"),
+            ("*", "nearest are `cases.*`, `assignments.*`"),
+            ("**", "nearest are `cases.*`, `assignments.*`"),
+            (
+                "*.created",
+                "nearest are `cases.created`, `assignments.created`, `assignments.extensions.created`",
+            ),
+            ("cases", "`cases.*`"),
+            ("cases.tasks", "`cases.tasks.*`"),
+            ("cases.tasks.*.created", "`cases.tasks.*`"),
+            ("assignment.*", "nearest are `assignments.*`"),
+            ("cases.expensesx.y", "`cases.expenses.*`"),
+        ] {
+            let error = check("xpath@1", &["cases.created", wrong]).expect_err(wrong);
+            assert_eq!(error.field_errors()[0].field, "events[1]");
+            assert!(error.message().contains(nearest), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn standard_takes_any_pattern_that_can_match() {
+        assert_eq!(check("standard@1", &["*", "cases.reopened", "*.created"]).unwrap().len(), 3);
+        let error = check("standard@1", &["a", "b/c", "d", "e["]).unwrap_err();
+        let fields: Vec<_> = error.field_errors().iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["events[1]", "events[3]"]);
+    }
+
+    #[test]
+    fn a_list_has_1_to_256_entries() {
+        for dialect in ["xpath@1", "standard@1"] {
+            assert_eq!(check(dialect, &[]).unwrap_err().field_errors()[0].field, "events");
+            assert!(check(dialect, &["cases.created"; limits::PATTERNS_MAX]).is_ok());
+            assert!(check(dialect, &["cases.created"; limits::PATTERNS_MAX + 1]).is_err());
+        }
+    }
+}

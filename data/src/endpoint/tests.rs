@@ -1,0 +1,162 @@
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_millis(1_777_453_800_000);
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// Runs a check in the context of an engine with the built-in dialects, at a time.
+fn with<T>(now: Timestamp, check: impl FnOnce(&EndpointContext<'_>) -> T) -> T {
+    let (dialects, egress) = (Dialects::builtin(), EgressPolicy::default());
+    check(&EndpointContext { dialects: &dialects, default_dialect: "xpath@1", egress: &egress, now })
+}
+
+fn identity() -> EndpointIdentity {
+    EndpointIdentity { id: EndpointId::from_u128(1), ordinal: 7, tenant: Tenant::default(), random: [9; 32] }
+}
+
+fn draft() -> EndpointDraft {
+    EndpointDraft {
+        url: "https://partner.example.com/webhooks/xpath".into(),
+        events: vec!["cases.*".into(), "assignments.*".into()],
+        ..EndpointDraft::default()
+    }
+}
+
+fn create(draft: EndpointDraft) -> Result<Endpoint> {
+    with(NOW, |context| draft.into_endpoint(identity(), context))
+}
+
+fn fields(error: &Error) -> Vec<&str> {
+    error.field_errors().iter().map(|error| error.field.as_str()).collect()
+}
+
+#[test]
+fn a_draft_becomes_an_endpoint_with_a_secret_of_its_own_and_the_default_dialect() {
+    let endpoint = create(draft()).unwrap();
+    assert_eq!((endpoint.id, endpoint.ordinal), (EndpointId::from_u128(1), 7));
+    assert_eq!(endpoint.url, "https://partner.example.com/webhooks/xpath");
+    assert_eq!(endpoint.status, EndpointStatus::Active);
+    assert_eq!(endpoint.dialect, "xpath@1");
+    assert_eq!(endpoint.secrets, [Secret::generate([9; 32])]);
+    assert_eq!((endpoint.created_at, endpoint.updated_at), (NOW, NOW));
+    let given = create(EndpointDraft { secret: Some(SECRET.into()), ..draft() }).unwrap();
+    assert_eq!(given.secrets, [Secret::parse(SECRET).unwrap()]);
+}
+
+#[test]
+fn every_wrong_field_is_named_at_once() {
+    let long = "x".repeat(limits::DESCRIPTION_BYTES_MAX + 1);
+    let wrong = EndpointDraft {
+        url: "nowhere".into(),
+        events: vec!["cases.created".into(), "cases.reopened".into()],
+        description: Some(long.clone()),
+        name: Some(long),
+        status: None,
+        secret: Some("whsec_short".into()),
+        dialect: None,
+        headers: BTreeMap::from([("Host".into(), "a".into()), ("X-A".into(), "a\nb".into())]),
+        max_in_flight: Some(0),
+        timeout_seconds: Some(limits::ATTEMPT_TIMEOUT_SECONDS_MAX + 1),
+        retry_schedule_seconds: Some(vec![1, u64::MAX]),
+    };
+    assert_eq!(
+        fields(&create(wrong).unwrap_err()),
+        [
+            "url",
+            "events[1]",
+            "description",
+            "name",
+            "secret",
+            "headers.Host",
+            "headers.X-A",
+            "max_in_flight",
+            "timeout_seconds",
+            "retry.schedule_seconds[1]",
+        ]
+    );
+}
+
+#[test]
+fn limits_hold_for_url_headers_dialect_and_empty_lists() {
+    let url = format!("https://example.com/{}", "x".repeat(limits::URL_BYTES_MAX));
+    assert_eq!(fields(&create(EndpointDraft { url, ..draft() }).unwrap_err()), ["url"]);
+    // Short as written, too long once its characters are escaped.
+    let url = format!("https://example.com/{}", "é".repeat(limits::URL_BYTES_MAX / 2 - 20));
+    assert_eq!(fields(&create(EndpointDraft { url, ..draft() }).unwrap_err()), ["url"]);
+    let headers = (0..=limits::HEADERS_MAX).map(|n| (format!("x-{n}"), String::new())).collect();
+    assert_eq!(fields(&create(EndpointDraft { headers, ..draft() }).unwrap_err()), ["headers"]);
+    let headers = ["x-a", "X-A"].map(|name| (name.to_owned(), String::new())).into();
+    assert_eq!(fields(&create(EndpointDraft { headers, ..draft() }).unwrap_err()), ["headers.x-a"]);
+    let unknown = EndpointDraft { dialect: Some("morse@1".into()), ..draft() };
+    assert_eq!(fields(&create(unknown).unwrap_err()), ["dialect"]);
+    assert_eq!(fields(&create(EndpointDraft { events: vec![], ..draft() }).unwrap_err()), ["events"]);
+}
+
+#[test]
+fn a_patch_changes_what_it_names_and_nothing_else() {
+    let draft = EndpointDraft { description: Some("one".into()), timeout_seconds: Some(5), ..draft() };
+    let before = create(draft).unwrap();
+    let later = NOW.plus_millis(60_000);
+    let patch = EndpointPatch {
+        events: Some(vec!["cases.*".into()]),
+        status: Some(EndpointStatus::Paused),
+        timeout_seconds: Some(None),
+        ..EndpointPatch::default()
+    };
+    let after = with(later, |context| before.patched(patch, context)).unwrap();
+    let expected = Endpoint {
+        events: vec![Pattern::new("cases.*").unwrap()],
+        status: EndpointStatus::Paused,
+        timeout_seconds: None,
+        updated_at: later,
+        ..before
+    };
+    assert!(after == expected, "{after:?}");
+}
+
+#[test]
+fn a_new_secret_replaces_all() {
+    let mut before = create(draft()).unwrap();
+    before.secrets.push(Secret::generate([1; 32]));
+    let patch = EndpointPatch { secret: Some(SECRET.into()), ..EndpointPatch::default() };
+    let after = with(NOW, |context| before.patched(patch, context)).unwrap();
+    assert_eq!(after.secrets, [Secret::parse(SECRET).unwrap()]);
+}
+
+#[test]
+fn every_change_shows_in_updated_at_at_whole_seconds_even_if_the_clock_goes_back() {
+    let mut endpoint = create(draft()).unwrap();
+    for now in [NOW, NOW.plus_millis(1), NOW.plus_millis(-86_400_000)] {
+        let patched = with(now, |context| endpoint.patched(EndpointPatch::default(), context)).unwrap();
+        assert!(patched.updated_at.as_secs() > endpoint.updated_at.as_secs());
+        assert_eq!(patched.created_at, endpoint.created_at);
+        endpoint = patched;
+    }
+}
+
+#[test]
+fn an_endpoint_that_the_engine_disabled_says_why_until_it_is_active_again() {
+    let disabled = create(draft()).unwrap().disabled("gone".into(), NOW);
+    assert_eq!((disabled.status, disabled.status_reason.as_deref()), (EndpointStatus::Paused, Some("gone")));
+    let renamed = EndpointPatch { name: Some(Some("n".into())), ..EndpointPatch::default() };
+    let renamed = with(NOW, |context| disabled.patched(renamed, context)).unwrap();
+    assert_eq!(renamed.status_reason.as_deref(), Some("gone"));
+    let resumed = EndpointPatch { status: Some(EndpointStatus::Active), ..EndpointPatch::default() };
+    let resumed = with(NOW, |context| renamed.patched(resumed, context)).unwrap();
+    assert_eq!((resumed.status, resumed.status_reason), (EndpointStatus::Active, None));
+}
+
+#[test]
+fn an_endpoint_is_stored_and_reads_back_and_its_debug_print_keeps_secrets() {
+    let headers = BTreeMap::from([("authorization".to_owned(), "Bearer CANARY".to_owned())]);
+    let draft = EndpointDraft {
+        headers,
+        secret: Some(SECRET.into()),
+        retry_schedule_seconds: Some(vec![1]),
+        ..draft()
+    };
+    assert!(!format!("{draft:?}").contains("CANARY") && !format!("{draft:?}").contains("MfKQ"));
+    let endpoint = create(draft).unwrap();
+    assert!(!format!("{endpoint:?}").contains("CANARY") && !format!("{endpoint:?}").contains("MfKQ"));
+    let stored = rmp_serde::to_vec(&endpoint).unwrap();
+    assert!(rmp_serde::from_slice::<Endpoint>(&stored).unwrap() == endpoint);
+}
