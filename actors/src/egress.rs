@@ -1,0 +1,397 @@
+//! The only way out: resolve once, judge every address, connect to one that was judged.
+//!
+//! Nothing else in the engine opens a connection to a receiver. No proxy is taken from the environment,
+//! and no name is resolved a second time between the judgement and the connection, so a name that
+//! changes its mind in between changes nothing.
+
+use std::{
+    cell::Cell,
+    error::Error as StdError,
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_rt::net::TcpStream;
+use actix_service::Service;
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection, Resolve};
+use casewire_data::address::{AddressClass, EgressPolicy, Refusal, classify, is_localhost};
+use futures_util::future::LocalBoxFuture;
+use http::Uri;
+use tokio::time::timeout;
+use url::Url;
+
+/// How many addresses of one name are tried; all of them are judged.
+const TRIED_ADDRESSES_MAX: usize = 8;
+
+/// How long one address may take to accept while there is another one to try, in milliseconds.
+const TRY_MS_MAX: u64 = 3_000;
+
+/// Asks the operating system, as every other program on the machine does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemResolver;
+
+impl Resolve for SystemResolver {
+    fn lookup<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> LocalBoxFuture<'a, Result<Vec<SocketAddr>, Box<dyn StdError>>> {
+        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+    }
+}
+
+/// Why no connection was even tried: the policy forbids an address of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forbidden {
+    /// The host, as the URL names it.
+    pub host: String,
+    /// The address and why it is forbidden.
+    pub refusal: Refusal,
+}
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host != self.refusal.address.to_string() {
+            write!(f, "{}: ", self.host)?;
+        }
+        self.refusal.fmt(f)
+    }
+}
+
+impl StdError for Forbidden {}
+
+/// The connections of one endpoint: a connector that dials only what the policy permits.
+///
+/// A refusal is an [`io::Error`] around a [`Forbidden`]; a name that does not resolve is
+/// [`ConnectError::Resolver`] or [`ConnectError::NoRecords`].
+#[derive(Clone)]
+pub struct Egress {
+    policy: Arc<EgressPolicy>,
+    resolver: Rc<dyn Resolve>,
+    connected: Rc<Cell<bool>>,
+}
+
+impl Egress {
+    /// A connector under a policy.
+    pub fn new(policy: Arc<EgressPolicy>, resolver: Rc<dyn Resolve>) -> Self {
+        Self { policy, resolver, connected: Rc::default() }
+    }
+
+    /// Set to true whenever a connection has just been made. Whoever polls a request resets it first, and
+    /// so knows whether that request opened a connection or took one from the pool.
+    pub(crate) fn connected(&self) -> Rc<Cell<bool>> {
+        Rc::clone(&self.connected)
+    }
+
+    /// The addresses of the URI's host, every one of them permitted.
+    async fn addresses(&self, uri: &Uri) -> Result<Vec<SocketAddr>, ConnectError> {
+        let host = bare(uri.host().ok_or(ConnectError::Unresolved)?);
+        let https = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        let forbidden =
+            |refusal| ConnectError::Io(io::Error::other(Forbidden { host: host.to_owned(), refusal }));
+
+        if is_localhost(host) {
+            let permitted = self.policy.localhost(https).map_err(forbidden)?;
+            return Ok(permitted.into_iter().map(|ip| SocketAddr::new(ip, port)).collect());
+        }
+        let addresses = resolve(&*self.resolver, host, port).await.map_err(ConnectError::Resolver)?;
+        if addresses.is_empty() {
+            return Err(ConnectError::NoRecords);
+        }
+        for address in &addresses {
+            self.policy.permits(address.ip(), https).map_err(forbidden)?;
+        }
+        Ok(addresses)
+    }
+}
+
+impl Service<ConnectInfo<Uri>> for Egress {
+    type Response = Connection<Uri, TcpStream>;
+    type Error = ConnectError;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    actix_service::always_ready!();
+
+    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
+        let egress = self.clone();
+        Box::pin(async move {
+            // Addresses that a caller may have set are not looked at.
+            let uri = info.request().clone();
+            let addresses = egress.addresses(&uri).await?;
+            let stream = dial(&addresses).await.map_err(ConnectError::Io)?;
+            egress.connected.set(true);
+            Ok(Connection::new(uri, stream))
+        })
+    }
+}
+
+/// The first of the addresses that accepts, in the resolver's order.
+async fn dial(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let tried = &addresses[..addresses.len().min(TRIED_ADDRESSES_MAX)];
+    let (last, earlier) = tried.split_last().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    for address in earlier {
+        let connect = TcpStream::connect(address);
+        if let Ok(Ok(stream)) = timeout(Duration::from_millis(TRY_MS_MAX), connect).await {
+            return at_once(stream);
+        }
+    }
+    at_once(TcpStream::connect(last).await?)
+}
+
+/// A request is written in few pieces and never waits for more: Nagle's algorithm would only delay it.
+fn at_once(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+async fn resolve(
+    resolver: &dyn Resolve,
+    host: &str,
+    port: u16,
+) -> Result<Vec<SocketAddr>, Box<dyn StdError>> {
+    match host.parse() {
+        Ok(ip) => Ok(vec![SocketAddr::new(ip, port)]),
+        Err(_) => resolver.lookup(host, port).await,
+    }
+}
+
+/// A host without the brackets that a URL puts around an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// What the policy says of one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressVerdict {
+    /// The address.
+    pub address: IpAddr,
+    /// What kind of address it is.
+    pub class: AddressClass,
+    /// Why deliveries may not go there, and what to do about it; absent if they may.
+    pub refusal: Option<String>,
+}
+
+/// What the policy says of a URL, here and now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The URL as it would be saved, or as it was given if it could not be.
+    pub url: String,
+    /// Whether deliveries may go there.
+    pub permitted: bool,
+    /// Why not, and what to do about it; absent if they may.
+    pub reason: Option<String>,
+    /// The host's addresses with a verdict on each; empty if it has none.
+    pub addresses: Vec<AddressVerdict>,
+}
+
+/// Judges a URL as an endpoint's would be judged, first at saving and then at connecting; connects to nothing.
+pub async fn explain(policy: &EgressPolicy, url: &str) -> Explanation {
+    explain_with(&SystemResolver, policy, url).await
+}
+
+async fn explain_with(resolver: &dyn Resolve, policy: &EgressPolicy, url: &str) -> Explanation {
+    let saved = policy.check_url(url);
+    let host = Url::parse(url).ok();
+    let found = match &host {
+        Some(parsed) => judge_host(resolver, policy, parsed).await,
+        None => Ok(Vec::new()),
+    };
+    let (addresses, unresolved) = match found {
+        Ok(addresses) => (addresses, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let forbidden = forbidden(host.as_ref(), &addresses);
+    let reason = saved.as_ref().err().map(|error| format!("the URL {error}")).or(unresolved).or(forbidden);
+    Explanation {
+        url: saved.unwrap_or_else(|_| url.to_owned()),
+        permitted: reason.is_none(),
+        reason,
+        addresses,
+    }
+}
+
+async fn judge_host(
+    resolver: &dyn Resolve,
+    policy: &EgressPolicy,
+    url: &Url,
+) -> Result<Vec<AddressVerdict>, String> {
+    let Some(host) = url.host_str().map(bare) else { return Ok(Vec::new()) };
+    let addresses = if is_localhost(host) {
+        vec![([127, 0, 0, 1], 0).into(), ([0, 0, 0, 0, 0, 0, 0, 1], 0).into()]
+    } else {
+        resolve(resolver, host, 0).await.map_err(|error| unresolved(host, &*error))?
+    };
+    if addresses.is_empty() {
+        return Err(format!("{host} has no address"));
+    }
+    let verdict = |address: SocketAddr| {
+        let refusal = policy.permits(address.ip(), url.scheme() == "https").err();
+        AddressVerdict {
+            address: address.ip(),
+            class: classify(address.ip()),
+            refusal: refusal.map(|refusal| refusal.to_string()),
+        }
+    };
+    let mut verdicts: Vec<_> = addresses.into_iter().map(verdict).collect();
+    // A resolver names an address once for each kind of socket.
+    verdicts.dedup();
+    Ok(verdicts)
+}
+
+/// One forbidden address forbids the host, except for `localhost`, where one that is permitted is enough.
+fn forbidden(url: Option<&Url>, addresses: &[AddressVerdict]) -> Option<String> {
+    let local = url.and_then(Url::host_str).is_some_and(is_localhost);
+    let mut refusals = addresses.iter().map(|verdict| verdict.refusal.clone());
+    if local && refusals.clone().any(|refusal| refusal.is_none()) {
+        return None;
+    }
+    refusals.find_map(|refusal| refusal)
+}
+
+/// Says in plain words that a name does not resolve.
+pub(crate) fn unresolved(host: &str, error: &dyn StdError) -> String {
+    format!("the name {host} does not resolve: {error}")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    /// Answers with one list of addresses after the other, and with the last one from then on. The port is
+    /// the one asked for.
+    pub(crate) struct Scripted(RefCell<Vec<Vec<IpAddr>>>);
+
+    impl Scripted {
+        pub(crate) fn new(answers: &[&str]) -> Rc<Self> {
+            let parse = |answer: &&str| answer.split_whitespace().map(|ip| ip.parse().unwrap()).collect();
+            Rc::new(Self(RefCell::new(answers.iter().rev().map(parse).collect())))
+        }
+    }
+
+    impl Resolve for Scripted {
+        fn lookup<'a>(
+            &'a self,
+            _host: &'a str,
+            port: u16,
+        ) -> LocalBoxFuture<'a, Result<Vec<SocketAddr>, Box<dyn StdError>>> {
+            let mut answers = self.0.borrow_mut();
+            let answer = if answers.len() > 1 { answers.pop() } else { answers.last().cloned() };
+            let addresses = answer.unwrap_or_default().into_iter().map(|ip| SocketAddr::new(ip, port));
+            let addresses = addresses.collect();
+            Box::pin(async move { Ok(addresses) })
+        }
+    }
+
+    async fn connect(egress: &Egress, uri: &str) -> Result<SocketAddr, ConnectError> {
+        let connection = egress.call(ConnectInfo::new(uri.parse().unwrap())).await?;
+        Ok(connection.io_ref().peer_addr().unwrap())
+    }
+
+    fn refused(result: Result<SocketAddr, ConnectError>) -> AddressClass {
+        let Err(ConnectError::Io(error)) = result else { panic!("{result:?}") };
+        error.get_ref().unwrap().downcast_ref::<Forbidden>().expect("a refusal").refusal.class
+    }
+
+    #[actix_rt::test]
+    async fn a_permitted_address_is_dialled_and_seen_as_a_new_connection() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let there = listener.local_addr().unwrap();
+        let policy = Arc::new(EgressPolicy::parse("127.0.0.0/8").unwrap());
+        let egress = Egress::new(policy, Scripted::new(&["127.0.0.1"]));
+        for host in ["crm.example", "127.0.0.1", "localhost", "crm.localhost."] {
+            egress.connected().set(false);
+            let uri = format!("http://{host}:{}/", there.port());
+            assert_eq!(connect(&egress, &uri).await.unwrap(), there, "{host}");
+            assert!(egress.connected().get());
+        }
+    }
+
+    #[actix_rt::test]
+    async fn an_address_that_does_not_answer_yields_to_the_next() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let there = listener.local_addr().unwrap();
+        let policy = Arc::new(EgressPolicy::parse("127.0.0.0/8").unwrap());
+        let egress = Egress::new(policy, Scripted::new(&["127.0.0.2 127.0.0.1"]));
+        let uri = format!("http://crm.example:{}/", there.port());
+        assert_eq!(connect(&egress, &uri).await.unwrap(), there);
+    }
+
+    #[actix_rt::test]
+    async fn forbidden_answers_are_never_dialled() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let policy = Arc::new(EgressPolicy::default());
+        let answers = [
+            ("127.0.0.1", AddressClass::Loopback),
+            ("::ffff:127.0.0.1", AddressClass::Loopback),
+            ("64:ff9b::127.0.0.1", AddressClass::Loopback),
+            ("0.0.0.0", AddressClass::Unspecified),
+            ("169.254.169.254", AddressClass::Metadata),
+            ("1.1.1.1 127.0.0.1", AddressClass::Loopback),
+            ("127.0.0.1 1.1.1.1", AddressClass::Loopback),
+        ];
+        for (answer, class) in answers {
+            let egress = Egress::new(Arc::clone(&policy), Scripted::new(&[answer]));
+            let result = connect(&egress, &format!("https://crm.example:{port}/")).await;
+            assert_eq!(refused(result), class, "{answer}");
+        }
+        let egress = Egress::new(policy, Scripted::new(&["1.1.1.1"]));
+        for host in ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "localhost", "a.localhost", "LOCALHOST."] {
+            let result = connect(&egress, &format!("https://{host}:{port}/")).await;
+            assert_eq!(refused(result), AddressClass::Loopback, "{host}");
+        }
+        assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "0 connects");
+    }
+
+    #[actix_rt::test]
+    async fn odd_spellings_that_reach_the_system_resolver_are_judged_by_what_they_are() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let egress = Egress::new(Arc::default(), Rc::new(SystemResolver));
+        for host in ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0"] {
+            let result = connect(&egress, &format!("https://{host}:{port}/")).await;
+            assert!(result.is_err(), "{host}: {result:?}");
+        }
+        assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "0 connects");
+    }
+
+    #[actix_rt::test]
+    async fn a_name_that_rebinds_is_judged_anew_at_each_connection() {
+        let allowed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = allowed.local_addr().unwrap().port();
+        let policy = Arc::new(EgressPolicy::parse("127.0.0.1").unwrap());
+        let egress = Egress::new(policy, Scripted::new(&["127.0.0.1", "127.0.0.2"]));
+        let uri = format!("http://crm.example:{port}/");
+        connect(&egress, &uri).await.unwrap();
+        assert_eq!(refused(connect(&egress, &uri).await), AddressClass::Loopback);
+    }
+
+    #[actix_rt::test]
+    async fn explanations_list_every_address_with_its_verdict() {
+        let policy = EgressPolicy::default();
+        let resolver = Scripted::new(&["1.1.1.1 10.0.0.1"]);
+        let mixed = explain_with(&*resolver, &policy, "https://crm.example/x").await;
+        assert!(!mixed.permitted);
+        assert!(mixed.reason.unwrap().contains("10.0.0.1"));
+        assert_eq!(mixed.addresses[0].refusal, None);
+        assert_eq!(mixed.addresses[1].class, AddressClass::Private);
+
+        let good = explain_with(&*Scripted::new(&["1.1.1.1"]), &policy, "https://CRM.example").await;
+        assert_eq!((good.permitted, good.url.as_str()), (true, "https://crm.example/"));
+        let plain = explain(&policy, "http://0x7f.1:9/").await;
+        assert_eq!(plain.addresses[0].class, AddressClass::Loopback);
+        assert!(plain.reason.unwrap().contains("CASEWIRE_EGRESS_ALLOW"));
+        assert!(!explain(&policy, "nonsense").await.permitted);
+        let local = EgressPolicy::parse("127.0.0.1").unwrap();
+        assert!(explain(&local, "http://localhost:9/").await.permitted);
+        assert!(!explain_with(&*Scripted::new(&[""]), &policy, "https://crm.example/").await.permitted);
+    }
+}
