@@ -15,7 +15,9 @@ pub mod endpoint;
 pub mod token;
 
 pub mod delivery;
+pub mod pace;
 pub mod retry;
+pub mod window;
 
 pub mod dialect;
 pub mod samples;

@@ -40,7 +40,7 @@ use std::{
 
 pub use guard::DirectoryLock;
 pub use ledger::Cursor;
-pub use reader::{Backlog, Standing as DeliveryStanding, Store, Trace, Waiting};
+pub use reader::{Backlog, Due, DueUntil, Standing as DeliveryStanding, Store, Trace, Waiting};
 pub use record::{Fate, Parked, Requeued, Settled, Standing};
 pub use registry_log::{Document, Documents, Tombstone};
 pub use verify::{StatsReport, VerifyReport, stats, verify};

@@ -51,6 +51,25 @@ pub struct Waiting {
     pub attempts: u16,
 }
 
+/// Which waiting deliveries [`Store::due`] is to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DueUntil {
+    /// Those due by a time.
+    Time(Timestamp),
+    /// All whose last attempt stands before a position of the log: the endpoint has recovered since, so there is no
+    /// reason to wait for their time.
+    LastAttemptBefore(u64),
+}
+
+/// What [`Store::due`] found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Due {
+    /// The deliveries, the earliest due first.
+    pub waiting: Vec<Waiting>,
+    /// When the next one after them is due.
+    pub next: Option<Timestamp>,
+}
+
 /// Where a delivery stands, as far as the journal knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -89,6 +108,11 @@ impl Store {
     pub fn endpoints_with_work(&self) -> Vec<u32> {
         let view = self.shared.view();
         view.ledger.cursors().filter(|(_, cursor)| cursor.waiting() > 0).map(|(endpoint, _)| endpoint).collect()
+    }
+
+    /// The position behind the last committed entry of the log.
+    pub fn position(&self) -> u64 {
+        self.shared.log.committed()
     }
 
     /// The last event that was published; 0 if none was.
@@ -137,39 +161,28 @@ impl Store {
         Ok(backlog)
     }
 
-    /// When the next attempt of an endpoint's waiting deliveries is due.
-    pub fn next_due(&self, endpoint: u32) -> Result<Option<Timestamp>> {
+    /// Deliveries of an endpoint that are to be attempted by `until`, the earliest first.
+    pub fn due(&self, endpoint: u32, until: DueUntil, limit: usize, skip: impl Fn(u64) -> bool) -> Result<Due> {
         let prefix = keys::table(Table::Due, endpoint);
-        let first = self.shared.journal.rows(&prefix, &prefix).next().transpose()?;
-        Ok(first.and_then(|(key, _)| keys::parse_due(&key)).map(|(due, _)| due))
-    }
-
-    /// Deliveries of an endpoint that are due up to `until`, the earliest first, passing over those that `skip` names.
-    pub fn due(
-        &self,
-        endpoint: u32,
-        until: Timestamp,
-        limit: usize,
-        skip: impl Fn(u64) -> bool,
-    ) -> Result<Vec<Waiting>> {
-        let prefix = keys::table(Table::Due, endpoint);
-        let mut waiting = Vec::new();
+        let mut found = Due::default();
         for row in self.shared.journal.rows(&prefix, &prefix) {
             let (key, _) = row?;
-            let Some((due, seq)) = keys::parse_due(&key) else { continue };
-            if due > until || waiting.len() >= limit {
+            let Some((due, seq)) = keys::parse_due(&key).filter(|(_, seq)| !skip(*seq)) else { continue };
+            if found.waiting.len() >= limit || matches!(until, DueUntil::Time(time) if due > time) {
+                found.next = Some(due);
                 break;
             }
-            if skip(seq) {
+            let retry = self.shared.journal.get::<RetryRow>(&keys::row(Table::Retry, endpoint, seq), None)?;
+            let Some(retry) = retry else { continue };
+            let attempted_since = |position| retry.attempts.last().is_some_and(|last| *last >= position);
+            if matches!(until, DueUntil::LastAttemptBefore(position) if attempted_since(position)) {
+                found.next = Some(found.next.map_or(due, |next| next.min(due)));
                 continue;
             }
-            let retry = self.shared.journal.get::<RetryRow>(&keys::row(Table::Retry, endpoint, seq), None)?;
-            if let Some(retry) = retry {
-                let event = Arc::new(self.event_at(retry.event_position)?.0);
-                waiting.push(Waiting { event, due, attempts: retry.attempts.len() as u16 });
-            }
+            let event = Arc::new(self.event_at(retry.event_position)?.0);
+            found.waiting.push(Waiting { event, due, attempts: retry.attempts.len() as u16 });
         }
-        Ok(waiting)
+        Ok(found)
     }
 
     /// An event and the endpoints that it matched; `None` if there is none, or retention took it.
