@@ -1,0 +1,111 @@
+//! The registry as anybody may read it, from any thread. Only the [`Registry`](crate::registry::Registry) changes it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use casewire_data::{
+    endpoint::Endpoint,
+    event::Tenant,
+    id::EndpointId,
+    signature::sha256,
+    store::{Documents, Tombstone},
+    token::Token,
+};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Directory {
+    entries: RwLock<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_ordinal: HashMap<u32, Arc<Endpoint>>,
+    ordinals: BTreeMap<(Tenant, EndpointId), u32>,
+    tombstones: HashMap<u32, Tombstone>,
+    tokens: HashMap<[u8; 32], Token>,
+}
+
+impl Directory {
+    /// A directory of what the store holds.
+    pub fn new(documents: &Documents) -> Self {
+        let directory = Self::default();
+        documents.endpoints.values().for_each(|endpoint| directory.put(endpoint.clone()));
+        let mut entries = directory.write();
+        entries.tombstones = documents.tombstones.clone().into_iter().collect();
+        entries.tokens =
+            documents.tokens.values().map(|token| (token.secret_sha256, token.clone())).collect();
+        drop(entries);
+        directory
+    }
+
+    /// A tenant's endpoint.
+    pub fn endpoint(&self, tenant: &Tenant, id: EndpointId) -> Option<Arc<Endpoint>> {
+        let entries = self.read();
+        let ordinal = entries.ordinals.get(&(tenant.clone(), id))?;
+        entries.by_ordinal.get(ordinal).cloned()
+    }
+
+    /// A tenant's endpoints, newest first.
+    pub fn endpoints(&self, tenant: &Tenant) -> Vec<Arc<Endpoint>> {
+        let entries = self.read();
+        let all = (tenant.clone(), EndpointId::from_u128(0))..=(tenant.clone(), EndpointId::from_u128(u128::MAX));
+        let ordinals = entries.ordinals.range(all).rev();
+        ordinals.filter_map(|(_, ordinal)| entries.by_ordinal.get(ordinal).cloned()).collect()
+    }
+
+    /// How many endpoints a tenant has.
+    pub fn endpoint_count(&self, tenant: &Tenant) -> usize {
+        let all = (tenant.clone(), EndpointId::from_u128(0))..=(tenant.clone(), EndpointId::from_u128(u128::MAX));
+        self.read().ordinals.range(all).count()
+    }
+
+    /// The endpoint behind a number in routes.
+    pub fn by_ordinal(&self, ordinal: u32) -> Option<Arc<Endpoint>> {
+        self.read().by_ordinal.get(&ordinal).cloned()
+    }
+
+    /// The public id behind a number in routes, also of a deleted endpoint.
+    pub fn id_of(&self, ordinal: u32) -> Option<EndpointId> {
+        let entries = self.read();
+        let living = entries.by_ordinal.get(&ordinal).map(|endpoint| endpoint.id);
+        living.or_else(|| entries.tombstones.get(&ordinal).map(|tombstone| tombstone.id))
+    }
+
+    /// Every endpoint.
+    pub fn all(&self) -> Vec<Arc<Endpoint>> {
+        self.read().by_ordinal.values().cloned().collect()
+    }
+
+    /// The token that a secret belongs to. Found by its digest, so the time it takes tells nothing of the secret.
+    pub fn token(&self, secret: &str) -> Option<Token> {
+        self.read().tokens.get(&sha256(secret.as_bytes())).cloned()
+    }
+
+    pub(crate) fn put(&self, endpoint: Arc<Endpoint>) {
+        let mut entries = self.write();
+        entries.ordinals.insert((endpoint.tenant.clone(), endpoint.id), endpoint.ordinal);
+        entries.by_ordinal.insert(endpoint.ordinal, endpoint);
+    }
+
+    pub(crate) fn bury(&self, tombstone: Tombstone) {
+        let mut entries = self.write();
+        entries.ordinals.remove(&(tombstone.tenant.clone(), tombstone.id));
+        entries.by_ordinal.remove(&tombstone.ordinal);
+        entries.tombstones.insert(tombstone.ordinal, tombstone);
+    }
+
+    pub(crate) fn put_token(&self, token: Token) {
+        self.write().tokens.insert(token.secret_sha256, token);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Entries> {
+        self.entries.read().expect("nothing panics while it holds this lock")
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Entries> {
+        self.entries.write().expect("nothing panics while it holds this lock")
+    }
+}

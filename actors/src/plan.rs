@@ -1,0 +1,74 @@
+//! How deliveries to one endpoint are made: all that can be worked out once, before the first event.
+
+use std::{sync::Arc, time::Duration};
+
+use casewire_data::{
+    Error, Result, Timestamp, dialect::Dialect, endpoint::Endpoint, endpoint::EndpointStatus, event::Event,
+    retry::RetrySchedule, signature::Signer,
+};
+
+use crate::{
+    config::Config,
+    dispatch::{Request, Target},
+    envelope::Envelope,
+};
+
+/// See the module.
+pub struct Plan {
+    /// The endpoint.
+    pub endpoint: Arc<Endpoint>,
+    /// When its failed attempts are made again.
+    pub schedule: RetrySchedule,
+    /// How long one attempt may take, all in all.
+    pub deadline: Duration,
+    /// Requests in flight at once.
+    pub in_flight_max: u32,
+    dialect: Arc<Dialect>,
+    signer: Signer,
+    target: Target,
+    static_headers: Vec<(String, String)>,
+}
+
+impl Plan {
+    /// Works it out. Fails only if what was stored no longer makes sense, such as a dialect that is gone.
+    pub fn new(endpoint: Arc<Endpoint>, config: &Config) -> Result<Self> {
+        let dialect = config.dialects.get(&endpoint.dialect)?;
+        let deadline_ms = match endpoint.timeout_seconds {
+            Some(seconds) => u64::from(seconds) * 1_000,
+            None => u64::from(config.limits.attempt_timeout_ms),
+        };
+        Ok(Self {
+            schedule: endpoint.retry.clone().unwrap_or_else(|| config.retry.clone()),
+            deadline: Duration::from_millis(deadline_ms),
+            in_flight_max: endpoint.max_in_flight.unwrap_or(config.limits.in_flight_max),
+            signer: Signer::new(&endpoint.secrets),
+            target: Target::new(&endpoint.url)?,
+            static_headers: endpoint.headers.clone().into_iter().collect(),
+            dialect,
+            endpoint,
+        })
+    }
+
+    /// The signed request of one attempt, made at a time of the wall's clock.
+    pub fn request(&self, envelope: &Envelope, at: Timestamp) -> Request {
+        let body = envelope.body(&self.dialect);
+        let mut headers = self.dialect.headers(&envelope.event, &body, &self.signer, at);
+        headers.extend(self.static_headers.iter().cloned());
+        Request { target: self.target.clone(), headers, body }
+    }
+
+    /// Whether the endpoint is paused.
+    pub fn is_paused(&self) -> bool {
+        self.endpoint.status == EndpointStatus::Paused
+    }
+
+    /// The id of an event's delivery to this endpoint.
+    pub fn delivery(&self, event: &Event) -> casewire_data::id::DeliveryId {
+        casewire_data::id::DeliveryId { event: event.id, endpoint: self.endpoint.id }
+    }
+}
+
+/// Why an endpoint cannot be delivered to, for its status.
+pub fn unusable(error: &Error) -> String {
+    format!("its configuration cannot be used: {error}")
+}
