@@ -11,6 +11,7 @@ mod problem;
 
 mod body;
 mod fields;
+mod unread;
 
 mod answer;
 mod page;
@@ -47,32 +48,35 @@ impl Engine {
     pub fn admin(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + use<> {
         let engine = self.clone();
         move |config| {
-            config.app_data(engine).default_service(web::to(no_such_path));
-            health::routes(config);
-            config
-                .service(
-                    resource("/endpoints", "GET, HEAD, POST")
-                        .route(get().to(endpoints::list))
-                        .route(web::post().to(endpoints::create)),
-                )
-                .service(
-                    resource("/endpoints/{id}", "GET, HEAD, PATCH, DELETE")
-                        .route(get().to(endpoints::show))
-                        .route(web::patch().to(endpoints::change))
-                        .route(web::delete().to(endpoints::delete)),
-                )
-                .service(resource("/events", "POST").route(web::post().to(events::publish)))
-                .service(resource("/events/batch", "POST").route(web::post().to(events::publish_batch)))
-                .service(resource("/events/{id}", "GET, HEAD").route(get().to(events::show)))
-                .service(
-                    resource("/events/{id}/deliveries", "GET, HEAD")
-                        .route(get().to(deliveries::list_of_event)),
-                )
-                .service(resource("/deliveries/{id}", "GET, HEAD").route(get().to(deliveries::show)))
-                .service(resource("/deliveries/{id}/retry", "POST").route(web::post().to(deliveries::retry)))
-                .service(resource("/tokens", "POST").route(web::post().to(tokens::create)));
+            config.app_data(engine).service(
+                web::scope("").wrap_fn(unread::keep).configure(routes).default_service(web::to(no_such_path)),
+            );
         }
     }
+}
+
+/// Every route below the prefix.
+fn routes(config: &mut ServiceConfig) {
+    health::routes(config);
+    config
+        .service(
+            resource("/endpoints", "GET, HEAD, POST")
+                .route(get().to(endpoints::list))
+                .route(web::post().to(endpoints::create)),
+        )
+        .service(
+            resource("/endpoints/{id}", "GET, HEAD, PATCH, DELETE")
+                .route(get().to(endpoints::show))
+                .route(web::patch().to(endpoints::change))
+                .route(web::delete().to(endpoints::delete)),
+        )
+        .service(resource("/events", "POST").route(web::post().to(events::publish)))
+        .service(resource("/events/batch", "POST").route(web::post().to(events::publish_batch)))
+        .service(resource("/events/{id}", "GET, HEAD").route(get().to(events::show)))
+        .service(resource("/events/{id}/deliveries", "GET, HEAD").route(get().to(deliveries::list_of_event)))
+        .service(resource("/deliveries/{id}", "GET, HEAD").route(get().to(deliveries::show)))
+        .service(resource("/deliveries/{id}/retry", "POST").route(web::post().to(deliveries::retry)))
+        .service(resource("/tokens", "POST").route(web::post().to(tokens::create)));
 }
 
 /// A path that answers other methods than those in `allow` with 405.

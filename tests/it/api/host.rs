@@ -40,6 +40,11 @@ impl Host {
         Self { engine, admin, address, server, _dir: dir }
     }
 
+    /// Where the admin API listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// A token of a tenant with some scopes.
     pub async fn token(&self, tenant: &str, scopes: &[Scope]) -> String {
         self.engine.create_token(Tenant::new(tenant).unwrap(), scopes.to_vec(), None).await.unwrap().1

@@ -1,9 +1,15 @@
 //! Whatever comes in, the answer names what is wrong, and is never a 500.
 
-use actix_web::http::Method;
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use actix_web::{http::Method, web};
 use casewire_data::limits::ADMIN_BODY_BYTES_MAX;
 
-use super::host::{Host, fields};
+use super::host::{Host, PREFIX, fields};
 
 #[actix_web::test]
 async fn wrong_fields_are_named_all_at_once() {
@@ -155,6 +161,38 @@ async fn what_is_no_id_is_as_unknown_as_an_id_that_never_was() {
         }
         host.call(Method::PATCH, &format!("/endpoints/{id}"), "{}").await.problem(404);
         host.call(Method::POST, &format!("/deliveries/{id}/retry"), "").await.problem(404);
+    }
+    host.stop().await;
+}
+
+#[actix_web::test]
+async fn a_body_without_end_is_answered_and_cut_off() {
+    let host = Host::start().await;
+    for (token, status) in [(host.admin.clone(), "413"), ("wrong".to_owned(), "401")] {
+        let mut stream = TcpStream::connect(host.address()).unwrap();
+        let head = web::block(move || {
+            write!(
+                stream,
+                "POST {PREFIX}/events HTTP/1.1\r\nHost: host\r\nAuthorization: Bearer {token}\r\n\
+                 Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+            )
+            .unwrap();
+            let mut reader = stream.try_clone().unwrap();
+            // Read while the body is still being sent: a reset at its end may overtake the answer.
+            let head = std::thread::spawn(move || {
+                let mut head = [0; "HTTP/1.1 413".len()];
+                reader.read_exact(&mut head).map(|()| String::from_utf8_lossy(&head).into_owned())
+            });
+            let chunk = format!("{:x}\r\n{}\r\n", 64 * 1024, " ".repeat(64 * 1024));
+            let begun = Instant::now();
+            while stream.write_all(chunk.as_bytes()).is_ok() {
+                assert!(begun.elapsed() < Duration::from_secs(20), "it goes on reading");
+            }
+            head.join().unwrap().unwrap()
+        })
+        .await
+        .unwrap();
+        assert_eq!(head, format!("HTTP/1.1 {status}"));
     }
     host.stop().await;
 }
