@@ -1,0 +1,93 @@
+//! Who calls, and what they may do.
+
+use actix_web::{HttpRequest, http::header::AUTHORIZATION};
+use casewire_data::{
+    event::Tenant,
+    token::{Scope, Token},
+};
+
+use super::{engine, problem::Problem};
+use crate::{engine::Engine, tenant::TenantHandle};
+
+/// A caller with a valid token that holds the scope which the route asks for.
+pub(super) struct Caller {
+    engine: Engine,
+    token: Token,
+}
+
+impl Caller {
+    /// Checks the bearer token before anything else of the request is looked at: 401 without a
+    /// valid one, 403 if it lacks `scope`.
+    pub(super) fn authorize(request: &HttpRequest, scope: Scope) -> Result<Self, Problem> {
+        let engine = engine(request).clone();
+        let token = bearer(request)
+            .and_then(|secret| engine.authenticate(secret))
+            .ok_or_else(Problem::unauthorized)?;
+        if !token.allows(scope) {
+            return Err(Problem::forbidden(format!(
+                "this token lacks the scope `{}`; use a token that has it",
+                scope.as_str()
+            )));
+        }
+        Ok(Self { engine, token })
+    }
+
+    /// The engine.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Everything that the caller's tenant can see and do.
+    pub(super) fn tenant(&self) -> TenantHandle {
+        self.engine.tenant(self.token.tenant.clone())
+    }
+
+    /// The caller's tenant.
+    pub(super) fn tenant_name(&self) -> &Tenant {
+        &self.token.tenant
+    }
+
+    /// Whether the caller may also do what `scope` stands for.
+    pub(super) fn allows(&self, scope: Scope) -> bool {
+        self.token.allows(scope)
+    }
+}
+
+/// The secret after `Bearer`, whose case does not matter (RFC 9110, 11.1). Two credentials are none.
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let mut all = request.headers().get_all(AUTHORIZATION);
+    let only = all.next().filter(|_| all.next().is_none())?;
+    let (scheme, secret) = only.to_str().ok()?.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim()).filter(|secret| !secret.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn bearer_of(credentials: &[&str]) -> Option<String> {
+        let request = credentials
+            .iter()
+            .fold(TestRequest::get(), |request, value| request.append_header((AUTHORIZATION, *value)))
+            .to_http_request();
+        bearer(&request).map(str::to_owned)
+    }
+
+    #[test]
+    fn the_scheme_is_read_in_any_case() {
+        for good in ["Bearer s3cret", "bearer s3cret", "BEARER   s3cret "] {
+            assert_eq!(bearer_of(&[good]).as_deref(), Some("s3cret"), "{good}");
+        }
+    }
+
+    #[test]
+    fn anything_but_one_bearer_secret_is_no_credential() {
+        for bad in
+            [&[][..], &["Bearer"], &["Bearer "], &["s3cret"], &["Basic s3cret"], &["Bearer a", "Bearer a"]]
+        {
+            assert_eq!(bearer_of(bad), None, "{bad:?}");
+        }
+    }
+}

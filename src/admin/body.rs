@@ -1,0 +1,139 @@
+//! Takes in a JSON body: of the right type, within its limits, and text.
+
+use actix_web::{
+    HttpRequest,
+    http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName},
+    web::{BytesMut, Payload},
+};
+use casewire_data::limits;
+use futures_util::StreamExt;
+
+use super::problem::Problem;
+
+/// Arrays and objects inside each other. Not deeper than the recursion limit of serde_json, so
+/// that whatever is accepted here can also be read again when it is rendered.
+const DEPTH_MAX: usize = 127;
+
+/// Reads a request's body. To be called when the caller is authorized and not before.
+///
+/// The text is not known to be JSON yet; it is known not to nest deeper than [`DEPTH_MAX`].
+pub(super) async fn read(request: &HttpRequest, mut payload: Payload) -> Result<String, Problem> {
+    check_type(request)?;
+    let announced =
+        header(request, &actix_web::http::header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
+    if announced.is_some_and(|bytes: u64| bytes > limits::ADMIN_BODY_BYTES_MAX as u64) {
+        return Err(Problem::too_large());
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Problem::malformed("the body broke off; send the request again"))?;
+        if body.len() + chunk.len() > limits::ADMIN_BODY_BYTES_MAX {
+            return Err(Problem::too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let text = String::from_utf8(body.into()).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let (line, column) = place(error.as_bytes(), at);
+        Problem::malformed(format!(
+            "the body is not UTF-8 at line {line} column {column}; JSON is sent in UTF-8"
+        ))
+    })?;
+    check_depth(&text)?;
+    Ok(text)
+}
+
+fn header<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+fn check_type(request: &HttpRequest) -> Result<(), Problem> {
+    let wrong = || Problem::unsupported_media("send JSON, with `Content-Type: application/json`");
+    let mut parts = header(request, &CONTENT_TYPE).ok_or_else(wrong)?.split(';').map(str::trim);
+    if !parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
+        return Err(wrong());
+    }
+    for (name, value) in parts.filter_map(|parameter| parameter.split_once('=')) {
+        let utf8 =
+            ["utf-8", "utf8", "us-ascii"].iter().any(|set| value.trim_matches('"').eq_ignore_ascii_case(set));
+        if name.eq_ignore_ascii_case("charset") && !utf8 {
+            return Err(Problem::unsupported_media("send JSON in UTF-8 (RFC 8259, 8.1)"));
+        }
+    }
+    match request.headers().get(CONTENT_ENCODING) {
+        Some(coding) if coding != "identity" => {
+            Err(Problem::unsupported_media("send the body as it is, without Content-Encoding"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Finds nesting over the limit without recursion, since what is deep must not cost stack.
+fn check_depth(text: &str) -> Result<(), Problem> {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH_MAX {
+            let (line, column) = place(text.as_bytes(), at);
+            return Err(Problem::malformed(format!(
+                "the body nests deeper than {DEPTH_MAX} levels at line {line} column {column}; send it flatter"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Line and column, both from 1 and the column in bytes, of the byte at `at`.
+fn place(body: &[u8], at: usize) -> (usize, usize) {
+    let before = &body[..at];
+    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    (before.iter().filter(|byte| **byte == b'\n').count() + 1, at - line_start + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{ResponseError, test::TestRequest};
+
+    use super::*;
+
+    fn type_status(content_type: Option<&str>) -> u16 {
+        let request = TestRequest::post();
+        let request = match content_type {
+            Some(value) => request.insert_header((CONTENT_TYPE, value)),
+            None => request,
+        };
+        check_type(&request.to_http_request()).map_or_else(|problem| problem.status_code().as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn only_json_in_utf8_is_read() {
+        for good in
+            ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""]
+        {
+            assert_eq!(type_status(Some(good)), 200, "{good}");
+        }
+        for bad in
+            ["text/plain", "application/json; charset=utf-16", "application/jsonp", "application/ld+json", ""]
+        {
+            assert_eq!(type_status(Some(bad)), 415, "{bad}");
+        }
+        assert_eq!(type_status(None), 415);
+    }
+
+    #[test]
+    fn nesting_is_counted_outside_of_strings_and_a_bomb_is_named_by_its_place() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        check_depth(&nested(DEPTH_MAX)).unwrap();
+        check_depth(&format!(r#"{{"a":"\"{}"}}"#, "[".repeat(10_000))).unwrap();
+        let problem = check_depth(&format!("\n{}", nested(10_000))).unwrap_err();
+        assert!(problem.to_string().contains("line 2 column 128"), "{problem}");
+    }
+}

@@ -1,0 +1,130 @@
+//! Endpoints: the seed's API.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web::Payload,
+};
+use casewire_data::{
+    endpoint::{EndpointDraft, EndpointPatch, EndpointStatus},
+    token::Scope,
+};
+use serde_json::value::RawValue;
+
+use super::{
+    answer,
+    auth::Caller,
+    body,
+    fields::{self, Fields, Read, Wrong, wrong},
+    page::{LIMIT_MAX, Page},
+    path_id,
+    problem::Problem,
+    views::EndpointView,
+};
+
+/// GET /endpoints: complete without paging up to 200.
+pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::EndpointsRead)?;
+    let page = Page::of(&request, LIMIT_MAX)?;
+    let (endpoints, next) = page.cut(caller.tenant().endpoints().await?, |info| info.endpoint.id);
+    let dialect = caller.engine().default_dialect();
+    let views: Vec<_> = endpoints.iter().map(|info| EndpointView::new(info, dialect)).collect();
+    Ok(answer::list(StatusCode::OK, &views, next))
+}
+
+/// POST /endpoints: the only answer that ever holds the secret.
+pub(super) async fn create(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::EndpointsWrite)?;
+    let draft = fields::read_body(&body::read(&request, payload).await?)?;
+    let info = caller.tenant().create_endpoint(draft).await?;
+    let view = EndpointView::new(&info, caller.engine().default_dialect()).with_secret(&info);
+    let mut response = answer::one(StatusCode::CREATED, &view);
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// GET /endpoints/{id}
+pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::EndpointsRead)?;
+    let info = caller.tenant().endpoint(path_id(&request)?).await?;
+    Ok(answer::one(StatusCode::OK, &EndpointView::new(&info, caller.engine().default_dialect())))
+}
+
+/// PATCH /endpoints/{id}: only what is given changes; null takes a value away where there may be none.
+pub(super) async fn change(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::EndpointsWrite)?;
+    let id = path_id(&request)?;
+    let patch = fields::read_body(&body::read(&request, payload).await?)?;
+    let info = caller.tenant().update_endpoint(id, patch).await?;
+    Ok(answer::one(StatusCode::OK, &EndpointView::new(&info, caller.engine().default_dialect())))
+}
+
+/// DELETE /endpoints/{id}
+pub(super) async fn delete(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::EndpointsWrite)?;
+    caller.tenant().delete_endpoint(path_id(&request)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+impl Read<'_> for EndpointDraft {
+    fn read(raw: &RawValue) -> Result<Self, Wrong> {
+        let mut fields = Fields::of(raw)?;
+        let draft = Self {
+            url: fields.required("url").unwrap_or_default(),
+            events: fields.required("events").unwrap_or_default(),
+            description: fields.optional("description"),
+            name: fields.optional("name"),
+            status: fields.given("status"),
+            secret: fields.given("secret"),
+            dialect: fields.optional("dialect"),
+            headers: fields.optional("headers").unwrap_or_default(),
+            max_in_flight: fields.optional("max_in_flight"),
+            timeout_seconds: fields.optional("timeout_seconds"),
+            retry_schedule_seconds: fields.optional("retry").map(|Retry(seconds)| seconds),
+        };
+        fields.finish().map(|()| draft)
+    }
+}
+
+impl Read<'_> for EndpointPatch {
+    fn read(raw: &RawValue) -> Result<Self, Wrong> {
+        let mut fields = Fields::of(raw)?;
+        let patch = Self {
+            url: fields.given("url"),
+            events: fields.given("events"),
+            description: fields.clearable("description"),
+            name: fields.clearable("name"),
+            status: fields.given("status"),
+            secret: fields.given("secret"),
+            headers: fields.clearable("headers").map(Option::unwrap_or_default),
+            max_in_flight: fields.clearable("max_in_flight"),
+            timeout_seconds: fields.clearable("timeout_seconds"),
+            retry_schedule_seconds: fields
+                .clearable("retry")
+                .map(|retry| retry.map(|Retry(seconds)| seconds)),
+        };
+        fields.refuse("dialect", "can't be changed; create another endpoint with it");
+        fields.finish().map(|()| patch)
+    }
+}
+
+impl Read<'_> for EndpointStatus {
+    fn read(raw: &RawValue) -> Result<Self, Wrong> {
+        match String::read(raw)?.as_str() {
+            "active" => Ok(Self::Active),
+            "paused" => Ok(Self::Paused),
+            _ => Err(wrong("choose `active` or `paused`")),
+        }
+    }
+}
+
+/// `retry`: so far nothing but its schedule.
+struct Retry(Vec<u64>);
+
+impl Read<'_> for Retry {
+    fn read(raw: &RawValue) -> Result<Self, Wrong> {
+        let mut fields = Fields::of(raw)?;
+        let seconds = fields.required("schedule_seconds").unwrap_or_default();
+        fields.finish().map(|()| Self(seconds))
+    }
+}

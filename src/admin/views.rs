@@ -1,0 +1,331 @@
+//! What is shown of what is stored: every key, its order, and when it is absent (http-api).
+//!
+//! Adding a field to a stored type shows nothing to anybody until it is added here.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use casewire_data::{
+    Error, ErrorKind, Result,
+    delivery::{Attempt, DeliveryRecord, DeliveryStatus, Outcome},
+    endpoint::EndpointStatus,
+    event::{Actor, ActorId, Event},
+    token::{Scope, Token},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::tenant::{EndpointInfo, Receipt};
+
+/// An endpoint: the seed's keys in the seed's order, then extensions where they differ from their default.
+#[derive(Serialize)]
+pub(super) struct EndpointView<'a> {
+    id: String,
+    url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    events: Vec<&'a str>,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<Cow<'a, str>>,
+    created_at: String,
+    updated_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dialect: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<&'a BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_in_flight: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<RetryView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct RetryView {
+    schedule_seconds: Vec<u64>,
+}
+
+impl<'a> EndpointView<'a> {
+    /// An endpoint without its secret.
+    pub(super) fn new(info: &'a EndpointInfo, default_dialect: &str) -> Self {
+        let endpoint = &*info.endpoint;
+        let paused = endpoint.status == EndpointStatus::Paused;
+        Self {
+            id: endpoint.id.to_string(),
+            url: &endpoint.url,
+            description: endpoint.description.as_deref(),
+            events: endpoint.events.iter().map(|pattern| pattern.as_str()).collect(),
+            status: if paused { "paused" } else { "active" },
+            secret: None,
+            created_at: endpoint.created_at.to_rfc3339_seconds(),
+            updated_at: endpoint.updated_at.to_rfc3339_seconds(),
+            name: endpoint.name.as_deref(),
+            dialect: Some(endpoint.dialect.as_str()).filter(|dialect| *dialect != default_dialect),
+            headers: Some(&endpoint.headers).filter(|headers| !headers.is_empty()),
+            max_in_flight: endpoint.max_in_flight,
+            timeout_seconds: endpoint.timeout_seconds,
+            retry: endpoint
+                .retry
+                .as_ref()
+                .map(|retry| RetryView { schedule_seconds: retry.delays_seconds().to_vec() }),
+            status_reason: endpoint.status_reason.as_deref(),
+            held: Some(info.held).filter(|held| paused && *held > 0),
+        }
+    }
+
+    /// The same with its secret: for the answer to its creation and no other.
+    pub(super) fn with_secret(mut self, info: &'a EndpointInfo) -> Self {
+        self.secret = info.endpoint.secrets.first().map(|secret| secret.expose().into());
+        self
+    }
+}
+
+/// The answer to a publish.
+#[derive(Serialize)]
+pub(super) struct ReceiptView<'a> {
+    id: String,
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    deliveries: usize,
+    duplicate: bool,
+}
+
+impl<'a> ReceiptView<'a> {
+    /// What a publish came to, with the type that was published.
+    pub(super) fn new(receipt: &Receipt, event_type: &'a str) -> Self {
+        Self {
+            id: receipt.id.to_string(),
+            event_type,
+            deliveries: receipt.deliveries,
+            duplicate: receipt.duplicate,
+        }
+    }
+}
+
+/// An event, with its payload only for those who may see it.
+#[derive(Serialize)]
+pub(super) struct EventView<'a> {
+    id: String,
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    created_at: String,
+    occurred_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<ActorView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<ResourceView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agency: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct ActorView<'a> {
+    kind: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<ActorIdView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ActorIdView<'a> {
+    Integer(i64),
+    Text(&'a str),
+}
+
+#[derive(Serialize)]
+struct ResourceView<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    id: &'a str,
+}
+
+impl<'a> EventView<'a> {
+    /// An event; `Damaged` if its payload is not JSON any more.
+    pub(super) fn new(event: &'a Event, payload: bool) -> Result<Self> {
+        let content = &event.content;
+        let data = payload.then(|| serde_json::from_slice(&content.data)).transpose().map_err(|error| {
+            Error::new(ErrorKind::Damaged, format!("the payload of {} is not JSON: {error}", event.id))
+        })?;
+        Ok(Self {
+            id: event.id.to_string(),
+            event_type: content.event_type.as_str(),
+            created_at: event.published_at.to_rfc3339_seconds(),
+            occurred_at: event.occurred_at().to_rfc3339_seconds(),
+            actor: content.actor.as_ref().map(ActorView::new),
+            resource: content.resource.as_ref().map(|it| ResourceView { kind: &it.kind, id: &it.id }),
+            agency: content.agency.as_deref(),
+            tags: Some(&content.tags).filter(|tags| !tags.is_empty()),
+            idempotency_key: content.idempotency_key.as_deref(),
+            data,
+        })
+    }
+}
+
+impl<'a> ActorView<'a> {
+    fn new(actor: &'a Actor) -> Self {
+        let id = actor.id.as_ref().map(|id| match id {
+            ActorId::Integer(number) => ActorIdView::Integer(*number),
+            ActorId::Text(text) => ActorIdView::Text(text),
+        });
+        Self { kind: &actor.kind, id, name: actor.name.as_deref() }
+    }
+}
+
+/// A delivery; `A` is the number of its attempts, or the attempts.
+#[derive(Serialize)]
+pub(super) struct DeliveryView<'a, A> {
+    id: String,
+    event_id: String,
+    endpoint_id: String,
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    status: &'static str,
+    attempts: A,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_at: Option<String>,
+    created_at: String,
+}
+
+impl<'a> DeliveryView<'a, usize> {
+    /// A delivery as it stands in a list, with the number of its attempts.
+    pub(super) fn in_list(record: &'a DeliveryRecord) -> Self {
+        Self::new(record, record.attempts.len())
+    }
+}
+
+impl<'a> DeliveryView<'a, Vec<AttemptView<'a>>> {
+    /// A delivery by itself, with all of its attempts; what receivers answered only with `payload`.
+    pub(super) fn alone(record: &'a DeliveryRecord, payload: bool) -> Self {
+        Self::new(record, record.attempts.iter().map(|attempt| AttemptView::new(attempt, payload)).collect())
+    }
+}
+
+impl<'a, A> DeliveryView<'a, A> {
+    fn new(record: &'a DeliveryRecord, attempts: A) -> Self {
+        Self {
+            id: record.id.to_string(),
+            event_id: record.id.event.to_string(),
+            endpoint_id: record.id.endpoint.to_string(),
+            event_type: record.event_type.as_str(),
+            status: status_name(record.status),
+            attempts,
+            next_attempt_at: record.next_attempt_at.map(|at| at.to_rfc3339_seconds()),
+            created_at: record.published_at.to_rfc3339_seconds(),
+        }
+    }
+}
+
+const fn status_name(status: DeliveryStatus) -> &'static str {
+    match status {
+        DeliveryStatus::Pending => "pending",
+        DeliveryStatus::InFlight => "in_flight",
+        DeliveryStatus::Retrying => "retrying",
+        DeliveryStatus::Delivered => "delivered",
+        DeliveryStatus::Dead => "dead",
+        DeliveryStatus::Cancelled => "cancelled",
+        DeliveryStatus::Held => "held",
+    }
+}
+
+/// One attempt.
+#[derive(Serialize)]
+pub(super) struct AttemptView<'a> {
+    number: u16,
+    started_at: String,
+    duration_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_code: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<FailureView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<ResponseView<'a>>,
+}
+
+#[derive(Serialize)]
+struct FailureView<'a> {
+    class: &'static str,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct ResponseView<'a> {
+    headers: BTreeMap<&'a str, Cow<'a, str>>,
+    body: Cow<'a, str>,
+}
+
+impl<'a> AttemptView<'a> {
+    fn new(attempt: &'a Attempt, payload: bool) -> Self {
+        let (status_code, error, response) = match &attempt.outcome {
+            Outcome::Answered { status, headers, body } => {
+                (Some(*status), None, payload.then(|| ResponseView::new(headers, body)))
+            }
+            Outcome::Failed { class, message } => {
+                (None, Some(FailureView { class: class.as_str(), message }), None)
+            }
+        };
+        let started_at = attempt.started_at.to_rfc3339_seconds();
+        Self {
+            number: attempt.number,
+            started_at,
+            duration_ms: attempt.duration_us / 1_000,
+            status_code,
+            error,
+            response,
+        }
+    }
+}
+
+impl<'a> ResponseView<'a> {
+    /// A header that came several times is shown as one list (RFC 9110, 5.3).
+    fn new(headers: &'a [(String, String)], body: &'a [u8]) -> Self {
+        let mut merged = BTreeMap::<&str, Cow<'_, str>>::new();
+        for (name, value) in headers {
+            merged
+                .entry(name)
+                .and_modify(|before| *before = format!("{before}, {value}").into())
+                .or_insert(value.into());
+        }
+        Self { headers: merged, body: String::from_utf8_lossy(body) }
+    }
+}
+
+/// A token; its secret in the answer to its creation and no other.
+#[derive(Serialize)]
+pub(super) struct TokenView<'a> {
+    id: String,
+    tenant: &'a str,
+    scopes: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    token: &'a str,
+    created_at: String,
+}
+
+impl<'a> TokenView<'a> {
+    /// A token that was created just now, with its secret.
+    pub(super) fn created(token: &'a Token, secret: &'a str) -> Self {
+        Self {
+            id: token.id.to_string(),
+            tenant: token.tenant.as_str(),
+            scopes: token.scopes.iter().copied().map(Scope::as_str).collect(),
+            description: token.description.as_deref(),
+            token: secret,
+            created_at: token.created_at.to_rfc3339_seconds(),
+        }
+    }
+}

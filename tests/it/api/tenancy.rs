@@ -1,0 +1,141 @@
+//! Nothing of one tenant is visible to another, and a token does what its scopes say and no more.
+
+use actix_web::http::Method;
+use casewire_data::token::Scope;
+use serde_json::json;
+
+use super::host::{Host, fields, keys};
+
+const NOBODYS_ENDPOINT: &str = "wh_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
+const NOBODYS_EVENT: &str = "evt_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
+
+/// Every route that asks for a token, with the scope that it asks for.
+fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
+    let delivery = format!("{event}.{endpoint}");
+    vec![
+        (Method::GET, "/endpoints".into(), Scope::EndpointsRead),
+        (Method::POST, "/endpoints".into(), Scope::EndpointsWrite),
+        (Method::GET, format!("/endpoints/{endpoint}"), Scope::EndpointsRead),
+        (Method::PATCH, format!("/endpoints/{endpoint}"), Scope::EndpointsWrite),
+        (Method::DELETE, format!("/endpoints/{endpoint}"), Scope::EndpointsWrite),
+        (Method::POST, "/events".into(), Scope::EventsPublish),
+        (Method::POST, "/events/batch".into(), Scope::EventsPublish),
+        (Method::GET, format!("/events/{event}"), Scope::DeliveriesRead),
+        (Method::GET, format!("/events/{event}/deliveries"), Scope::DeliveriesRead),
+        (Method::GET, format!("/deliveries/{delivery}"), Scope::DeliveriesRead),
+        (Method::POST, format!("/deliveries/{delivery}/retry"), Scope::DeliveriesWrite),
+        (Method::POST, "/tokens".into(), Scope::Admin),
+    ]
+}
+
+#[actix_web::test]
+async fn no_route_answers_without_a_token_or_beyond_its_scopes() {
+    let host = Host::start().await;
+    for (method, path, needed) in routes(NOBODYS_ENDPOINT, NOBODYS_EVENT) {
+        for credentials in ["", "Bearer", "Bearer wrong", "Basic YTpi"] {
+            let headers = [("Authorization", credentials)];
+            let sent = if credentials.is_empty() { &headers[..0] } else { &headers[..] };
+            // The body is broken and never looked at.
+            let answer = host.send(method.clone(), &path, sent, b"{".to_vec()).await;
+            answer.problem(401);
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{method} {path}");
+        }
+        let others: Vec<_> =
+            Scope::ALL.into_iter().filter(|scope| *scope != needed && *scope != Scope::Admin).collect();
+        let token = host.token("default", &others).await;
+        let detail =
+            host.call_as(&token, method.clone(), &path, "{").await.problem(403)["detail"].to_string();
+        assert!(detail.contains(needed.as_str()), "{method} {path}: {detail}");
+
+        let token = host.token("default", &[needed]).await;
+        let status = host.call_as(&token, method.clone(), &path, "{").await.status;
+        assert!(![401, 403].contains(&status), "{method} {path}: {status}");
+    }
+    host.stop().await;
+}
+
+#[actix_web::test]
+async fn an_id_of_another_tenant_is_like_one_that_never_was() {
+    let host = Host::start().await;
+    let endpoint = host.endpoint(r#"{"url":"https://a.example","events":["a.*"],"status":"paused"}"#).await;
+    let event = host.call(Method::POST, "/events", r#"{"type":"a.b","data":1}"#).await.data();
+    let event = event["id"].as_str().unwrap();
+    let stranger = host.token("stranger", &[Scope::Admin]).await;
+
+    let theirs = routes(&endpoint, event).into_iter();
+    let nobodys = routes(NOBODYS_ENDPOINT, NOBODYS_EVENT).into_iter();
+    for ((method, path, _), (_, never, _)) in
+        theirs.zip(nobodys).filter(|((_, path, _), _)| path.contains('_'))
+    {
+        let body = if method == Method::PATCH { "{}" } else { "" };
+        let other = host.call_as(&stranger, method.clone(), &path, body).await;
+        let unknown = host.call_as(&stranger, method.clone(), &never, body).await;
+        assert_eq!(other.problem(404), unknown.problem(404), "{method} {path}");
+    }
+    assert_eq!(host.call_as(&stranger, Method::GET, "/endpoints", "").await.json(), json!({"data": []}));
+    assert_eq!(
+        host.call(Method::GET, &format!("/endpoints/{endpoint}"), "").await.status,
+        200,
+        "still there"
+    );
+    host.stop().await;
+}
+
+#[actix_web::test]
+async fn only_an_admin_of_the_default_tenant_creates_tokens_for_others() {
+    let host = Host::start().await;
+    let body = r#"{"tenant":"north","scopes":["admin"],"description":"for the north"}"#;
+    let created = host.call(Method::POST, "/tokens", body).await;
+    assert_eq!(created.status, 201, "{}", created.text);
+    let token = created.data();
+    assert_eq!(keys(&token), ["id", "tenant", "scopes", "description", "token", "created_at"]);
+    assert_eq!(token["tenant"], "north");
+
+    let north = token["token"].as_str().unwrap();
+    host.call_as(north, Method::POST, "/tokens", r#"{"tenant":"default","scopes":["admin"]}"#)
+        .await
+        .problem(403);
+    let own = host.call_as(north, Method::POST, "/tokens", r#"{"scopes":["endpoints:read"]}"#).await.data();
+    assert_eq!(own["tenant"], "north");
+    let reader = own["token"].as_str().unwrap();
+    assert_eq!(host.call_as(reader, Method::GET, "/endpoints", "").await.status, 200);
+
+    let wrong = r#"{"tenant":"No!","scopes":["admin","everything"]}"#;
+    assert_eq!(
+        fields(&host.call(Method::POST, "/tokens", wrong).await.problem(422)),
+        ["tenant", "scopes[1]"]
+    );
+    assert_eq!(
+        fields(&host.call(Method::POST, "/tokens", r#"{"scopes":[]}"#).await.problem(422)),
+        ["scopes"]
+    );
+    host.stop().await;
+}
+
+#[actix_web::test]
+async fn probes_and_unknown_paths_ask_for_no_token() {
+    let host = Host::start().await;
+    for (path, status) in [("/healthz", "ok"), ("/readyz", "ready")] {
+        let answer = host.send(Method::GET, path, &[], Vec::new()).await;
+        assert_eq!((answer.status, answer.json()), (200, json!({"status": status})));
+        let head = host.send(Method::HEAD, path, &[], Vec::new()).await;
+        assert_eq!((head.status, head.text.as_str()), (200, ""));
+    }
+    for path in ["", "/", "/endpoint", "/endpoints/", "/endpoints/a/b", "/%00"] {
+        host.send(Method::GET, path, &[], Vec::new()).await.problem(404);
+    }
+    for (method, path, allow) in [
+        (Method::PUT, "/endpoints", "GET, HEAD, POST"),
+        (Method::POST, "/endpoints/x", "GET, HEAD, PATCH, DELETE"),
+        (Method::GET, "/events", "POST"),
+        (Method::GET, "/events/batch", "POST"),
+        (Method::DELETE, "/events/x", "GET, HEAD"),
+        (Method::GET, "/deliveries/x/retry", "POST"),
+        (Method::POST, "/healthz", "GET, HEAD"),
+    ] {
+        let answer = host.send(method.clone(), path, &[], Vec::new()).await;
+        answer.problem(405);
+        assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
+    }
+    host.stop().await;
+}
