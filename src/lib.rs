@@ -1,7 +1,49 @@
-//! Casewire.
+//! Casewire delivers the events of a case-management system, signed and durable, to every webhook endpoint that
+//! subscribed to them; embedded in the host, with no server beside it.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use casewire::{EndpointDraft, Engine, Tenant};
+//!
+//! # async fn example() -> casewire::Result<()> {
+//! let engine = Engine::builder("/var/lib/cases/webhooks").start()?;
+//! let draft = EndpointDraft {
+//!     url: "https://partner.example.com/webhooks".to_owned(),
+//!     events: vec!["cases.*".to_owned()],
+//!     ..EndpointDraft::default()
+//! };
+//! let created = engine.tenant(Tenant::default()).create_endpoint(draft).await?;
+//! println!("sign with {}", created.endpoint.secrets[0].expose());
+//!
+//! let receipt = engine.publisher().publish_json("cases.created", r#"{"id":"C-1"}"#).await?;
+//! println!("{} goes to {} endpoints", receipt.id, receipt.deliveries);
+//!
+//! engine.shutdown(Duration::from_secs(30)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! See `README.md` for what is promised, and for the way of one event through the house.
 
-pub mod admin;
-pub mod cli;
-pub mod engine;
-pub mod settings;
-pub mod tenant;
+mod admin;
+mod engine;
+mod publisher;
+mod tenant;
+
+pub use casewire_data::{
+    Error, ErrorKind, FieldError, Result, Timestamp,
+    delivery::{Attempt, DeliveryRecord, DeliveryStatus, FailureClass, Outcome},
+    endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
+    event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
+    id::{DeliveryId, EndpointId, EventId, TokenId},
+    limits::Limits,
+    pattern::Pattern,
+    retry::RetrySchedule,
+    signature::{Secret, verify},
+    token::{Scope, Token},
+};
+
+pub use engine::{Engine, EngineBuilder, Health, ShutdownReport};
+pub use publisher::{Event, Publisher, Receipt};
+pub use tenant::{EndpointInfo, TenantHandle};

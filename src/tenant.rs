@@ -2,28 +2,29 @@
 
 use std::sync::Arc;
 
+use casewire_actors::{
+    Tree,
+    registry::{Create, Delete, Update},
+};
 use casewire_data::{
-    Result,
-    delivery::DeliveryRecord,
-    endpoint::{Endpoint, EndpointDraft, EndpointPatch},
+    Error, ErrorKind, Result,
+    delivery::{DeliveryRecord, DeliveryStatus},
+    endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
     event::{Event, NewEvent, Tenant},
     id::{DeliveryId, EndpointId, EventId},
+    store::{DeliveryStanding, Requeued, Standing, Store},
+};
+
+use crate::{
+    engine::gone,
+    publisher::{Publisher, Receipt},
 };
 
 /// What one tenant can see and do. Cheap to clone; usable from any thread and any runtime.
 #[derive(Clone)]
 pub struct TenantHandle {
-}
-
-/// The answer to a publish: the event is on disk and synced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// The event's id; the first one's if this is a duplicate.
-    pub id: EventId,
-    /// How many endpoints it matched.
-    pub deliveries: usize,
-    /// Whether the idempotency key was seen before, within 24 h.
-    pub duplicate: bool,
+    tree: Tree,
+    name: Tenant,
 }
 
 /// An endpoint and what the journal knows of it.
@@ -36,63 +37,154 @@ pub struct EndpointInfo {
 }
 
 impl TenantHandle {
+    pub(crate) fn new(tree: Tree, name: Tenant) -> Self {
+        Self { tree, name }
+    }
+
     /// The tenant.
     pub fn name(&self) -> &Tenant {
-        todo!()
+        &self.name
     }
 
-    /// Publishes one event; answers when it and its list of endpoints are durable. `Busy` when the queue is full.
+    /// Publishes for this tenant.
+    pub fn publisher(&self) -> Publisher {
+        Publisher::new(self.tree.clone(), self.name.clone())
+    }
+
+    /// Publishes one event; see [`Publisher::publish`].
     pub async fn publish(&self, event: NewEvent) -> Result<Receipt> {
-        todo!()
+        self.publisher().publish_event(event).await
     }
 
-    /// Publishes up to 1,000 events, all or nothing, with one durable write.
+    /// Publishes up to 1,000 events, all or nothing; see [`Publisher::publish_batch`].
     pub async fn publish_batch(&self, events: Vec<NewEvent>) -> Result<Vec<Receipt>> {
-        todo!()
+        self.publisher().publish_batch(events).await
     }
 
     /// Creates an endpoint. The returned one holds its secret.
     pub async fn create_endpoint(&self, draft: EndpointDraft) -> Result<EndpointInfo> {
-        todo!()
+        let message = Create { tenant: self.name.clone(), draft };
+        Ok(self.info(self.tree.registry.send(message).await.map_err(|_| gone())??))
     }
 
     /// Changes what the patch names.
     pub async fn update_endpoint(&self, id: EndpointId, patch: EndpointPatch) -> Result<EndpointInfo> {
-        todo!()
+        let message = Update { tenant: self.name.clone(), id, patch };
+        Ok(self.info(self.tree.registry.send(message).await.map_err(|_| gone())??))
     }
 
     /// Deletes an endpoint; its waiting deliveries are cancelled.
     pub async fn delete_endpoint(&self, id: EndpointId) -> Result<()> {
-        todo!()
+        let message = Delete { tenant: self.name.clone(), id };
+        self.tree.registry.send(message).await.map_err(|_| gone())?
     }
 
     /// One endpoint. `NotFound` also for another tenant's.
     pub async fn endpoint(&self, id: EndpointId) -> Result<EndpointInfo> {
-        todo!()
+        let endpoint = self.tree.directory.endpoint(&self.name, id);
+        endpoint.map(|endpoint| self.info(endpoint)).ok_or_else(|| nothing("endpoint"))
     }
 
     /// All endpoints, newest first.
     pub async fn endpoints(&self) -> Result<Vec<EndpointInfo>> {
-        todo!()
+        let endpoints = self.tree.directory.endpoints(&self.name);
+        Ok(endpoints.into_iter().map(|endpoint| self.info(endpoint)).collect())
     }
 
     /// One event.
     pub async fn event(&self, id: EventId) -> Result<Event> {
-        todo!()
+        let (event, _) = self.find_event(id).await?;
+        Ok(event)
     }
 
     /// What became of an event, endpoint by endpoint.
     pub async fn event_deliveries(&self, id: EventId) -> Result<Vec<DeliveryRecord>> {
-        todo!()
+        let (event, routes) = self.find_event(id).await?;
+        let this = self.clone();
+        let records = move |store: &Store| {
+            routes.into_iter().filter_map(|ordinal| this.record(store, &event, ordinal).transpose()).collect()
+        };
+        self.tree.journal.read(records).await?
     }
 
     /// One delivery with its attempts.
     pub async fn delivery(&self, id: DeliveryId) -> Result<DeliveryRecord> {
-        todo!()
+        let (event, ordinal) = self.find_delivery(id).await?;
+        let this = self.clone();
+        let record = self.tree.journal.read(move |store| this.record(store, &event, ordinal)).await??;
+        record.ok_or_else(|| nothing("delivery"))
     }
 
-    /// Attempts a delivery again now, whatever its state.
+    /// Attempts a delivery again now, whatever its state. `Conflict` if its endpoint is gone.
     pub async fn retry_delivery(&self, id: DeliveryId) -> Result<()> {
-        todo!()
+        let (event, ordinal) = self.find_delivery(id).await?;
+        if self.tree.directory.by_ordinal(ordinal).is_none() {
+            return Err(Error::new(ErrorKind::Conflict, "the delivery's endpoint was deleted; it cannot be sent again"));
+        }
+        let (seq, event_position) = (event.seq, event.position);
+        let trace = self.tree.journal.read(move |store| store.trace(&event, ordinal)).await??;
+        let from = match trace.standing {
+            // Its turn is yet to come, and nothing comes before now.
+            DeliveryStanding::Unread => return Ok(()),
+            DeliveryStanding::Waiting(_) if self.tree.in_flight.contains(ordinal, seq) => return Ok(()),
+            DeliveryStanding::Waiting(_) => Standing::Parked,
+            DeliveryStanding::Dead => Standing::Dead,
+            DeliveryStanding::Delivered | DeliveryStanding::Cancelled => Standing::Delivered,
+        };
+        let due = self.tree.clock.now();
+        self.tree.journal.requeue(Requeued { endpoint: ordinal, seq, event_position, due, from }).await?;
+        self.tree.look_again(ordinal);
+        Ok(())
     }
+
+    fn info(&self, endpoint: Arc<Endpoint>) -> EndpointInfo {
+        let held = match endpoint.status {
+            EndpointStatus::Paused => self.tree.journal.store().cursor(endpoint.ordinal).waiting(),
+            EndpointStatus::Active => 0,
+        };
+        EndpointInfo { endpoint, held }
+    }
+
+    async fn find_event(&self, id: EventId) -> Result<(Event, Vec<u32>)> {
+        let found = self.tree.journal.read(move |store| store.event(id)).await??;
+        found.filter(|(event, _)| event.tenant == self.name).ok_or_else(|| nothing("event"))
+    }
+
+    async fn find_delivery(&self, id: DeliveryId) -> Result<(Event, u32)> {
+        let (event, routes) = self.find_event(id.event).await.map_err(|_| nothing("delivery"))?;
+        let ordinal = routes.into_iter().find(|ordinal| self.tree.directory.id_of(*ordinal) == Some(id.endpoint));
+        ordinal.map(|ordinal| (event, ordinal)).ok_or_else(|| nothing("delivery"))
+    }
+
+    fn record(&self, store: &Store, event: &Event, ordinal: u32) -> Result<Option<DeliveryRecord>> {
+        let Some(endpoint) = self.tree.directory.id_of(ordinal) else { return Ok(None) };
+        let trace = store.trace(event, ordinal)?;
+        let living = self.tree.directory.by_ordinal(ordinal);
+        let in_flight = self.tree.in_flight.contains(ordinal, event.seq);
+        let status = match (trace.standing, living) {
+            (DeliveryStanding::Delivered, _) => DeliveryStatus::Delivered,
+            (_, None) | (DeliveryStanding::Cancelled, _) => DeliveryStatus::Cancelled,
+            (DeliveryStanding::Dead, _) => DeliveryStatus::Dead,
+            _ if in_flight => DeliveryStatus::InFlight,
+            (_, Some(endpoint)) if endpoint.status == EndpointStatus::Paused => DeliveryStatus::Held,
+            _ if trace.attempts.is_empty() => DeliveryStatus::Pending,
+            _ => DeliveryStatus::Retrying,
+        };
+        let next_attempt_at = match (trace.standing, status) {
+            (DeliveryStanding::Waiting(due), DeliveryStatus::Retrying) => Some(due),
+            _ => None,
+        };
+        Ok(Some(DeliveryRecord {
+            id: DeliveryId { event: event.id, endpoint },
+            event_type: event.event_type().clone(),
+            published_at: event.published_at,
+            status,
+            attempts: trace.attempts,
+            next_attempt_at,
+        }))
+    }
+}
+
+fn nothing(what: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no such {what}"))
 }

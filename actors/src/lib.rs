@@ -1,4 +1,32 @@
-//! The moving parts of Casewire: actors that carry out effects, and no policy.
+//! Everything in Casewire that moves: actors that carry out effects. What to do is decided in `casewire_data`.
+//!
+//! What is never in this crate: a rule about when to retry, what matches or what a status code means, and HTTP that is
+//! served rather than sent.
+//!
+//! The modules, in the order in which an event meets them.
+
+pub mod config;
+
+pub mod matcher;
+
+pub mod journal;
+
+pub mod envelope;
+pub mod shard;
+
+pub mod mailbox;
+pub mod plan;
 
 pub mod dispatch;
 pub mod egress;
+
+pub mod directory;
+pub mod registry;
+
+pub mod clock;
+pub mod in_flight;
+
+mod tree;
+
+pub use config::Config;
+pub use tree::{Drained, Tree};

@@ -110,9 +110,21 @@ impl Store {
         view.ledger.cursors().filter(|(_, cursor)| cursor.waiting() > 0).map(|(endpoint, _)| endpoint).collect()
     }
 
+    /// Every delivery of an endpoint up to this event is settled or parked, so its backlog begins after it.
+    pub fn resume_point(&self, endpoint: u32) -> u64 {
+        let view = self.shared.view();
+        let cursor = view.ledger.cursor(endpoint);
+        if cursor.unread == 0 { view.next_seq - 1 } else { cursor.floor }
+    }
+
     /// The position behind the last committed entry of the log.
     pub fn position(&self) -> u64 {
         self.shared.log.committed()
+    }
+
+    /// Deliveries that still have to be made, to all endpoints together.
+    pub fn waiting(&self) -> u64 {
+        self.shared.view().ledger.cursors().map(|(_, cursor)| cursor.waiting()).sum()
     }
 
     /// The last event that was published; 0 if none was.
@@ -174,7 +186,8 @@ impl Store {
             }
             let retry = self.shared.journal.get::<RetryRow>(&keys::row(Table::Retry, endpoint, seq), None)?;
             let Some(retry) = retry else { continue };
-            let attempted_since = |position| retry.attempts.last().is_some_and(|last| *last >= position);
+            // One without an attempt is under way, or was when the engine stopped: its time is near anyhow.
+            let attempted_since = |position| retry.attempts.last().is_none_or(|last| *last >= position);
             if matches!(until, DueUntil::LastAttemptBefore(position) if attempted_since(position)) {
                 found.next = Some(found.next.map_or(due, |next| next.min(due)));
                 continue;

@@ -1,0 +1,343 @@
+//! The mailbox of one endpoint: what is under way for it, and when the next thing is.
+//!
+//! It holds a bounded window of deliveries; all others wait in the journal, which it reads on from when there is room.
+//! What is to be done is decided in `casewire_data` (window, pace, judge); the mailbox does it.
+
+mod attempt;
+mod backlog;
+mod retries;
+
+use std::{
+    cell::Cell,
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+    sync::Arc,
+};
+
+use actix::{Actor, ActorContext, Addr, Context, Handler, Message};
+use casewire_data::{
+    Timestamp,
+    pace::Pace,
+    store::Parked,
+    window::Window,
+};
+
+use self::{backlog::Intake, retries::Retries};
+use crate::{
+    dispatch::{DispatchConfig, Dispatcher},
+    envelope::Envelope,
+    plan::Plan,
+    shard::{Rest, Shard, Surroundings, WakeAt},
+};
+
+/// Bytes of payload that one mailbox holds while they wait for their turn.
+const READY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The actor. Lives on its shard's arbiter; see the module.
+pub struct Mailbox {
+    plan: Arc<Plan>,
+    surroundings: Rc<Surroundings>,
+    shard: Addr<Shard>,
+    dispatcher: Rc<Dispatcher>,
+    pace: Pace,
+    window: Window,
+    /// Taken up, not begun: the end of the window.
+    ready: VecDeque<Arc<Envelope>>,
+    ready_bytes: usize,
+    in_flight: HashMap<u64, Flight>,
+    intake: Intake,
+    retries: Retries,
+    /// Deliveries up to this event are made one at a time, in order: they were held while the endpoint was paused.
+    in_order_through: u64,
+    draining: bool,
+    /// Messages received from the shard, so that both know when nothing is on its way.
+    received: u64,
+    /// Survives a panic of this actor: the delivery that it was working on.
+    current: Rc<Cell<Option<u64>>>,
+    poisoned: Option<u64>,
+}
+
+/// An attempt under way.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    /// The delivery has a row of its own in the retry journal.
+    parked: bool,
+    event_position: u64,
+}
+
+/// One delivery whose turn has come.
+struct Turn {
+    envelope: Arc<Envelope>,
+    attempts: u16,
+    parked: bool,
+}
+
+/// What a mailbox begins with.
+pub struct Beginning {
+    /// How to deliver.
+    pub plan: Arc<Plan>,
+    /// Every delivery up to this event is settled; `None` if the journal must be asked.
+    pub clean: Option<u64>,
+    /// Survives a panic of the mailbox.
+    pub current: Rc<Cell<Option<u64>>>,
+    /// The delivery that made an earlier mailbox panic.
+    pub poisoned: Option<u64>,
+}
+
+impl Mailbox {
+    /// A mailbox that has not started yet.
+    pub fn new(beginning: Beginning, surroundings: Rc<Surroundings>, shard: Addr<Shard>) -> Self {
+        let Beginning { plan, clean, current, poisoned } = beginning;
+        let dispatcher = Rc::new(new_dispatcher(&plan, &surroundings));
+        Self {
+            pace: Pace::new(plan.in_flight_max),
+            window: Window::new(clean.unwrap_or(0)),
+            ready: VecDeque::new(),
+            ready_bytes: 0,
+            in_flight: HashMap::new(),
+            intake: Intake::new(clean.is_none()),
+            retries: Retries::new(clean.is_none()),
+            in_order_through: 0,
+            draining: false,
+            received: 0,
+            plan,
+            surroundings,
+            shard,
+            dispatcher,
+            current,
+            poisoned,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.surroundings.clock.now()
+    }
+
+    fn ordinal(&self) -> u32 {
+        self.plan.endpoint.ordinal
+    }
+
+    fn is_held(&self) -> bool {
+        self.draining || self.plan.is_paused()
+    }
+
+    /// Does all that can be done now, and asks to be woken for the rest.
+    fn work(&mut self, context: &mut Context<Self>) {
+        self.make_room();
+        self.begin_attempts(context);
+        self.read_on(context);
+        self.read_due(context);
+        self.ask_to_be_woken();
+        self.rest_if_idle();
+    }
+
+    fn begin_attempts(&mut self, context: &mut Context<Self>) {
+        let now = self.now();
+        while !self.is_held() && self.intake.is_begun() {
+            let in_order = self.window.floor() < self.in_order_through;
+            if in_order && self.retries.is_reading() {
+                // What was attempted before the pause goes first.
+                break;
+            }
+            let allowed = if in_order { self.pace.allowed(now).min(1) } else { self.pace.allowed(now) };
+            if self.in_flight.len() >= allowed as usize {
+                break;
+            }
+            let Some(turn) = self.next_turn() else { break };
+            self.begin(turn, context);
+        }
+    }
+
+    /// Retries come first: they are older, and bounded by what was read.
+    fn next_turn(&mut self) -> Option<Turn> {
+        if let Some(waiting) = self.retries.next_turn() {
+            return Some(waiting);
+        }
+        let envelope = self.ready.pop_front()?;
+        self.ready_bytes -= envelope.event.content.data.len();
+        Some(Turn { envelope, attempts: 0, parked: false })
+    }
+
+    /// Keeps one stuck delivery from blocking the others: the oldest one under way gets a row of its own in the
+    /// retry journal, so that the window can move on.
+    fn make_room(&mut self) {
+        while self.window.len() >= self.surroundings.config.limits.window_deliveries_max {
+            let oldest = self.window.oldest();
+            let Some((seq, flight)) = oldest.and_then(|seq| Some((seq, self.in_flight.get_mut(&seq)?))) else { return };
+            flight.parked = true;
+            let event_position = flight.event_position;
+            self.window.settle(seq);
+            let due = self.now().plus_millis(i64::try_from(self.plan.deadline.as_millis()).unwrap_or(i64::MAX));
+            self.surroundings.journal.park(Parked {
+                endpoint: self.ordinal(),
+                seq,
+                event_position,
+                due,
+                floor: self.window.floor(),
+            });
+        }
+    }
+
+    fn ask_to_be_woken(&mut self) {
+        if self.is_held() {
+            return;
+        }
+        let now = self.now();
+        let probe = self.pace.probe_at().filter(|_| self.intake.is_behind());
+        let times = [self.retries.next_due(), self.pace.rests_until(now), probe];
+        if let Some(at) = times.into_iter().flatten().min() {
+            let at = self.surroundings.clock.instant(at.max(now.plus_millis(1)));
+            self.shard.do_send(WakeAt { ordinal: self.ordinal(), at });
+        }
+    }
+
+    fn rest_if_idle(&mut self) {
+        let nothing_under_way = self.in_flight.is_empty() && self.ready.is_empty() && !self.retries.is_busy();
+        let nothing_to_read = !self.intake.is_reading() && (!self.intake.is_behind() || self.is_held());
+        if nothing_under_way && nothing_to_read {
+            let clean = if self.intake.is_behind() { None } else { Some(self.window.floor()) };
+            self.shard.do_send(Rest { ordinal: self.ordinal(), received: self.received, clean });
+        }
+    }
+
+    /// Gives back to the journal what was taken up but not begun.
+    fn give_back(&mut self) {
+        if let Some(first) = self.ready.front() {
+            self.window.give_back_from(first.event.seq);
+            self.intake.reread(self.window.last_taken());
+            self.ready.clear();
+            self.ready_bytes = 0;
+        }
+        self.retries.give_back();
+    }
+}
+
+fn new_dispatcher(plan: &Plan, surroundings: &Surroundings) -> Dispatcher {
+    Dispatcher::new(&DispatchConfig {
+        max_in_flight: plan.in_flight_max,
+        policy: surroundings.config.egress.clone(),
+        tls: surroundings.tls.clone(),
+        user_agent: surroundings.config.user_agent.clone(),
+    })
+}
+
+impl Actor for Mailbox {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        if !self.intake.is_begun() {
+            self.resume(context);
+        }
+    }
+}
+
+/// An event for this endpoint, just committed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Deliver(pub Arc<Envelope>);
+
+impl Handler<Deliver> for Mailbox {
+    type Result = ();
+
+    fn handle(&mut self, Deliver(envelope): Deliver, context: &mut Self::Context) {
+        self.received += 1;
+        let seq = envelope.event.seq;
+        if self.intake.is_begun() && seq <= self.window.last_taken() {
+            // Read from the journal already.
+            return;
+        }
+        if self.has_room() && !self.intake.is_behind() && !self.is_held() && !self.pace.is_down() {
+            self.take(envelope);
+        } else {
+            self.intake.missed(seq);
+        }
+        self.work(context);
+    }
+}
+
+/// It is time for something that the mailbox asked to be woken for, or a row was put into the retry journal.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Wake;
+
+impl Handler<Wake> for Mailbox {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, context: &mut Self::Context) {
+        self.received += 1;
+        self.work(context);
+    }
+}
+
+/// An operator put a delivery into the retry journal: look there.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Requeued;
+
+impl Handler<Requeued> for Mailbox {
+    type Result = ();
+
+    fn handle(&mut self, _: Requeued, context: &mut Self::Context) {
+        self.received += 1;
+        self.retries.note(self.now());
+        self.work(context);
+    }
+}
+
+/// The endpoint has changed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Replan(pub Arc<Plan>);
+
+impl Handler<Replan> for Mailbox {
+    type Result = ();
+
+    fn handle(&mut self, Replan(plan): Replan, context: &mut Self::Context) {
+        self.received += 1;
+        let resumes = self.plan.is_paused() && !plan.is_paused();
+        let moved = self.plan.endpoint.url != plan.endpoint.url || self.plan.in_flight_max != plan.in_flight_max;
+        self.plan = plan;
+        self.pace.set_in_flight_max(self.plan.in_flight_max);
+        if moved {
+            self.dispatcher = Rc::new(new_dispatcher(&self.plan, &self.surroundings));
+        }
+        if moved || resumes {
+            // Whatever was wrong with it is said of the endpoint that it was.
+            self.pace = Pace::new(self.plan.in_flight_max);
+        }
+        if self.plan.is_paused() {
+            self.give_back();
+        }
+        if resumes {
+            self.resume_in_order(context);
+        }
+        self.work(context);
+    }
+}
+
+/// Begin nothing more; attempts under way go on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Drain;
+
+impl Handler<Drain> for Mailbox {
+    type Result = ();
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) {
+        self.draining = true;
+        self.give_back();
+    }
+}
+
+/// The shard has let go of the mailbox, or the endpoint is gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
+impl Handler<Stop> for Mailbox {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        context.stop();
+    }
+}

@@ -1,0 +1,163 @@
+//! One attempt: begun, and, when it is over, judged and settled.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use actix::{AsyncContext, Context, Handler, Message};
+use casewire_data::{
+    Timestamp,
+    delivery::{Attempt, EndpointEffect, FailureClass, Outcome, Verdict, judge},
+    store::{Fate, Settled},
+};
+use futures_util::FutureExt;
+
+use super::{Flight, Mailbox, Turn};
+use crate::{clock, envelope::Envelope, registry::Disable};
+
+/// An attempt is over.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Finished {
+    turn: Turn,
+    started_at: Timestamp,
+    started: Instant,
+    outcome: Outcome,
+}
+
+impl Mailbox {
+    /// Begins an attempt. A panic within it is an outcome like any other, and touches no other delivery.
+    pub(super) fn begin(&mut self, turn: Turn, context: &mut Context<Self>) {
+        let seq = turn.envelope.event.seq;
+        self.current.set(Some(seq));
+        self.in_flight.insert(seq, Flight { parked: turn.parked, event_position: turn.envelope.event.position });
+        self.surroundings.in_flight.begin(self.ordinal(), seq);
+        let (started_at, started) = (self.now(), Instant::now());
+        let mailbox = context.address();
+        if self.poisoned == Some(seq) {
+            let outcome = quarantined("it made the endpoint's mailbox panic");
+            mailbox.do_send(Finished { turn, started_at, started, outcome });
+            return;
+        }
+        let (plan, dispatcher) = (self.plan.clone(), self.dispatcher.clone());
+        let before = self.surroundings.config.before_attempt.clone();
+        let envelope = turn.envelope.clone();
+        actix_rt::spawn(async move {
+            let attempt = async {
+                if let Some(before) = before {
+                    before(&envelope.event);
+                }
+                let request = plan.request(&envelope, clock::wall());
+                dispatcher.attempt(&request, plan.deadline).await
+            };
+            let outcome = AssertUnwindSafe(attempt).catch_unwind().await;
+            let outcome = outcome.unwrap_or_else(|_| quarantined("the engine panicked while it made this delivery"));
+            mailbox.do_send(Finished { turn, started_at, started, outcome });
+        });
+        self.current.set(None);
+    }
+
+    /// Notes what became of a delivery, and what follows for the endpoint.
+    fn settle(&mut self, finished: Finished) {
+        let Finished { turn, started_at, started, outcome } = finished;
+        let event = &turn.envelope.event;
+        let now = self.now();
+        let number = turn.attempts.saturating_add(1);
+        let judgement = judge(&outcome, number, self.plan.delivery(event), &self.plan.schedule, now);
+        let parked = self.in_flight.remove(&event.seq).is_some_and(|flight| flight.parked);
+        self.surroundings.in_flight.end(self.ordinal(), event.seq);
+        if !parked {
+            self.window.settle(event.seq);
+        }
+        let fate = match judgement.verdict {
+            Verdict::Delivered => Fate::Delivered,
+            Verdict::RetryAt(due) => Fate::RetryAt(due),
+            Verdict::Dead => Fate::Dead,
+        };
+        log_attempt(&turn.envelope, &self.plan.endpoint.id, number, &outcome, fate);
+        self.follow(&outcome, fate, judgement.effect, now);
+        let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.surroundings.journal.settle(Settled {
+            endpoint: self.ordinal(),
+            seq: event.seq,
+            event_position: event.position,
+            parked,
+            floor: self.window.floor(),
+            fate,
+            attempt: Attempt { number, started_at, duration_us, outcome },
+        });
+    }
+
+    fn follow(&mut self, outcome: &Outcome, fate: Fate, effect: EndpointEffect, now: Timestamp) {
+        match fate {
+            Fate::Delivered => {
+                if self.pace.succeeded() {
+                    tracing::info!(endpoint = %self.plan.endpoint.id, "the endpoint answers again");
+                    self.retries.release();
+                }
+            }
+            Fate::RetryAt(_) | Fate::Dead => {
+                let is_the_endpoints_fault = outcome.failure_class() != Some(FailureClass::Quarantined);
+                if is_the_endpoints_fault && self.pace.failed(now) {
+                    tracing::warn!(endpoint = %self.plan.endpoint.id, "the endpoint is down; its backlog waits");
+                    self.give_back();
+                }
+            }
+        }
+        if let Fate::RetryAt(due) = fate {
+            self.retries.note(due);
+        }
+        match effect {
+            EndpointEffect::None => {}
+            EndpointEffect::Throttle { until } => self.pace.throttled(until),
+            EndpointEffect::Disable { reason } => {
+                tracing::warn!(endpoint = %self.plan.endpoint.id, reason, "the endpoint is disabled");
+                self.pause_now(&reason, now);
+                self.surroundings.registry.do_send(Disable { id: self.plan.endpoint.id, tenant: self.plan.endpoint.tenant.clone(), reason });
+            }
+        }
+    }
+
+    /// Pauses at once; the registry's word follows when it is durable.
+    fn pause_now(&mut self, reason: &str, now: Timestamp) {
+        let paused = Arc::new(self.plan.endpoint.disabled(reason.to_owned(), now));
+        match crate::plan::Plan::new(paused, &self.surroundings.config) {
+            Ok(plan) => self.plan = Arc::new(plan),
+            Err(error) => tracing::error!(%error, "an endpoint in use no longer makes sense"),
+        }
+        self.give_back();
+    }
+}
+
+impl Handler<Finished> for Mailbox {
+    type Result = ();
+
+    fn handle(&mut self, finished: Finished, context: &mut Self::Context) {
+        self.current.set(Some(finished.turn.envelope.event.seq));
+        self.settle(finished);
+        self.current.set(None);
+        self.work(context);
+    }
+}
+
+fn quarantined(what: &str) -> Outcome {
+    let message = format!("quarantined: {what}; it is kept as a dead letter and can be sent again");
+    Outcome::Failed { class: FailureClass::Quarantined, message }
+}
+
+fn log_attempt(
+    envelope: &Envelope,
+    endpoint: &casewire_data::id::EndpointId,
+    number: u16,
+    outcome: &Outcome,
+    fate: Fate,
+) {
+    let event = &envelope.event.id;
+    match fate {
+        Fate::Delivered => tracing::debug!(%event, %endpoint, number, "delivered"),
+        Fate::RetryAt(due) => {
+            tracing::debug!(%event, %endpoint, number, outcome = outcome.summary(), %due, "failed; will be retried");
+        }
+        Fate::Dead => {
+            tracing::warn!(%event, %endpoint, number, outcome = outcome.summary(), "given up: a dead letter");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Deliveries that wait in the retry journal: read when they are due, or all of them when the endpoint has recovered.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
+
+use actix::{AsyncContext, Context, Handler, Message};
+use casewire_data::{
+    Result, Timestamp,
+    store::{Due, DueUntil, Store, Waiting},
+};
+
+use super::{Mailbox, Turn};
+use crate::envelope::Envelope;
+
+/// Retries that are read at once.
+const READ_MAX: usize = 256;
+
+/// What is known of the retry journal.
+#[derive(Debug)]
+pub struct Retries {
+    /// Read, and waiting for their turn.
+    turns: VecDeque<Waiting>,
+    next_due: Option<Timestamp>,
+    reading: bool,
+    release: Release,
+}
+
+/// After an outage nothing waits for its time: it was the outage that failed, not the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Release {
+    No,
+    Asked,
+    /// All whose last attempt was before this position of the log.
+    Before(u64),
+}
+
+impl Retries {
+    pub(super) fn new(must_ask: bool) -> Self {
+        let next_due = must_ask.then(|| Timestamp::from_micros(i64::MIN));
+        Self { turns: VecDeque::new(), next_due, reading: false, release: Release::No }
+    }
+
+    pub(super) fn next_turn(&mut self) -> Option<Turn> {
+        let waiting = self.turns.pop_front()?;
+        Some(Turn { envelope: Arc::new(Envelope::new(waiting.event)), attempts: waiting.attempts, parked: true })
+    }
+
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        if self.reading || !self.turns.is_empty() { None } else { self.next_due }
+    }
+
+    pub(super) fn is_reading(&self) -> bool {
+        self.reading
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.reading || !self.turns.is_empty() || self.release != Release::No
+    }
+
+    /// Something is due at a time.
+    pub(super) fn note(&mut self, due: Timestamp) {
+        self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
+    }
+
+    pub(super) fn release(&mut self) {
+        self.release = Release::Asked;
+    }
+
+    /// Forgets what was read; it is still in the retry journal.
+    pub(super) fn give_back(&mut self) {
+        if let Some(first) = self.turns.front() {
+            let due = first.due;
+            self.turns.clear();
+            self.note(due);
+        }
+    }
+}
+
+impl Mailbox {
+    /// Reads what is due, if something is and nothing read is left.
+    pub(super) fn read_due(&mut self, context: &mut Context<Self>) {
+        let retries = &mut self.retries;
+        let is_due = retries.release != Release::No
+            || retries.next_due.is_some_and(|due| due <= self.surroundings.clock.now());
+        if !is_due || retries.reading || !retries.turns.is_empty() || !self.intake.is_begun() || self.is_held() {
+            return;
+        }
+        let retries = &mut self.retries;
+        retries.reading = true;
+        retries.next_due = None;
+        let release = retries.release;
+        let under_way: HashSet<u64> = self.in_flight.keys().copied().collect();
+        let (ordinal, now, mailbox) = (self.ordinal(), self.now(), context.address());
+        let journal = self.surroundings.journal.clone();
+        actix_rt::spawn(async move {
+            let read = move |store: &Store| {
+                let until = match release {
+                    Release::No => DueUntil::Time(now),
+                    Release::Asked => DueUntil::LastAttemptBefore(store.position()),
+                    Release::Before(position) => DueUntil::LastAttemptBefore(position),
+                };
+                (store.due(ordinal, until, READ_MAX, |seq| under_way.contains(&seq)), until)
+            };
+            if let Ok((due, until)) = journal.read(read).await {
+                mailbox.do_send(ReadDue { due, until });
+            }
+        });
+    }
+}
+
+/// What was due.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ReadDue {
+    due: Result<Due>,
+    until: DueUntil,
+}
+
+impl Handler<ReadDue> for Mailbox {
+    type Result = ();
+
+    fn handle(&mut self, ReadDue { due, until }: ReadDue, context: &mut Self::Context) {
+        self.retries.reading = false;
+        let due = match due {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::error!(%error, endpoint = %self.plan.endpoint.id, "its retries cannot be read");
+                self.surroundings.report_damage(&error);
+                return;
+            }
+        };
+        if let DueUntil::LastAttemptBefore(position) = until {
+            self.retries.release = if due.waiting.is_empty() { Release::No } else { Release::Before(position) };
+        }
+        if let Some(next) = due.next {
+            self.retries.note(next);
+        }
+        // What is under way was left out by name, but an attempt may have begun since the read did.
+        let in_flight = &self.in_flight;
+        self.retries.turns.extend(due.waiting.into_iter().filter(|waiting| !in_flight.contains_key(&waiting.event.seq)));
+        if self.is_held() {
+            self.retries.give_back();
+        }
+        self.work(context);
+    }
+}

@@ -1,0 +1,278 @@
+//! The registry: the one place where endpoints and tokens change. What it answers is durable.
+
+use std::sync::{Arc, OnceLock};
+
+use actix::{Actor, Addr, Context, Handler, Message, ResponseFuture};
+use casewire_data::{
+    Error, ErrorKind, Result, Timestamp,
+    endpoint::{Endpoint, EndpointContext, EndpointDraft, EndpointIdentity, EndpointPatch, EndpointStatus},
+    event::Tenant,
+    id::{EndpointId, TokenId, UlidSequence},
+    signature::sha256,
+    store::{Document, Tombstone},
+    token::{Scope, Token},
+};
+
+use crate::{
+    clock,
+    config::Config,
+    directory::Directory,
+    journal::Journal,
+    matcher::{Matcher, Subscribe},
+    shard::{PutEndpoint, RemoveEndpoint, Shard},
+};
+
+/// The shards, known once all are started.
+pub type Shards = Arc<OnceLock<Vec<Addr<Shard>>>>;
+
+/// The shard that an endpoint lives on.
+pub fn shard_of(shards: &Shards, ordinal: u32) -> Option<&Addr<Shard>> {
+    let shards = shards.get()?;
+    shards.get(ordinal as usize % shards.len())
+}
+
+/// The actor; see the module.
+pub struct Registry {
+    config: Arc<Config>,
+    directory: Arc<Directory>,
+    journal: Journal,
+    matcher: Addr<Matcher>,
+    shards: Shards,
+    next_ordinal: u32,
+    ids: UlidSequence,
+}
+
+impl Registry {
+    /// A registry over what the directory holds; `next_ordinal` was never used.
+    pub fn new(
+        config: Arc<Config>,
+        directory: Arc<Directory>,
+        journal: Journal,
+        (matcher, shards): (Addr<Matcher>, Shards),
+        next_ordinal: u32,
+    ) -> Self {
+        Self { config, directory, journal, matcher, shards, next_ordinal, ids: UlidSequence::after(0) }
+    }
+
+    fn next_id(&mut self, now: Timestamp) -> Result<u128> {
+        Ok(self.ids.next(now, u128::from_be_bytes(random()?)))
+    }
+
+    fn context(&self, now: Timestamp) -> EndpointContext<'_> {
+        EndpointContext {
+            dialects: &self.config.dialects,
+            default_dialect: &self.config.default_dialect,
+            egress: &self.config.egress,
+            now,
+        }
+    }
+
+    fn find(&self, tenant: &Tenant, id: EndpointId) -> Result<Arc<Endpoint>> {
+        self.directory.endpoint(tenant, id).ok_or_else(no_endpoint)
+    }
+
+    /// Makes an endpoint durable, then lets everybody know. Changes of one endpoint overtake each other at no point:
+    /// the directory has the newest at once, and whoever is told is told the newest.
+    fn put(&self, endpoint: Endpoint) -> ResponseFuture<Result<Arc<Endpoint>>> {
+        let endpoint = Arc::new(endpoint);
+        self.directory.put(endpoint.clone());
+        let (journal, directory) = (self.journal.clone(), self.directory.clone());
+        let (matcher, shards) = (self.matcher.clone(), self.shards.clone());
+        Box::pin(async move {
+            journal.document(Document::Endpoint(Box::new((*endpoint).clone()))).await?;
+            if let Some(newest) = directory.by_ordinal(endpoint.ordinal) {
+                announce(&matcher, &shards, &newest, false);
+            }
+            Ok(endpoint)
+        })
+    }
+}
+
+/// Tells matcher and shard of an endpoint.
+pub fn announce(matcher: &Addr<Matcher>, shards: &Shards, endpoint: &Arc<Endpoint>, has_work: bool) {
+    matcher.do_send(Subscribe {
+        tenant: endpoint.tenant.clone(),
+        ordinal: endpoint.ordinal,
+        patterns: endpoint.events.clone(),
+    });
+    if let Some(shard) = shard_of(shards, endpoint.ordinal) {
+        shard.do_send(PutEndpoint { endpoint: endpoint.clone(), has_work });
+    }
+}
+
+impl Actor for Registry {
+    type Context = Context<Self>;
+}
+
+/// Create an endpoint.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Arc<Endpoint>>")]
+pub struct Create {
+    /// Whose it will be.
+    pub tenant: Tenant,
+    /// What it is to be like.
+    pub draft: EndpointDraft,
+}
+
+impl Handler<Create> for Registry {
+    type Result = ResponseFuture<Result<Arc<Endpoint>>>;
+
+    fn handle(&mut self, Create { tenant, draft }: Create, _: &mut Self::Context) -> Self::Result {
+        let mut created = || {
+            let endpoints_max = self.config.limits.endpoints_per_tenant_max;
+            if self.directory.endpoint_count(&tenant) >= endpoints_max {
+                let message = format!("the tenant has {endpoints_max} endpoints, the most allowed; delete one first");
+                return Err(Error::new(ErrorKind::Conflict, message));
+            }
+            let now = clock::wall();
+            let id = EndpointId::from_u128(self.next_id(now)?);
+            let identity = EndpointIdentity { id, ordinal: self.next_ordinal, tenant, random: random()? };
+            let endpoint = draft.into_endpoint(identity, &self.context(now))?;
+            self.next_ordinal += 1;
+            Ok(endpoint)
+        };
+        match created() {
+            Ok(endpoint) => self.put(endpoint),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
+    }
+}
+
+/// Change an endpoint.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Arc<Endpoint>>")]
+pub struct Update {
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// Which one.
+    pub id: EndpointId,
+    /// What is to change.
+    pub patch: EndpointPatch,
+}
+
+impl Handler<Update> for Registry {
+    type Result = ResponseFuture<Result<Arc<Endpoint>>>;
+
+    fn handle(&mut self, Update { tenant, id, patch }: Update, _: &mut Self::Context) -> Self::Result {
+        let patched = self
+            .find(&tenant, id)
+            .and_then(|endpoint| endpoint.patched(patch, &self.context(clock::wall())));
+        match patched {
+            Ok(endpoint) => self.put(endpoint),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
+    }
+}
+
+/// Pause an endpoint on the engine's own account.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Disable {
+    /// Which one.
+    pub id: EndpointId,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// Why, for its owner to read.
+    pub reason: String,
+}
+
+impl Handler<Disable> for Registry {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Disable { id, tenant, reason }: Disable, _: &mut Self::Context) -> Self::Result {
+        let endpoint = self.find(&tenant, id).ok().filter(|endpoint| endpoint.status == EndpointStatus::Active);
+        match endpoint {
+            Some(endpoint) => {
+                let put = self.put(endpoint.disabled(reason, clock::wall()));
+                Box::pin(async move {
+                    if let Err(error) = put.await {
+                        tracing::error!(%error, "a disabled endpoint was not made durable");
+                    }
+                })
+            }
+            None => Box::pin(async {}),
+        }
+    }
+}
+
+/// Delete an endpoint.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<()>")]
+pub struct Delete {
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// Which one.
+    pub id: EndpointId,
+}
+
+impl Handler<Delete> for Registry {
+    type Result = ResponseFuture<Result<()>>;
+
+    fn handle(&mut self, Delete { tenant, id }: Delete, _: &mut Self::Context) -> Self::Result {
+        let endpoint = match self.find(&tenant, id) {
+            Ok(endpoint) => endpoint,
+            Err(error) => return Box::pin(async { Err(error) }),
+        };
+        let ordinal = endpoint.ordinal;
+        let tombstone = Tombstone { id, ordinal, tenant: tenant.clone(), deleted_at: clock::wall() };
+        self.directory.bury(tombstone.clone());
+        self.matcher.do_send(Subscribe { tenant, ordinal, patterns: Vec::new() });
+        if let Some(shard) = shard_of(&self.shards, ordinal) {
+            shard.do_send(RemoveEndpoint(ordinal));
+        }
+        let journal = self.journal.clone();
+        Box::pin(async move { journal.document(Document::EndpointDeleted(tombstone)).await })
+    }
+}
+
+/// Create a token; answers with it and its secret, which is kept nowhere.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(Token, String)>")]
+pub struct CreateToken {
+    /// To which tenant it belongs.
+    pub tenant: Tenant,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// For people to read.
+    pub description: Option<String>,
+}
+
+impl Handler<CreateToken> for Registry {
+    type Result = ResponseFuture<Result<(Token, String)>>;
+
+    fn handle(&mut self, message: CreateToken, _: &mut Self::Context) -> Self::Result {
+        let now = clock::wall();
+        let made = self.next_id(now).and_then(|id| {
+            let secret: String = random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+            let secret = format!("cwt_{secret}");
+            let token = Token {
+                id: TokenId::from_u128(id),
+                tenant: message.tenant,
+                scopes: message.scopes,
+                description: message.description,
+                secret_sha256: sha256(secret.as_bytes()),
+                created_at: now,
+            };
+            Ok((token, secret))
+        });
+        let (journal, directory) = (self.journal.clone(), self.directory.clone());
+        Box::pin(async move {
+            let (token, secret) = made?;
+            journal.document(Document::Token(token.clone())).await?;
+            directory.put_token(token.clone());
+            Ok((token, secret))
+        })
+    }
+}
+
+fn no_endpoint() -> Error {
+    Error::new(ErrorKind::NotFound, "there is no such endpoint")
+}
+
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Error::new(ErrorKind::Storage, format!("the operating system gave no randomness: {error}"))
+    })?;
+    Ok(bytes)
+}

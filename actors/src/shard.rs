@@ -1,0 +1,394 @@
+//! A shard: the mailboxes that live on one arbiter, and the one timer that wakes them.
+//!
+//! A mailbox is started when its endpoint has work and let go when it has had none for a while; the journal remembers.
+//! One that died is replaced, and the delivery that killed it set aside.
+
+use std::{
+    cell::Cell,
+    collections::{BTreeSet, HashMap, VecDeque},
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
+use casewire_data::{Error, endpoint::Endpoint, endpoint::EndpointStatus};
+use rustls::ClientConfig;
+use tokio::sync::watch;
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    in_flight::InFlight,
+    journal::{Committed, Journal},
+    mailbox::{self, Beginning, Mailbox},
+    plan::{self, Plan},
+    registry::{Disable, Registry},
+};
+
+/// How long a mailbox without work is kept, with its connections.
+const REST: Duration = Duration::from_secs(30);
+/// How often resting and dead mailboxes are looked for.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// What every mailbox of a shard works with.
+pub struct Surroundings {
+    /// The journal.
+    pub journal: Journal,
+    /// The engine's clock.
+    pub clock: Clock,
+    /// Who is told that an endpoint is to be disabled.
+    pub registry: Addr<Registry>,
+    /// Limits and defaults.
+    pub config: Arc<Config>,
+    /// TLS, with the sessions that can be resumed.
+    pub tls: Arc<ClientConfig>,
+    /// Attempts under way.
+    pub in_flight: Arc<InFlight>,
+    /// Where damage found while reading is reported, so that the engine stops rather than serve around it.
+    pub damage: watch::Sender<Option<Error>>,
+}
+
+impl Surroundings {
+    /// The journal cannot be read: the engine fails closed.
+    pub fn report_damage(&self, error: &Error) {
+        self.damage.send_if_modified(|damage| {
+            let first = damage.is_none();
+            damage.get_or_insert_with(|| error.clone());
+            first
+        });
+    }
+}
+
+/// The actor; see the module.
+pub struct Shard {
+    index: usize,
+    shards: usize,
+    surroundings: Rc<Surroundings>,
+    endpoints: HashMap<u32, Entry>,
+    wakes: BTreeSet<(Instant, u32)>,
+    timer: Option<(Instant, SpawnHandle)>,
+    resting: VecDeque<(Instant, u32)>,
+    draining: bool,
+}
+
+/// An endpoint of this shard.
+struct Entry {
+    endpoint: Arc<Endpoint>,
+    mailbox: Option<Addr<Mailbox>>,
+    /// Messages sent to the mailbox; it is let go only if it has received them all.
+    sent: u64,
+    /// Without a mailbox: every delivery up to this event is settled, or `None` if the journal must be asked.
+    clean: Option<u64>,
+    rests_since: Option<Instant>,
+    wake: Option<Instant>,
+    current: Rc<Cell<Option<u64>>>,
+}
+
+impl Shard {
+    /// The shard with an index out of a number of them.
+    pub fn new(index: usize, shards: usize, surroundings: Surroundings) -> Self {
+        Self {
+            index,
+            shards,
+            surroundings: Rc::new(surroundings),
+            endpoints: HashMap::new(),
+            wakes: BTreeSet::new(),
+            timer: None,
+            resting: VecDeque::new(),
+            draining: false,
+        }
+    }
+
+    fn is_mine(&self, ordinal: u32) -> bool {
+        ordinal as usize % self.shards == self.index
+    }
+
+    /// The mailbox of an endpoint, started if it is not there.
+    fn mailbox(&mut self, ordinal: u32, context: &mut Context<Self>) -> Option<Addr<Mailbox>> {
+        let entry = self.endpoints.get_mut(&ordinal)?;
+        entry.rests_since = None;
+        if let Some(mailbox) = entry.mailbox.as_ref().filter(|mailbox| mailbox.connected()) {
+            entry.sent += 1;
+            return Some(mailbox.clone());
+        }
+        if entry.mailbox.is_some() {
+            // It died. The round replaces it, so that one which dies at once does not do so without pause.
+            return None;
+        }
+        if self.draining {
+            entry.clean = None;
+            return None;
+        }
+        let mailbox = start(entry, None, &self.surroundings, context)?;
+        entry.sent += 1;
+        Some(mailbox)
+    }
+
+    fn send<M>(&mut self, ordinal: u32, message: M, context: &mut Context<Self>)
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        Mailbox: Handler<M>,
+    {
+        if let Some(mailbox) = self.mailbox(ordinal, context) {
+            mailbox.do_send(message);
+        }
+    }
+
+    fn wake_due(&mut self, context: &mut Context<Self>) {
+        self.timer = None;
+        let now = Instant::now();
+        while let Some((at, ordinal)) = self.wakes.first().copied().filter(|(at, _)| *at <= now) {
+            self.wakes.remove(&(at, ordinal));
+            if let Some(entry) = self.endpoints.get_mut(&ordinal) {
+                entry.wake = None;
+            }
+            self.send(ordinal, mailbox::Wake, context);
+        }
+        self.set_timer(context);
+    }
+
+    fn set_timer(&mut self, context: &mut Context<Self>) {
+        let Some((first, _)) = self.wakes.first().copied() else { return };
+        if let Some((set, handle)) = self.timer {
+            if set <= first {
+                return;
+            }
+            context.cancel_future(handle);
+        }
+        let wait = first.saturating_duration_since(Instant::now());
+        self.timer = Some((first, context.run_later(wait, Self::wake_due)));
+    }
+
+    /// Lets go of mailboxes that have rested long enough, and replaces those that died.
+    fn make_round(&mut self, context: &mut Context<Self>) {
+        let now = Instant::now();
+        while let Some((since, ordinal)) = self.resting.front().copied().filter(|(since, _)| now - *since >= REST) {
+            self.resting.pop_front();
+            let Some(entry) = self.endpoints.get_mut(&ordinal) else { continue };
+            if entry.rests_since == Some(since) {
+                entry.rests_since = None;
+                if let Some(mailbox) = entry.mailbox.take() {
+                    mailbox.do_send(mailbox::Stop);
+                }
+            }
+        }
+        for entry in self.endpoints.values_mut() {
+            if entry.mailbox.as_ref().is_some_and(|mailbox| !mailbox.connected()) {
+                let poisoned = entry.current.take();
+                tracing::error!(endpoint = %entry.endpoint.id, seq = poisoned, "a mailbox panicked and is replaced");
+                entry.mailbox = None;
+                entry.clean = None;
+                start(entry, poisoned, &self.surroundings, context);
+            }
+        }
+    }
+}
+
+fn start(
+    entry: &mut Entry,
+    poisoned: Option<u64>,
+    surroundings: &Rc<Surroundings>,
+    context: &mut Context<Shard>,
+) -> Option<Addr<Mailbox>> {
+    let plan = match Plan::new(entry.endpoint.clone(), &surroundings.config) {
+        Ok(plan) => Arc::new(plan),
+        Err(error) => {
+            entry.clean = None;
+            let reason = plan::unusable(&error);
+            tracing::error!(endpoint = %entry.endpoint.id, reason, "the endpoint is disabled");
+            let (id, tenant) = (entry.endpoint.id, entry.endpoint.tenant.clone());
+            surroundings.registry.do_send(Disable { id, tenant, reason });
+            return None;
+        }
+    };
+    let beginning = Beginning { plan, clean: entry.clean.take(), current: entry.current.clone(), poisoned };
+    let mailbox = Mailbox::new(beginning, surroundings.clone(), context.address()).start();
+    entry.sent = 0;
+    entry.mailbox = Some(mailbox.clone());
+    Some(mailbox)
+}
+
+impl Actor for Shard {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(ROUND, Self::make_round);
+    }
+}
+
+/// Events that are on disk now.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Handover(pub Arc<Vec<Committed>>);
+
+impl Handler<Handover> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, Handover(committed): Handover, context: &mut Self::Context) {
+        for (envelope, routes) in committed.iter() {
+            for ordinal in routes.iter().copied() {
+                if !self.is_mine(ordinal) {
+                    continue;
+                }
+                match self.endpoints.get_mut(&ordinal) {
+                    // Held events wait in the journal; a mailbox would only say so.
+                    Some(entry) if entry.mailbox.is_none() && entry.endpoint.status == EndpointStatus::Paused => {
+                        entry.clean = None;
+                    }
+                    _ => self.send(ordinal, mailbox::Deliver(envelope.clone()), context),
+                }
+            }
+        }
+    }
+}
+
+/// An endpoint is there, or has changed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct PutEndpoint {
+    /// The endpoint.
+    pub endpoint: Arc<Endpoint>,
+    /// It has deliveries in the journal from an earlier run.
+    pub has_work: bool,
+}
+
+impl Handler<PutEndpoint> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, PutEndpoint { endpoint, has_work }: PutEndpoint, context: &mut Self::Context) {
+        let ordinal = endpoint.ordinal;
+        let paused = endpoint.status == EndpointStatus::Paused;
+        let Some(entry) = self.endpoints.get_mut(&ordinal) else {
+            let clean = if has_work { None } else { Some(0) };
+            let current = Rc::default();
+            let entry = Entry { endpoint, mailbox: None, sent: 0, clean, rests_since: None, wake: None, current };
+            self.endpoints.insert(ordinal, entry);
+            if has_work && !paused {
+                self.send(ordinal, mailbox::Wake, context);
+            }
+            return;
+        };
+        let resumes = entry.endpoint.status == EndpointStatus::Paused && !paused;
+        let was = std::mem::replace(&mut entry.endpoint, endpoint.clone());
+        if entry.mailbox.is_none() && resumes {
+            // It begins as paused, so that it resumes in order like any other.
+            entry.endpoint = was;
+            self.mailbox(ordinal, context);
+            if let Some(entry) = self.endpoints.get_mut(&ordinal) {
+                entry.endpoint = endpoint.clone();
+            }
+        }
+        if self.endpoints.get(&ordinal).is_some_and(|entry| entry.mailbox.is_some()) {
+            match Plan::new(endpoint, &self.surroundings.config) {
+                Ok(plan) => self.send(ordinal, mailbox::Replan(Arc::new(plan)), context),
+                Err(error) => tracing::error!(%error, "an endpoint that was just checked makes no sense"),
+            }
+        }
+    }
+}
+
+/// An endpoint is gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct RemoveEndpoint(pub u32);
+
+impl Handler<RemoveEndpoint> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, RemoveEndpoint(ordinal): RemoveEndpoint, _: &mut Self::Context) {
+        if let Some(entry) = self.endpoints.remove(&ordinal) {
+            if let Some(wake) = entry.wake {
+                self.wakes.remove(&(wake, ordinal));
+            }
+            if let Some(mailbox) = entry.mailbox {
+                mailbox.do_send(mailbox::Stop);
+            }
+        }
+    }
+}
+
+/// An operator put one of an endpoint's deliveries into the retry journal.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct LookAgain(pub u32);
+
+impl Handler<LookAgain> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, LookAgain(ordinal): LookAgain, context: &mut Self::Context) {
+        self.send(ordinal, mailbox::Requeued, context);
+    }
+}
+
+/// A mailbox asks to be woken at a time, or earlier if it asked for that before.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct WakeAt {
+    /// Whose mailbox.
+    pub ordinal: u32,
+    /// When.
+    pub at: Instant,
+}
+
+impl Handler<WakeAt> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, WakeAt { ordinal, at }: WakeAt, context: &mut Self::Context) {
+        let Some(entry) = self.endpoints.get_mut(&ordinal) else { return };
+        if entry.wake.is_some_and(|wake| wake <= at) {
+            return;
+        }
+        if let Some(later) = entry.wake.replace(at) {
+            self.wakes.remove(&(later, ordinal));
+        }
+        self.wakes.insert((at, ordinal));
+        self.set_timer(context);
+    }
+}
+
+/// A mailbox has nothing to do.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Rest {
+    /// Whose mailbox.
+    pub ordinal: u32,
+    /// How many messages it has received.
+    pub received: u64,
+    /// Every delivery up to this event is settled, or `None` if some wait in the journal.
+    pub clean: Option<u64>,
+}
+
+impl Handler<Rest> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, rest: Rest, _: &mut Self::Context) {
+        let Some(entry) = self.endpoints.get_mut(&rest.ordinal) else { return };
+        if entry.sent != rest.received {
+            return;
+        }
+        entry.clean = rest.clean;
+        if entry.rests_since.is_none() {
+            let now = Instant::now();
+            entry.rests_since = Some(now);
+            self.resting.push_back((now, rest.ordinal));
+        }
+    }
+}
+
+/// Begin nothing more; attempts under way go on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Drain;
+
+impl Handler<Drain> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) {
+        self.draining = true;
+        for mailbox in self.endpoints.values().filter_map(|entry| entry.mailbox.as_ref()) {
+            mailbox.do_send(mailbox::Drain);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Starts all actors in the order in which they depend on each other, and stops them in the reverse.
+
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, Addr, Arbiter};
+use casewire_data::{
+    Error, Result,
+    store::{self, StoreOptions},
+};
+use tokio::sync::watch;
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    directory::Directory,
+    dispatch,
+    in_flight::InFlight,
+    journal::{Journal, JournalThreads, OnCommit},
+    matcher::Matcher,
+    registry::{self, Registry, Shards},
+    shard::{Drain, Handover, Shard, Surroundings},
+};
+
+/// How often a stop looks whether the attempts under way are over.
+const DRAIN_LOOK: Duration = Duration::from_millis(5);
+
+/// The running actors. Every part of it can be used from any thread.
+#[derive(Clone)]
+pub struct Tree {
+    /// What it was started with.
+    pub config: Arc<Config>,
+    /// The engine's clock.
+    pub clock: Clock,
+    /// Event types to endpoints.
+    pub matcher: Addr<Matcher>,
+    /// What is on disk.
+    pub journal: Journal,
+    /// Where endpoints change.
+    pub registry: Addr<Registry>,
+    /// Where they are read.
+    pub directory: Arc<Directory>,
+    /// Attempts under way.
+    pub in_flight: Arc<InFlight>,
+    shards: Shards,
+    damage: watch::Receiver<Option<Error>>,
+}
+
+/// What must be stopped, by the thread that started it.
+pub struct Stoppable {
+    arbiters: Vec<Arbiter>,
+    threads: JournalThreads,
+}
+
+/// What a drain came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Attempts that were under way and finished within the grace time.
+    pub finished: u64,
+    /// Attempts cut off at its end; they are made again after the next start.
+    pub interrupted: u64,
+    /// Deliveries that wait in the journal for the next start.
+    pub pending: u64,
+}
+
+impl Tree {
+    /// Opens the data directory and starts the actors. Must be called within an actix `System`.
+    pub fn start(dir: &Path, config: Config) -> Result<(Self, Stoppable)> {
+        let clock = Clock::start();
+        let options = StoreOptions {
+            retention_ms: config.limits.retention_ms,
+            segment_bytes_max: config.limits.segment_bytes_max,
+        };
+        let (writer, store) = store::open(dir, options, clock.now())?;
+        let documents = writer.documents();
+        let (directory, next_ordinal) = (Arc::new(Directory::new(documents)), documents.next_ordinal());
+        let shards = Shards::new(OnceLock::new());
+        let on_commit = hand_over(shards.clone());
+        let (journal, threads) = Journal::start(writer, store, clock, &config.limits, on_commit);
+
+        let config = Arc::new(config);
+        let matcher = Matcher::default().start();
+        let to_tell = (matcher.clone(), shards.clone());
+        let registry =
+            Registry::new(config.clone(), directory.clone(), journal.clone(), to_tell, next_ordinal).start();
+
+        let (damage_sender, damage) = watch::channel(None);
+        let in_flight = Arc::new(InFlight::default());
+        let tls = dispatch::tls_config();
+        let arbiters: Vec<_> = (0..config.workers.max(1)).map(|_| Arbiter::new()).collect();
+        let addresses = arbiters.iter().enumerate().map(|(index, arbiter)| {
+            let surroundings = Surroundings {
+                journal: journal.clone(),
+                clock,
+                registry: registry.clone(),
+                config: config.clone(),
+                tls: tls.clone(),
+                in_flight: in_flight.clone(),
+                damage: damage_sender.clone(),
+            };
+            let shards = arbiters.len();
+            Shard::start_in_arbiter(&arbiter.handle(), move |_| Shard::new(index, shards, surroundings))
+        });
+        shards.get_or_init(|| addresses.collect());
+
+        let with_work: std::collections::HashSet<u32> = journal.store().endpoints_with_work().into_iter().collect();
+        for endpoint in directory.all() {
+            registry::announce(&matcher, &shards, &endpoint, with_work.contains(&endpoint.ordinal));
+        }
+        let tree = Self { config, clock, matcher, journal, registry, directory, in_flight, shards, damage };
+        Ok((tree, Stoppable { arbiters, threads }))
+    }
+
+    /// Tells an endpoint's mailbox that one of its deliveries is to be made again.
+    pub fn look_again(&self, ordinal: u32) {
+        if let Some(shard) = registry::shard_of(&self.shards, ordinal) {
+            shard.do_send(crate::shard::LookAgain(ordinal));
+        }
+    }
+
+    /// Resolves when the engine must stop because its disk failed or its data is damaged.
+    pub async fn failed(&self) -> Error {
+        let mut damage = self.damage.clone();
+        let damaged = async {
+            match damage.wait_for(Option::is_some).await {
+                Ok(error) => error.clone().expect("waited until there is one"),
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            error = self.journal.failed() => error,
+            error = damaged => error,
+        }
+    }
+
+    /// Why the engine accepts nothing, if it has failed.
+    pub fn failure(&self) -> Option<Error> {
+        self.journal.failure().or_else(|| self.damage.borrow().clone())
+    }
+
+    /// Accepts no more events, begins no more attempts, and waits up to `grace` for those under way.
+    pub async fn drain(&self, grace: Duration) -> Drained {
+        self.journal.stop_accepting();
+        for shard in self.shards.get().into_iter().flatten() {
+            let _ = shard.send(Drain).await;
+        }
+        let under_way = self.in_flight.len();
+        let deadline = Instant::now() + grace;
+        while !self.in_flight.is_empty() && Instant::now() < deadline {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        let interrupted = self.in_flight.len();
+        // What the last attempts came to is written before it is counted.
+        let pending = self.journal.read(|store| store.waiting()).await.unwrap_or(0);
+        let finished = under_way.saturating_sub(interrupted) as u64;
+        Drained { finished, interrupted: interrupted as u64, pending }
+    }
+}
+
+impl Stoppable {
+    /// Stops the arbiters, then the journal; blocks until all have ended.
+    pub fn stop(self, tree: Tree) {
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+        for arbiter in self.arbiters {
+            if arbiter.join().is_err() {
+                tracing::error!("an arbiter panicked");
+            }
+        }
+        tree.journal.close(self.threads);
+    }
+}
+
+/// Hands committed events to every shard, in one message each.
+fn hand_over(shards: Shards) -> OnCommit {
+    Box::new(move |committed| {
+        let committed = Arc::new(committed);
+        for shard in shards.get().into_iter().flatten() {
+            shard.do_send(Handover(committed.clone()));
+        }
+    })
+}

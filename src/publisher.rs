@@ -1,0 +1,128 @@
+//! How a host hands its events over.
+
+use std::sync::Arc;
+
+use casewire_actors::matcher::Match;
+use casewire_data::{
+    Error, ErrorKind, Result, Timestamp,
+    event::{Actor, NewEvent, Resource, Tenant},
+    id::EventId,
+    limits,
+    store::{Publication, Published},
+};
+use serde::Serialize;
+
+use crate::engine::gone;
+
+/// An event of the host's own: its fields, serialised as JSON, are the payload.
+pub trait Event: Serialize {
+    /// What happened, as a dotted name: `cases.created`.
+    fn event_type(&self) -> &str;
+
+    /// When it happened; the time of publishing unless overridden.
+    fn occurred_at(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Who caused it.
+    fn actor(&self) -> Option<Actor> {
+        None
+    }
+
+    /// What it is about: deliveries can be kept in order by it.
+    fn resource(&self) -> Option<Resource> {
+        None
+    }
+
+    /// The agency that it belongs to.
+    fn agency(&self) -> Option<String> {
+        None
+    }
+
+    /// Publishing again with this key within 24 h stores the event once.
+    fn idempotency_key(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Publishes for one tenant. Cheap to clone; usable from any thread and any runtime.
+#[derive(Clone)]
+pub struct Publisher {
+    tree: casewire_actors::Tree,
+    tenant: Tenant,
+}
+
+/// The answer to a publish: the event is on disk and synced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The event's id; the first one's if this is a duplicate.
+    pub id: EventId,
+    /// How many endpoints it matched.
+    pub deliveries: usize,
+    /// Whether the idempotency key was seen before, within 24 h.
+    pub duplicate: bool,
+}
+
+impl Publisher {
+    pub(crate) fn new(tree: casewire_actors::Tree, tenant: Tenant) -> Self {
+        Self { tree, tenant }
+    }
+
+    /// Publishes an event; answers when it and the list of endpoints that it matched are on disk and synced.
+    ///
+    /// `Invalid` names the fields at fault, `Conflict` an idempotency key used for another event, `Busy` a full queue
+    /// (publish again shortly), `Storage` a disk that fails. After an error other than `Invalid`, `Conflict` or
+    /// `Busy` the event may or may not be stored; publish it again with the same idempotency key.
+    pub async fn publish(&self, event: &impl Event) -> Result<Receipt> {
+        let data = serde_json::to_vec(event).map_err(|error| {
+            Error::field("data", format!("the event does not serialise as JSON: {error}"))
+        })?;
+        let mut new = NewEvent::new(event.event_type(), data)?;
+        new.occurred_at = event.occurred_at();
+        new.actor = event.actor();
+        new.resource = event.resource();
+        new.agency = event.agency();
+        new.idempotency_key = event.idempotency_key();
+        self.publish_event(new).await
+    }
+
+    /// Publishes a payload that is JSON already; it is passed on byte for byte. Answers as [`Publisher::publish`].
+    pub async fn publish_json(&self, event_type: &str, data: &str) -> Result<Receipt> {
+        self.publish_event(NewEvent::new(event_type, data.to_owned())?).await
+    }
+
+    /// Publishes an event with all that can be said of it. Answers as [`Publisher::publish`].
+    pub async fn publish_event(&self, event: NewEvent) -> Result<Receipt> {
+        event.check()?;
+        let mut receipts = self.commit(vec![event]).await?;
+        receipts.pop().ok_or_else(gone)
+    }
+
+    /// Publishes up to 1,000 events, all or nothing, with one durable write. The error names the event at fault.
+    pub async fn publish_batch(&self, events: Vec<NewEvent>) -> Result<Vec<Receipt>> {
+        if events.is_empty() || events.len() > limits::BATCH_EVENTS_MAX {
+            let message = format!("a batch has 1 to {} events, not {}", limits::BATCH_EVENTS_MAX, events.len());
+            return Err(Error::field("events", message));
+        }
+        for (index, event) in events.iter().enumerate() {
+            event.check().map_err(|error| error.under(&format!("events[{index}]")))?;
+        }
+        self.commit(events).await
+    }
+
+    async fn commit(&self, events: Vec<NewEvent>) -> Result<Vec<Receipt>> {
+        if let Some(failure) = self.tree.failure() {
+            return Err(Error::new(ErrorKind::Storage, format!("nothing is accepted since the journal failed: {failure}")));
+        }
+        let event_types = events.iter().map(|event| event.event_type.clone()).collect();
+        let matching = Match { tenant: self.tenant.clone(), event_types };
+        let routes = self.tree.matcher.send(matching).await.map_err(|_| gone())?;
+        let events = events.into_iter().zip(routes).collect::<Vec<(NewEvent, Arc<[u32]>)>>();
+        let published = self.tree.journal.publish(Publication { tenant: self.tenant.clone(), events }).await?;
+        Ok(published.into_iter().map(receipt).collect())
+    }
+}
+
+fn receipt(published: Published) -> Receipt {
+    Receipt { id: published.id, deliveries: published.deliveries, duplicate: published.fresh.is_none() }
+}
