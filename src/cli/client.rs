@@ -51,13 +51,22 @@ impl Client {
             )
         })?;
         let server = args.server.trim_end_matches('/').to_owned();
-        if !matches!(url::Url::parse(&server).as_ref().map(url::Url::scheme), Ok("http")) {
-            let message = format!(
-                "--server: `{server}` is not the http URL of a server; write http://127.0.0.1:8080/v2.3/webhooks"
-            );
-            return Err(Failure::Usage(message));
+        let url = url::Url::parse(&server).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let url = url.ok_or_else(|| {
+            let message = "is not the URL of a server; write it like http://127.0.0.1:8080/v2.3/webhooks";
+            Failure::Usage(format!("--server: `{server}` {message}"))
+        })?;
+        let mut connector = awc::Connector::new();
+        // Reading the trust store takes longer than a request on loopback.
+        if url.scheme() == "https" {
+            connector = connector.rustls_0_23(casewire_actors::dispatch::tls_config());
         }
-        let http = awc::Client::builder().disable_redirects().timeout(TIMEOUT).bearer_auth(token).finish();
+        let http = awc::Client::builder()
+            .connector(connector)
+            .disable_redirects()
+            .timeout(TIMEOUT)
+            .bearer_auth(token)
+            .finish();
         Ok(Self { http, server })
     }
 
@@ -136,7 +145,11 @@ fn problem(status: u16, body: &Bytes) -> String {
     };
     for error in problem["errors"].as_array().into_iter().flatten() {
         let part = |name: &str| error[name].as_str().map(printable).unwrap_or_default();
-        text.push_str(&format!("\n  {}: {}", part("field"), part("message")));
+        let line = format!("{}: {}", part("field"), part("message"));
+        // A single mistake is often the whole detail already.
+        if !text.ends_with(&line) {
+            text.push_str(&format!("\n  {line}"));
+        }
     }
     text
 }

@@ -49,11 +49,7 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         Action::List { event, server } => {
             let answer =
                 Client::new(&server)?.get(&format!("/events/{}/deliveries", segment(&event))).await?;
-            if json {
-                output::json(&answer)
-            } else {
-                rows(&answer["data"], &["id", "status", "next_attempt_at"])
-            }
+            if json { output::json(&answer) } else { list(&answer["data"]) }
         }
         Action::Get { id, server } => {
             let answer = Client::new(&server)?.get(&format!("/deliveries/{}", segment(&id))).await?;
@@ -72,22 +68,32 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
     Ok(())
 }
 
-/// The delivery a line a field, then a table of its attempts with whatever the server tells of each.
+fn list(deliveries: &Value) {
+    let columns = ["id", "status", "attempts", "next_attempt_at"];
+    let row = |delivery: &Value| columns.map(|name| output::text(&delivery[name])).into();
+    let rows: Vec<_> = deliveries.as_array().into_iter().flatten().map(row).collect();
+    output::table(&columns, &rows);
+}
+
+/// The delivery a line a field, then a table of its attempts. What receivers answered is for `--json`.
 fn delivery(delivery: &Value) {
     let mut fields = delivery.clone();
     let attempts =
         fields.as_object_mut().and_then(|fields| fields.shift_remove("attempts")).unwrap_or_default();
     output::object(&fields);
-    if let Some(first) = attempts.as_array().and_then(|attempts| attempts.first()).and_then(Value::as_object)
-    {
-        let columns: Vec<_> = first.keys().map(String::as_str).collect();
+    let rows: Vec<_> = attempts.as_array().into_iter().flatten().map(attempt).collect();
+    if !rows.is_empty() {
         output::line("");
-        rows(&attempts, &columns);
+        output::table(&["attempt", "started_at", "ms", "outcome"], &rows);
     }
 }
 
-fn rows(items: &Value, columns: &[&str]) {
-    let row = |item: &Value| columns.iter().map(|name| output::text(&item[*name])).collect();
-    let rows: Vec<_> = items.as_array().into_iter().flatten().map(row).collect();
-    output::table(columns, &rows);
+fn attempt(attempt: &Value) -> Vec<String> {
+    let mut cells: Vec<_> =
+        ["number", "started_at", "duration_ms"].map(|name| output::text(&attempt[name])).into();
+    cells.push(match &attempt["error"] {
+        Value::Null => output::text(&attempt["status_code"]),
+        error => format!("{}: {}", output::text(&error["class"]), output::text(&error["message"])),
+    });
+    cells
 }

@@ -138,7 +138,8 @@ fn as_json(received: &Received) -> Value {
 }
 
 fn secret(text: &str) -> Result<Secret, Failure> {
-    Secret::parse(text).map_err(|error| Failure::Usage(format!("--secret: {error}")))
+    let wrong = "--secret: this is not a signing secret; give it as it was shown when the endpoint was created, whsec_…";
+    Secret::parse(text).map_err(|_| Failure::Usage(wrong.into()))
 }
 
 fn status(text: &str) -> Result<StatusCode, String> {

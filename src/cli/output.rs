@@ -12,6 +12,12 @@ pub(super) fn line(text: &str) {
     }
 }
 
+/// Prints one line of a program that goes on whether or not anybody reads it.
+pub(super) fn announce(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
 /// Prints a value as indented JSON.
 pub(super) fn json(value: &Value) {
     line(&format!("{value:#}"));
@@ -38,11 +44,11 @@ pub(super) fn aligned(headings: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     rows.iter().map(row).collect()
 }
 
-/// Prints an object with a line a field; what is nested stays JSON.
+/// Prints an object with a line a field; what is nested stays JSON, what is null is left out.
 pub(super) fn object(value: &Value) {
     let Some(fields) = value.as_object() else { return json(value) };
     let width = fields.keys().map(|name| name.chars().count()).max().unwrap_or(0);
-    for (name, value) in fields {
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
         line(&format!("{:<width$}  {}", printable(name), text(value)));
     }
 }

@@ -165,8 +165,12 @@ async fn receive(request: HttpRequest, body: web::Bytes, shared: web::Data<Share
 }
 
 fn check(secrets: &[Secret], headers: &HeaderMap, body: &[u8]) -> Signature {
-    let [id, timestamp, signatures] =
-        ["webhook-id", "webhook-timestamp", "webhook-signature"].map(|name| header(headers, name));
+    const SIGNED: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+    let [id, timestamp, signatures] = SIGNED.map(|name| header(headers, name));
+    let absent = SIGNED.into_iter().find(|name| header(headers, name).is_empty());
+    if let (Some(name), false) = (absent, secrets.is_empty()) {
+        return Signature::Bad(format!("there is no header {name}"));
+    }
     let mut result = Signature::Unverified;
     for secret in secrets {
         match verify(secret, id, timestamp, signatures, body, now(), TOLERANCE_SECS) {

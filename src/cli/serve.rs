@@ -41,9 +41,9 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
     let server = server::run(&engine, listener, &settings.prefix)?;
     let url = format!("http://{address}{}", settings.prefix);
     if json {
-        output::line(&json!({ "listening": url }).to_string());
+        output::announce(&json!({ "listening": url }).to_string());
     } else {
-        output::line(&format!("casewire listening on {url}"));
+        output::announce(&format!("casewire listening on {url}"));
     }
 
     let failed = engine.failed();
@@ -97,9 +97,9 @@ fn log_to_stderr(filter: &str, json: bool) -> Outcome {
 
 fn tell_token(secret: &str, json: bool) {
     if json {
-        return output::line(&json!({ "admin_token": secret }).to_string());
+        return output::announce(&json!({ "admin_token": secret }).to_string());
     }
-    output::line(&format!(
+    output::announce(&format!(
         "admin token: {secret}\n  (shown this once and stored hashed; keep it, or make another with `casewire token create`)"
     ));
 }
@@ -107,12 +107,12 @@ fn tell_token(secret: &str, json: bool) {
 fn tell_report(report: ShutdownReport, json: bool) {
     let ShutdownReport { finished, interrupted, pending } = report;
     if json {
-        return output::line(
+        return output::announce(
             &json!({ "stopped": { "finished": finished, "interrupted": interrupted, "pending": pending } })
                 .to_string(),
         );
     }
-    output::line(&format!(
+    output::announce(&format!(
         "casewire stopped: {finished} attempts finished, {interrupted} interrupted, {pending} deliveries wait for the next start"
     ));
 }

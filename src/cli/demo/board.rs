@@ -12,8 +12,8 @@ use crate::cli::output;
 
 /// Without a terminal, a line so often.
 const PLAIN_LINE_EVERY: Duration = Duration::from_secs(1);
-/// A row wider than a terminal would break the redrawing.
-const COLUMNS_MAX: usize = 110;
+/// Characters of the patterns that are shown: a row wider than a terminal of 80 would break the redrawing.
+const PATTERN_CHARS_MAX: usize = 20;
 
 /// One endpoint's row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Row {
     fn cells(&self, player: &Player) -> Vec<String> {
         vec![
             player.role.name.to_owned(),
-            player.role.patterns.join(", "),
+            cut(&player.role.patterns.join(", ")),
             self.delivered.to_string(),
             self.retrying.to_string(),
             self.last_status.clone(),
@@ -101,8 +101,7 @@ impl Board {
         let mut frame =
             if self.lines_drawn > 0 { format!("\x1b[{}A", self.lines_drawn) } else { String::new() };
         for line in &lines {
-            let cut: String = line.chars().take(COLUMNS_MAX).collect();
-            frame.push_str(&format!("\x1b[2K{cut}\n"));
+            frame.push_str(&format!("\x1b[2K{line}\n"));
         }
         self.lines_drawn = lines.len();
         let mut out = io::stdout().lock();
@@ -135,6 +134,13 @@ fn status(outcome: &Outcome) -> String {
     }
 }
 
+fn cut(text: &str) -> String {
+    if text.chars().count() <= PATTERN_CHARS_MAX {
+        return text.to_owned();
+    }
+    text.chars().take(PATTERN_CHARS_MAX - 1).chain(['…']).collect()
+}
+
 fn latency(micros: u64) -> String {
     if micros < 100_000 {
         format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100)
@@ -148,7 +154,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn latencies_are_short_to_read() {
+    fn patterns_and_latencies_are_short_to_read() {
+        assert_eq!(cut("cases.*, assignments.*"), "cases.*, assignment…");
         assert_eq!([850, 12_340, 1_540_000].map(latency), ["0.8 ms", "12.3 ms", "1.5 s"]);
     }
 }

@@ -39,7 +39,7 @@ mod stay;
 /// A second between attempts, so that a receiver's recovery can be watched.
 const RETRY_SCHEDULE: &str = "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1";
 /// Time between two events.
-const PUBLISH_EVERY: Duration = Duration::from_millis(300);
+const PUBLISH_EVERY: Duration = Duration::from_millis(500);
 /// Time between two looks at the delivery log.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// When to stop waiting and say what is missing.
@@ -210,19 +210,27 @@ fn print(players: &[Player], verdicts: &[Verdict], events: usize) {
     }
     let deliveries: usize = verdicts.iter().map(|verdict| verdict.expected).sum();
     output::line(&format!(
-        "\nPASS  {events} events became {deliveries} deliveries; each arrived where it should, and every signature is good.\n\n{NEXT}"
+        "\nPASS  {events} events became {deliveries} deliveries; each arrived where it should, and every signature is good.\n\n{}",
+        next_steps()
     ));
 }
 
-const NEXT: &str = "\
-Try next:
-  casewire listen                      a receiver in this terminal; prints its address
-  CASEWIRE_EGRESS_ALLOW=127.0.0.0/8 casewire serve
-                                       the server; prints its address and, once, a token
-  export CASEWIRE_TOKEN=…              then, in a third terminal:
-  casewire endpoints create --url http://127.0.0.1:PORT/ --event 'cases.*'
-  casewire publish cases.created --data '{\"id\":\"case_1\"}'
-  casewire demo --stay                 this demo, with its HTTP API left running";
+/// How to go on, in the words by which the program was started.
+fn next_steps() -> String {
+    let casewire = std::env::args().next().unwrap_or_else(|| "casewire".to_owned());
+    format!(
+        "\
+Try next, each in a terminal of its own:
+  {casewire} listen
+      a receiver; prints its address
+  CASEWIRE_EGRESS_ALLOW=127.0.0.0/8 {casewire} serve
+      the server; prints its address and, the first time, a token: export CASEWIRE_TOKEN=…
+  {casewire} endpoints create --url http://127.0.0.1:PORT/ --event 'cases.*'
+  {casewire} publish cases.created --data '{{\"id\":\"case_1\"}}'
+Or keep this demo running, with its HTTP API:
+  {casewire} demo --stay"
+    )
+}
 
 fn print_json(players: &[Player], verdicts: &[Verdict]) {
     let endpoint = |(player, verdict): (&Player, &Verdict)| {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Player, leave};
 use crate::{
-    cli::{Outcome, output, serve::StopSignal, server},
+    cli::{Failure, Outcome, output, serve::StopSignal, server},
     engine::Engine,
     settings::Settings,
 };
@@ -21,16 +21,14 @@ pub(super) async fn serve_on(
 ) -> Outcome {
     let prefix = Settings::default().prefix;
     let listener = server::reserve((Ipv4Addr::LOCALHOST, 0).into())?;
-    let url = format!(
-        "http://{}{prefix}",
-        listener.local_addr().map_err(|error| crate::cli::Failure::failed(error.to_string()))?
-    );
+    let address = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
+    let url = format!("http://{address}{prefix}");
     let (_, token) = engine.create_token(Tenant::default(), vec![Scope::Admin], Some("demo".into())).await?;
     let http = server::run(engine, listener, &prefix)?;
     if json {
-        output::line(&json!({ "listening": url, "token": token }).to_string());
+        output::announce(&json!({ "listening": url, "token": token }).to_string());
     } else {
-        output::line(&format!(
+        output::announce(&format!(
             "\ncasewire listening on {url} until Ctrl-C; in another terminal:\n  \
              export CASEWIRE_SERVER={url} CASEWIRE_TOKEN={token}\n  \
              casewire endpoints list\n  \
