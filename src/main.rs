@@ -1,2 +1,9 @@
-//! x
-fn main() {}
+//! The `casewire` program.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    casewire::cli::Cli::parse().run()
+}

@@ -1,0 +1,207 @@
+//! `casewire endpoints`: see and change the endpoints of a running server.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Failure, Outcome,
+    client::{Client, ServerArgs, segment},
+    output, pair,
+};
+
+/// What `endpoints` takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// All endpoints, newest first.
+    List(ListArgs),
+    /// One endpoint.
+    Get(IdArgs),
+    /// Create an endpoint; its secret is shown this once.
+    Create(CreateArgs),
+    /// Change what is given; the rest stays.
+    Update(UpdateArgs),
+    /// Delete an endpoint; its waiting deliveries are cancelled.
+    Delete(IdArgs),
+    /// Hold its events until it is resumed.
+    Pause(IdArgs),
+    /// Deliver what was held, and go on.
+    Resume(IdArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct IdArgs {
+    /// The endpoint, wh_….
+    id: String,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct CreateArgs {
+    /// Destination of its deliveries.
+    #[arg(long)]
+    url: String,
+    /// A pattern of event types, cases.* or cases.created; repeat it for several.
+    #[arg(long, value_name = "PATTERN", required = true, value_delimiter = ',')]
+    event: Vec<String>,
+    /// The format of its deliveries, with the revision; the server's default if absent.
+    #[arg(long, value_name = "NAME@REVISION")]
+    dialect: Option<String>,
+    #[command(flatten)]
+    rest: RestArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct UpdateArgs {
+    /// The endpoint, wh_….
+    id: String,
+    /// New destination.
+    #[arg(long)]
+    url: Option<String>,
+    /// New patterns, which replace all; repeat it for several.
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    event: Vec<String>,
+    #[command(flatten)]
+    rest: RestArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// What may be given at creation and later.
+#[derive(Debug, clap::Args)]
+struct RestArgs {
+    /// For people to read.
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// A short name for people to read.
+    #[arg(long)]
+    name: Option<String>,
+    /// Whether it is delivered to.
+    #[arg(long, value_parser = ["active", "paused"])]
+    status: Option<String>,
+    /// A secret of your own, whsec_…; the environment keeps it out of process lists.
+    #[arg(long, env = "CASEWIRE_ENDPOINT_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+    /// A static request header; repeat it for several. They replace all.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    header: Vec<(String, String)>,
+    /// Requests in flight at once.
+    #[arg(long, value_name = "N")]
+    max_in_flight: Option<u32>,
+    /// Seconds that one attempt may take.
+    #[arg(long, value_name = "SECONDS")]
+    timeout_seconds: Option<u32>,
+    /// Delays after the first attempt and each one after it.
+    #[arg(long, value_name = "SECONDS,…", value_delimiter = ',')]
+    retry_schedule_seconds: Option<Vec<u64>>,
+}
+
+/// Runs one action and prints the endpoint, or the endpoints, that it is about.
+pub(super) async fn run(args: Args, json: bool) -> Outcome {
+    let answer = match args.action {
+        Action::List(args) => {
+            let answer = Client::new(&args.server)?.get("/endpoints").await?;
+            return list(&answer, json);
+        }
+        Action::Get(args) => Client::new(&args.server)?.get(&path(&args.id)).await?,
+        Action::Create(args) => {
+            let mut body = args.rest.body();
+            body.insert("url".into(), json!(args.url));
+            body.insert("events".into(), json!(args.event));
+            insert(&mut body, "dialect", args.dialect.map(Value::from));
+            Client::new(&args.server)?.post("/endpoints", &body).await?
+        }
+        Action::Update(args) => update(&args).await?,
+        Action::Delete(args) => {
+            Client::new(&args.server)?.delete(&path(&args.id)).await?;
+            let told = json!({ "deleted": args.id });
+            if json {
+                output::json(&told)
+            } else {
+                output::line(&format!("deleted {}", args.id))
+            }
+            return Ok(());
+        }
+        Action::Pause(args) => set_status(&args, "paused").await?,
+        Action::Resume(args) => set_status(&args, "active").await?,
+    };
+    if json {
+        output::json(&answer);
+        return Ok(());
+    }
+    output::object(&answer["data"]);
+    if answer["data"]["secret"].is_string() {
+        output::line("\nThe secret is shown this once; give it to the receiver.");
+    }
+    Ok(())
+}
+
+async fn update(args: &UpdateArgs) -> Result<Value, Failure> {
+    let mut body = args.rest.body();
+    insert(&mut body, "url", args.url.clone().map(Value::from));
+    insert(&mut body, "events", (!args.event.is_empty()).then(|| json!(args.event)));
+    if body.is_empty() {
+        return Err(Failure::Usage("nothing to change; see `casewire endpoints update --help`".into()));
+    }
+    Client::new(&args.server)?.patch(&path(&args.id), &body).await
+}
+
+async fn set_status(args: &IdArgs, status: &str) -> Result<Value, Failure> {
+    Client::new(&args.server)?.patch(&path(&args.id), &json!({ "status": status })).await
+}
+
+fn list(answer: &Value, json: bool) -> Outcome {
+    if json {
+        output::json(answer);
+        return Ok(());
+    }
+    let columns = ["id", "status", "events", "url", "description"];
+    let row = |endpoint: &Value| columns.map(|name| output::text(&endpoint[name])).into();
+    let rows: Vec<_> = answer["data"].as_array().into_iter().flatten().map(row).collect();
+    output::table(&columns, &rows);
+    if answer["next_cursor"].is_string() {
+        output::line("(there are more)");
+    }
+    Ok(())
+}
+
+impl RestArgs {
+    fn body(&self) -> Map<String, Value> {
+        let mut body = Map::new();
+        insert(&mut body, "description", self.description.clone().map(Value::from));
+        insert(&mut body, "name", self.name.clone().map(Value::from));
+        insert(&mut body, "status", self.status.clone().map(Value::from));
+        insert(&mut body, "secret", self.secret.clone().map(Value::from));
+        let headers: Map<_, _> =
+            self.header.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        insert(&mut body, "headers", (!headers.is_empty()).then_some(Value::Object(headers)));
+        insert(&mut body, "max_in_flight", self.max_in_flight.map(Value::from));
+        insert(&mut body, "timeout_seconds", self.timeout_seconds.map(Value::from));
+        let retry = self.retry_schedule_seconds.as_ref().map(|delays| json!({ "schedule_seconds": delays }));
+        insert(&mut body, "retry", retry);
+        body
+    }
+}
+
+fn insert(body: &mut Map<String, Value>, name: &str, value: Option<Value>) {
+    if let Some(value) = value {
+        body.insert(name.to_owned(), value);
+    }
+}
+
+fn path(id: &str) -> String {
+    format!("/endpoints/{}", segment(id))
+}

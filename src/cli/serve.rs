@@ -1,0 +1,149 @@
+//! `casewire serve`: the engine and its HTTP API in one process, until told to stop.
+
+use std::{fs, future::Future, io, path::Path, pin::pin};
+
+use actix_rt::signal::unix::{Signal, SignalKind, signal};
+use casewire_data::{event::Tenant, token::Scope};
+use futures_util::future::{Either, select};
+use serde_json::json;
+use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
+
+use super::{Failure, Outcome, output, server};
+use crate::{
+    engine::{Engine, ShutdownReport},
+    settings::{Flags, Settings},
+};
+
+/// What `serve` takes: every setting.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    settings: Flags,
+}
+
+/// Serves until SIGTERM or Ctrl-C, then drains; fails when the journal does.
+pub(super) async fn run(args: Args, json: bool) -> Outcome {
+    let settings = Settings::load(&args.settings)?;
+    log_to_stderr(&settings.log, json)?;
+    // Before anything is announced, so that whoever reads the announcement can send a signal at once.
+    let mut stop =
+        StopSignal::catch().map_err(|error| Failure::failed(format!("cannot catch signals: {error}")))?;
+    let listener = server::reserve(settings.listen)?;
+    let address = listener.local_addr().unwrap_or(settings.listen);
+    let fresh = create_dir(&settings.data_dir)?;
+    let engine = open(&settings)?;
+    if fresh && settings.admin_token.is_none() {
+        let (_, secret) = engine
+            .create_token(Tenant::default(), vec![Scope::Admin], Some("made at first start".into()))
+            .await?;
+        tell_token(&secret, json);
+    }
+    let server = server::run(&engine, listener, &settings.prefix)?;
+    let url = format!("http://{address}{}", settings.prefix);
+    if json {
+        output::announce(&json!({ "listening": url }).to_string());
+    } else {
+        output::announce(&format!("casewire listening on {url}"));
+    }
+
+    let failed = engine.failed();
+    match select(pin!(stop.next()), pin!(failed)).await {
+        Either::Left(_) => {}
+        Either::Right((error, _)) => {
+            server.stop(false).await;
+            return Err(Failure::failed(format!("the engine stopped: {error}")));
+        }
+    }
+    exit_at_once_on(stop.next_owned());
+    tell_report(server::drain(&server, &engine, settings.shutdown_grace).await, json);
+    Ok(())
+}
+
+/// An engine as the settings want it.
+pub(super) fn open(settings: &Settings) -> Result<Engine, Failure> {
+    let mut builder = Engine::builder(&settings.data_dir)
+        .limits(settings.limits.clone())
+        .retry_schedule(settings.retry.clone())
+        .egress_allow(settings.egress.allowed().to_vec())
+        .default_dialect(&settings.dialect);
+    if let Some(token) = &settings.admin_token {
+        builder = builder.admin_token(token.secret().to_owned());
+    }
+    Ok(builder.start()?)
+}
+
+/// Creates the data directory for its owner alone (0700) if need be. Says whether it is empty.
+pub(super) fn create_dir(dir: &Path) -> Result<bool, Failure> {
+    use std::os::unix::fs::DirBuilderExt;
+    let usable = || -> io::Result<bool> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        Ok(fs::read_dir(dir)?.next().is_none())
+    };
+    usable().map_err(|error| {
+        let shown = dir.display();
+        Failure::failed(format!(
+            "cannot use {shown} as data directory: {error}; choose another with --data-dir"
+        ))
+    })
+}
+
+fn log_to_stderr(filter: &str, json: bool) -> Outcome {
+    let filter = EnvFilter::try_new(filter).map_err(|error| Failure::Usage(format!("log: {error}")))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(BoxMakeWriter::new(io::stderr));
+    // A second subscriber can't be set; the first one then serves as well.
+    let _ = if json { log.json().try_init() } else { log.with_ansi(false).try_init() };
+    Ok(())
+}
+
+fn tell_token(secret: &str, json: bool) {
+    if json {
+        return output::announce(&json!({ "admin_token": secret }).to_string());
+    }
+    output::announce(&format!(
+        "admin token: {secret}\n  (shown this once and stored hashed; keep it, or make another with `casewire token create`)"
+    ));
+}
+
+fn tell_report(report: ShutdownReport, json: bool) {
+    let ShutdownReport { finished, interrupted, pending } = report;
+    if json {
+        return output::announce(
+            &json!({ "stopped": { "finished": finished, "interrupted": interrupted, "pending": pending } })
+                .to_string(),
+        );
+    }
+    output::announce(&format!(
+        "casewire stopped: {finished} attempts finished, {interrupted} interrupted, {pending} deliveries wait for the next start"
+    ));
+}
+
+/// SIGTERM or Ctrl-C.
+pub(super) struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    /// From now on, neither ends the process by itself.
+    pub(super) fn catch() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) {
+        select(pin!(self.terminate.recv()), pin!(self.interrupt.recv())).await;
+    }
+
+    async fn next_owned(mut self) {
+        self.next().await;
+    }
+}
+
+/// Whoever signals twice doesn't want to wait for the grace time; what is unfinished is in the journal.
+fn exit_at_once_on(signal: impl Future<Output = ()> + 'static) {
+    actix_rt::spawn(async move {
+        signal.await;
+        eprintln!("error: told twice to stop; attempts in flight are made again after the next start");
+        std::process::exit(1);
+    });
+}
