@@ -188,7 +188,11 @@ fn replay(
     registry.documents.tombstones.keys().for_each(|ordinal| view.ledger.close(*ordinal));
     let end = log.find_end(view_from)?;
     if end.torn_bytes > 0 {
-        tracing::warn!(bytes = end.torn_bytes, position = end.position, "cut a torn, never acknowledged tail off the log");
+        tracing::warn!(
+            bytes = end.torn_bytes,
+            position = end.position,
+            "cut a torn, never acknowledged tail off the log"
+        );
         log.trim(end.position)?;
     }
     log.commit_to(end.position);

@@ -33,7 +33,10 @@ impl DirectoryLock {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(Error::new(
                 ErrorKind::Locked,
-                format!("another process uses {}; stop it first, or choose another data directory", dir.display()),
+                format!(
+                    "another process uses {}; stop it first, or choose another data directory",
+                    dir.display()
+                ),
             )),
             Err(TryLockError::Error(error)) => Err(storage("lock", &path, &error)),
         }

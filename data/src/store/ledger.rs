@@ -88,7 +88,10 @@ impl Ledger {
     /// The cursors that changed since this was last asked.
     pub fn take_changed(&mut self) -> Vec<(u32, Cursor)> {
         let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().filter_map(|endpoint| Some((endpoint, self.cursors.get(&endpoint)?.clone()))).collect()
+        changed
+            .into_iter()
+            .filter_map(|endpoint| Some((endpoint, self.cursors.get(&endpoint)?.clone())))
+            .collect()
     }
 
     /// An event was routed to an endpoint.
@@ -105,7 +108,8 @@ impl Ledger {
         }
         let Some(cursor) = self.touch(settled.endpoint) else { return false };
         if settled.parked {
-            cursor.parked = cursor.parked.saturating_sub(u64::from(!matches!(settled.fate, Fate::RetryAt(_))));
+            cursor.parked =
+                cursor.parked.saturating_sub(u64::from(!matches!(settled.fate, Fate::RetryAt(_))));
         } else {
             cursor.pass(settled.seq, settled.floor);
             cursor.parked += u64::from(matches!(settled.fate, Fate::RetryAt(_)));

@@ -54,7 +54,8 @@ impl Log {
     /// Opens a folder that is there, and changes nothing in it.
     pub fn open_existing(dir: &Path) -> Result<Self> {
         let listing = fs::read_dir(dir).map_err(|error| storage("list", dir, &error))?;
-        let mut paths: Vec<_> = listing.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_segment(path)).collect();
+        let mut paths: Vec<_> =
+            listing.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_segment(path)).collect();
         paths.sort();
         let mut segments: Vec<Arc<Segment>> = Vec::new();
         for (index, path) in paths.iter().enumerate() {
@@ -68,7 +69,8 @@ impl Log {
         }
         for pair in segments.windows(2) {
             if pair[0].end() != pair[1].header.start {
-                let gap = format!("it ends at {} but the next begins at {}", pair[0].end(), pair[1].header.start);
+                let gap =
+                    format!("it ends at {} but the next begins at {}", pair[0].end(), pair[1].header.start);
                 return Err(damaged(pair[0].path(), &gap));
             }
         }
@@ -210,7 +212,15 @@ impl Scan {
     fn new(segments: Vec<Arc<Segment>>, from: u64, to: u64) -> Self {
         let first = segments.first().map_or(from, |segment| segment.header.start);
         let position = from.max(first);
-        Self { segments, position, to, buffer: Vec::new(), buffer_at: position, body: 0..0, chunk_bytes: SCAN_BYTES }
+        Self {
+            segments,
+            position,
+            to,
+            buffer: Vec::new(),
+            buffer_at: position,
+            body: 0..0,
+            chunk_bytes: SCAN_BYTES,
+        }
     }
 
     /// Where the next entry stands.

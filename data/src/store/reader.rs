@@ -88,7 +88,11 @@ impl Store {
     /// Endpoints for which something waits.
     pub fn endpoints_with_work(&self) -> Vec<u32> {
         let view = self.shared.view();
-        view.ledger.cursors().filter(|(_, cursor)| cursor.waiting() > 0).map(|(endpoint, _)| endpoint).collect()
+        view.ledger
+            .cursors()
+            .filter(|(_, cursor)| cursor.waiting() > 0)
+            .map(|(endpoint, _)| endpoint)
+            .collect()
     }
 
     /// The last event that was published; 0 if none was.
@@ -183,7 +187,9 @@ impl Store {
             let body = EventBody::split(scan.body())?;
             match body.key()?.1.cmp(&id) {
                 std::cmp::Ordering::Less => {}
-                std::cmp::Ordering::Equal => return Ok(Some((body.event(position)?, body.routes().collect()))),
+                std::cmp::Ordering::Equal => {
+                    return Ok(Some((body.event(position)?, body.routes().collect())));
+                }
                 std::cmp::Ordering::Greater => return Ok(None),
             }
         }
@@ -209,7 +215,8 @@ impl Store {
                 }
             };
         drop(view);
-        let attempts = attempts.into_iter().map(|position| self.attempt_at(position)).collect::<Result<_>>()?;
+        let attempts =
+            attempts.into_iter().map(|position| self.attempt_at(position)).collect::<Result<_>>()?;
         Ok(Trace { standing, attempts })
     }
 
@@ -239,6 +246,8 @@ impl Store {
 fn misplaced(position: u64, what: &str) -> Error {
     Error::new(
         ErrorKind::Damaged,
-        format!("the retry journal points to position {position} for {what}, but the log holds something else there"),
+        format!(
+            "the retry journal points to position {position} for {what}, but the log holds something else there"
+        ),
     )
 }

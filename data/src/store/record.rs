@@ -160,7 +160,9 @@ impl<'a> EventBody<'a> {
             let (head, data) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
             Some(Self { routes, head, data })
         };
-        parts().ok_or_else(|| Error::new(ErrorKind::Damaged, "an event in the log is cut short; run `casewire journal verify`"))
+        parts().ok_or_else(|| {
+            Error::new(ErrorKind::Damaged, "an event in the log is cut short; run `casewire journal verify`")
+        })
     }
 
     /// The endpoints that the event matched, in ascending order.
@@ -207,6 +209,8 @@ impl<'a> EventBody<'a> {
         // The head is an array: its first two elements are read, the others left alone.
         let mut reader = rmp_serde::Deserializer::new(self.head.get(1..).unwrap_or_default());
         let key = u64::deserialize(&mut reader).and_then(|seq| Ok((seq, EventId::deserialize(&mut reader)?)));
-        key.map_err(|_| Error::new(ErrorKind::Damaged, "an event in the log has no id; run `casewire journal verify`"))
+        key.map_err(|_| {
+            Error::new(ErrorKind::Damaged, "an event in the log has no id; run `casewire journal verify`")
+        })
     }
 }

@@ -84,7 +84,8 @@ impl Documents {
     }
 
     fn all(&self) -> impl Iterator<Item = Document> {
-        let endpoints = self.endpoints.values().map(|endpoint| Document::Endpoint(Box::new((**endpoint).clone())));
+        let endpoints =
+            self.endpoints.values().map(|endpoint| Document::Endpoint(Box::new((**endpoint).clone())));
         let tombstones = self.tombstones.values().cloned().map(Document::EndpointDeleted);
         let tokens = self.tokens.values().cloned().map(Document::Token);
         endpoints.chain(tombstones).chain(tokens)

@@ -63,9 +63,10 @@ impl RetryJournal {
         let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
         // sled answers some damage with a panic rather than an error.
         let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
-        let db = opened
-            .map_err(|_| Error::new(ErrorKind::Damaged, "the retry journal is damaged"))?
-            .map_err(|error| Error::new(ErrorKind::Damaged, format!("the retry journal does not open: {error}")))?;
+        let db =
+            opened.map_err(|_| Error::new(ErrorKind::Damaged, "the retry journal is damaged"))?.map_err(
+                |error| Error::new(ErrorKind::Damaged, format!("the retry journal does not open: {error}")),
+            )?;
         Ok(Self { db, dir: dir.to_owned() })
     }
 
@@ -103,7 +104,11 @@ impl RetryJournal {
     }
 
     /// Rows whose key begins with `prefix` and is at or above `from`, in key order.
-    pub fn rows(&self, prefix: &[u8], from: &[u8]) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + use<> {
+    pub fn rows(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+    ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + use<> {
         let prefix = prefix.to_vec();
         self.db
             .range(from.to_vec()..)

@@ -13,7 +13,9 @@ use super::{
     record::{EventBody, Fate, Settled, Standing},
     retry_journal::{PendingRows, RetryJournal},
 };
-use crate::{Timestamp, error::Result, event::NewEvent, event::Tenant, id::EventId, limits, signature::sha256};
+use crate::{
+    Timestamp, error::Result, event::NewEvent, event::Tenant, id::EventId, limits, signature::sha256,
+};
 
 /// Log bytes between two marks.
 const MARK_BYTES: u64 = 256 * 1024;
@@ -110,7 +112,14 @@ impl View {
     }
 
     /// Takes in one entry. Rows change only if `rows` (on recovery they may be ahead of the cursors).
-    pub fn apply(&mut self, journal: &RetryJournal, position: u64, kind: Kind, body: &[u8], rows: bool) -> Result<()> {
+    pub fn apply(
+        &mut self,
+        journal: &RetryJournal,
+        position: u64,
+        kind: Kind,
+        body: &[u8],
+        rows: bool,
+    ) -> Result<()> {
         match kind {
             Kind::Event => self.apply_event(position, &EventBody::split(body)?, rows)?,
             Kind::Settled => {
@@ -120,15 +129,21 @@ impl View {
             Kind::Parked => {
                 let parked = codec::unpack(body, "a parked delivery in the log")?;
                 if self.ledger.parked(&parked) && rows {
-                    let row = RetryRow { event_position: parked.event_position, due: parked.due, attempts: Vec::new() };
+                    let row = RetryRow {
+                        event_position: parked.event_position,
+                        due: parked.due,
+                        attempts: Vec::new(),
+                    };
                     self.put_retry(parked.endpoint, parked.seq, &row);
                 }
             }
             Kind::Requeued => {
-                let requeued: super::record::Requeued = codec::unpack(body, "a requeued delivery in the log")?;
+                let requeued: super::record::Requeued =
+                    codec::unpack(body, "a requeued delivery in the log")?;
                 let attempts = if rows { self.take_attempts(journal, &requeued)? } else { Vec::new() };
                 if self.ledger.requeued(&requeued) && rows {
-                    let row = RetryRow { event_position: requeued.event_position, due: requeued.due, attempts };
+                    let row =
+                        RetryRow { event_position: requeued.event_position, due: requeued.due, attempts };
                     self.put_retry(requeued.endpoint, requeued.seq, &row);
                 }
             }
@@ -165,7 +180,13 @@ impl View {
     }
 
     /// Takes in an attempt that was just written to `position`.
-    pub fn apply_settled(&mut self, journal: &RetryJournal, position: u64, settled: &Settled, rows: bool) -> Result<()> {
+    pub fn apply_settled(
+        &mut self,
+        journal: &RetryJournal,
+        position: u64,
+        settled: &Settled,
+        rows: bool,
+    ) -> Result<()> {
         if !self.ledger.settled(settled) {
             return Ok(());
         }
@@ -177,7 +198,8 @@ impl View {
         if !rows {
             return Ok(());
         }
-        let mut attempts = if settled.parked { self.take_retry(journal, endpoint, seq)?.attempts } else { Vec::new() };
+        let mut attempts =
+            if settled.parked { self.take_retry(journal, endpoint, seq)?.attempts } else { Vec::new() };
         attempts.push(position);
         match settled.fate {
             Fate::Delivered => self.rows.put(keys::row(Table::History, endpoint, seq), &attempts),
@@ -208,7 +230,11 @@ impl View {
         Ok(row)
     }
 
-    fn take_attempts(&mut self, journal: &RetryJournal, requeued: &super::record::Requeued) -> Result<Vec<u64>> {
+    fn take_attempts(
+        &mut self,
+        journal: &RetryJournal,
+        requeued: &super::record::Requeued,
+    ) -> Result<Vec<u64>> {
         let (endpoint, seq) = (requeued.endpoint, requeued.seq);
         match requeued.from {
             Standing::Parked => Ok(self.take_retry(journal, endpoint, seq)?.attempts),
@@ -277,10 +303,16 @@ impl View {
     }
 
     /// What is remembered of an idempotency key, if it was used within the last 24 h.
-    pub fn known_key(&self, journal: &RetryJournal, hash: &[u8; keys::HASH_BYTES], now: Timestamp) -> Result<Option<KnownKey>> {
+    pub fn known_key(
+        &self,
+        journal: &RetryJournal,
+        hash: &[u8; keys::HASH_BYTES],
+        now: Timestamp,
+    ) -> Result<Option<KnownKey>> {
         for at in [now, now.plus_millis(-limits::IDEMPOTENCY_MILLIS)] {
             let known = journal.get::<KnownKey>(&keys::idempotency(at, hash), Some(&self.rows))?;
-            if let Some(known) = known.filter(|known| now.millis_since(known.at) < limits::IDEMPOTENCY_MILLIS) {
+            if let Some(known) = known.filter(|known| now.millis_since(known.at) < limits::IDEMPOTENCY_MILLIS)
+            {
                 return Ok(Some(known));
             }
         }

@@ -99,12 +99,19 @@ impl Staged {
         self.entries.push(Entry::Other { position, kind, body });
     }
 
-    fn put_event(&mut self, event: &Event, routes: &[u32], fingerprint: Option<Fingerprint>, continues: bool) {
+    fn put_event(
+        &mut self,
+        event: &Event,
+        routes: &[u32],
+        fingerprint: Option<Fingerprint>,
+        continues: bool,
+    ) {
         let flags = if continues { FLAG_CONTINUES } else { 0 };
         self.put(Kind::Event, flags, |out| record::put_event(out, event, routes));
         if let Some((hash, content)) = fingerprint {
             let deliveries = routes.len() as u32;
-            self.known_keys.insert(hash, KnownKey { at: event.published_at, id: event.id, deliveries, content });
+            self.known_keys
+                .insert(hash, KnownKey { at: event.published_at, id: event.id, deliveries, content });
         }
     }
 
@@ -118,7 +125,13 @@ impl Writer {
     pub(super) fn settle_recovery(&mut self) -> Result<()> {
         self.try_checkpoint()?;
         let expired_through = self.shared.view().ledger.expired_through;
-        while self.shared.log.segments().get(1).is_some_and(|next| next.header.first_seq <= expired_through + 1) {
+        while self
+            .shared
+            .log
+            .segments()
+            .get(1)
+            .is_some_and(|next| next.header.first_seq <= expired_through + 1)
+        {
             self.shared.log.drop_oldest()?;
         }
         Ok(())
@@ -172,7 +185,9 @@ impl Writer {
             Write::Publish(publication) => return self.stage_publication(staged, publication, now, random),
             Write::Settle(settled) => {
                 let position = staged.position();
-                codec::put_entry(&mut staged.bytes, position, Kind::Settled, 0, |out| codec::pack(&settled, out));
+                codec::put_entry(&mut staged.bytes, position, Kind::Settled, 0, |out| {
+                    codec::pack(&settled, out)
+                });
                 staged.entries.push(Entry::Settled { position, settled: Box::new(settled) });
             }
             Write::Park(parked) => staged.put(Kind::Parked, 0, |out| codec::pack(&parked, out)),
@@ -193,10 +208,11 @@ impl Writer {
         random: &mut dyn FnMut() -> u128,
     ) -> Result<Written> {
         let contents = publication.events.iter().map(|(content, _)| content);
-        let resolved = idempotency::resolve(&publication.tenant, contents, |hash| match staged.known_keys.get(hash) {
-            Some(known) => Ok(Some(known.clone())),
-            None => self.shared.view().known_key(&self.shared.journal, hash, now),
-        })?;
+        let resolved =
+            idempotency::resolve(&publication.tenant, contents, |hash| match staged.known_keys.get(hash) {
+                Some(known) => Ok(Some(known.clone())),
+                None => self.shared.view().known_key(&self.shared.journal, hash, now),
+            })?;
         let resolutions = match resolved {
             Ok(resolutions) => resolutions,
             Err(conflict) => return Ok(Err(conflict)),
@@ -222,7 +238,11 @@ impl Writer {
                     };
                     self.next_seq += 1;
                     staged.put_event(&event, &routes, fingerprint, fresh_left > 0);
-                    Published { id: event.id, deliveries: routes.len(), fresh: Some((Arc::new(event), routes)) }
+                    Published {
+                        id: event.id,
+                        deliveries: routes.len(),
+                        fresh: Some((Arc::new(event), routes)),
+                    }
                 }
             };
             answers.push(answer);
