@@ -70,6 +70,8 @@ pub struct Mark {
 struct ViewRow {
     position: u64,
     expired_through: u64,
+    next_seq: u64,
+    last_id: EventId,
 }
 
 /// See the module.
@@ -96,6 +98,8 @@ impl View {
         let mut view = Self { next_seq: 1, ..Self::default() };
         let Some(row) = journal.get::<ViewRow>(keys::VIEW, None)? else { return Ok((view, 0, 0)) };
         view.ledger.expired_through = row.expired_through;
+        view.next_seq = row.next_seq;
+        view.last_id = row.last_id.as_u128();
         for entry in journal.rows(keys::CURSORS, keys::CURSORS) {
             let (key, value) = entry?;
             if let Some(endpoint) = keys::cursor_endpoint(&key) {
@@ -286,7 +290,12 @@ impl View {
         for (endpoint, cursor) in self.ledger.take_changed() {
             self.rows.put(keys::cursor(endpoint), &cursor);
         }
-        let row = ViewRow { position, expired_through: self.ledger.expired_through };
+        let row = ViewRow {
+            position,
+            expired_through: self.ledger.expired_through,
+            next_seq: self.next_seq,
+            last_id: EventId::from_u128(self.last_id),
+        };
         self.rows.put(keys::VIEW.to_vec(), &row);
     }
 
