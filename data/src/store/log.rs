@@ -155,16 +155,21 @@ impl Log {
 
     /// Entries from `from` up to what is committed now.
     pub fn scan(&self, from: u64) -> Scan {
-        Scan::new(self.segments(), from, self.committed())
+        // In this order: a segment begun in between would be committed to, but not among the segments.
+        let to = self.committed();
+        Scan::new(self.segments(), from, to)
     }
 
     /// The one entry at a position.
     pub fn entry(&self, position: u64) -> Result<(Kind, Vec<u8>)> {
-        let mut scan = Scan::new(self.segments(), position, self.committed());
+        let mut scan = self.scan(position);
         scan.chunk_bytes = 2 * 1024;
+        if scan.position() != position {
+            return Err(Error::new(ErrorKind::NotFound, "retention has removed this part of the log"));
+        }
         match scan.step()? {
             Step::Entry { kind, .. } => Ok((kind, scan.body().to_vec())),
-            Step::End => Err(Error::new(ErrorKind::NotFound, "retention has removed this part of the log")),
+            Step::End => Err(Error::new(ErrorKind::NotFound, "the log ends before this position")),
             Step::Broken { position, why } => Err(damaged_at(&self.segments(), position, why)),
         }
     }
