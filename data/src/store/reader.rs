@@ -115,10 +115,12 @@ impl Store {
             (position.unwrap_or_else(|| view.position_after(after)), above)
         };
         let mut scan = self.shared.log.scan(from);
-        let mut backlog = Backlog { position: from, through: after, ..Backlog::default() };
+        // Not `from`: retention may have moved the beginning, and no distance is read by that.
+        let begin = scan.position();
+        let mut backlog = Backlog { position: begin, through: after, ..Backlog::default() };
         let mut bytes = 0;
         while backlog.events.len() < events_max && bytes < bytes_max {
-            if scan.position() - from.min(scan.position()) > SCAN_BYTES_MAX {
+            if scan.position() - begin > SCAN_BYTES_MAX {
                 return Ok(backlog);
             }
             let Some((at, kind)) = scan.next_entry()? else {
@@ -143,9 +145,10 @@ impl Store {
 
     /// When the next attempt of an endpoint's waiting deliveries is due.
     pub fn next_due(&self, endpoint: u32) -> Result<Option<Timestamp>> {
-        let prefix = keys::table(Table::Due, endpoint);
-        let first = self.shared.journal.rows(&prefix, &prefix).next().transpose()?;
-        Ok(first.and_then(|(key, _)| keys::parse_due(&key)).map(|(due, _)| due))
+        let view = self.shared.view();
+        let first =
+            self.shared.journal.keys(&keys::table(Table::Due, endpoint), &view.rows).next().transpose()?;
+        Ok(first.and_then(|key| keys::parse_due(&key)).map(|(due, _)| due))
     }
 
     /// Deliveries of an endpoint that are due up to `until`, the earliest first, passing over those that `skip` names.
@@ -156,24 +159,43 @@ impl Store {
         limit: usize,
         skip: impl Fn(u64) -> bool,
     ) -> Result<Vec<Waiting>> {
-        let prefix = keys::table(Table::Due, endpoint);
-        let mut waiting = Vec::new();
-        for row in self.shared.journal.rows(&prefix, &prefix) {
-            let (key, _) = row?;
-            let Some((due, seq)) = keys::parse_due(&key) else { continue };
-            if due > until || waiting.len() >= limit {
-                break;
-            }
-            if skip(seq) {
-                continue;
-            }
-            let retry = self.shared.journal.get::<RetryRow>(&keys::row(Table::Retry, endpoint, seq), None)?;
-            if let Some(retry) = retry {
-                let event = Arc::new(self.event_at(retry.event_position)?.0);
-                waiting.push(Waiting { event, due, attempts: retry.attempts.len() as u16 });
+        let rows = self.due_rows(endpoint, until, limit, skip)?;
+        let mut waiting = Vec::with_capacity(rows.len());
+        for row in rows {
+            match self.event_at(row.event_position) {
+                Ok((event, _)) => {
+                    let attempts = row.attempts.len() as u16;
+                    waiting.push(Waiting { event: Arc::new(event), due: row.due, attempts });
+                }
+                // Retention took it since the row was read.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(waiting)
+    }
+
+    /// One look at rows and changes that are not in sled yet: what was acknowledged is found at once.
+    fn due_rows(
+        &self,
+        endpoint: u32,
+        until: Timestamp,
+        limit: usize,
+        skip: impl Fn(u64) -> bool,
+    ) -> Result<Vec<RetryRow>> {
+        let view = self.shared.view();
+        let mut found = Vec::new();
+        for key in self.shared.journal.keys(&keys::table(Table::Due, endpoint), &view.rows) {
+            let Some((due, seq)) = keys::parse_due(&key?) else { continue };
+            if due > until || found.len() >= limit {
+                break;
+            }
+            if !skip(seq) {
+                let row = keys::row(Table::Retry, endpoint, seq);
+                found.extend(self.shared.journal.get::<RetryRow>(&row, Some(&view.rows))?);
+            }
+        }
+        Ok(found)
     }
 
     /// An event and the endpoints that it matched; `None` if there is none, or retention took it.

@@ -116,6 +116,39 @@ impl RetryJournal {
             .take_while(move |row| row.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
     }
 
+    /// Keys that begin with `prefix`, in order, as they will be once what is pending is in.
+    pub fn keys<'a>(
+        &self,
+        prefix: &'a [u8],
+        pending: &'a PendingRows,
+    ) -> impl Iterator<Item = Result<Vec<u8>>> + use<'a> {
+        let mut stored = self.rows(prefix, prefix).map(|row| row.map(|(key, _)| key)).peekable();
+        let mut changes =
+            pending.0.range(prefix.to_vec()..).take_while(move |(key, _)| key.starts_with(prefix)).peekable();
+        std::iter::from_fn(move || {
+            loop {
+                let next_stored = match stored.peek() {
+                    Some(Err(_)) => return stored.next(),
+                    Some(Ok(key)) => Some(key),
+                    None => None,
+                };
+                let Some((changed, value)) = changes.peek() else { return stored.next() };
+                if next_stored.is_some_and(|key| key < *changed) {
+                    return stored.next();
+                }
+                // The change stands for the stored row under the same key, if there is one.
+                let (changed, kept) = ((*changed).clone(), value.is_some());
+                if next_stored == Some(&changed) {
+                    stored.next();
+                }
+                changes.next();
+                if kept {
+                    return Some(Ok(changed));
+                }
+            }
+        })
+    }
+
     /// Removes rows whose key begins with `prefix` and is below `below`; tells how many.
     pub fn remove_below(&self, prefix: &[u8], below: &[u8]) -> Result<u64> {
         const BATCH_ROWS: usize = 1_024;
