@@ -48,21 +48,33 @@ impl Log {
             fs::create_dir_all(dir).map_err(|error| storage("create", dir, &error))?;
             sync_dir(dir.parent().expect("a log lies in a data directory"))?;
         }
-        Self::open_existing(dir)
+        let log = Self::open_existing(dir)?;
+        log.remove_stillborn()?;
+        Ok(log)
+    }
+
+    /// Removes the file of a segment that a crash left without a header: the next one may begin elsewhere, and this
+    /// would lie before it.
+    fn remove_stillborn(&self) -> Result<()> {
+        let segments = self.segments();
+        for path in segment_paths(&self.dir)? {
+            if segments.iter().all(|segment| segment.path() != path) {
+                fs::remove_file(&path).map_err(|error| storage("remove", &path, &error))?;
+                sync_dir(&self.dir)?;
+            }
+        }
+        Ok(())
     }
 
     /// Opens a folder that is there, and changes nothing in it.
     pub fn open_existing(dir: &Path) -> Result<Self> {
-        let listing = fs::read_dir(dir).map_err(|error| storage("list", dir, &error))?;
-        let mut paths: Vec<_> =
-            listing.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_segment(path)).collect();
-        paths.sort();
+        let paths = segment_paths(dir)?;
         let mut segments: Vec<Arc<Segment>> = Vec::new();
         for (index, path) in paths.iter().enumerate() {
             let newest = index + 1 == paths.len();
             match Segment::open(path)? {
                 Some(segment) => segments.push(Arc::new(segment)),
-                // A crash while it was created; the next segment begins at the same position and replaces it.
+                // A crash while it was created.
                 None if newest => {}
                 None => return Err(damaged(path, "it has no header")),
             }
@@ -120,7 +132,7 @@ impl Log {
         let Some(newest) = segments.last() else { return Ok(LogEnd { position: from, torn_bytes: 0 }) };
         let file_end = newest.end();
         let mut scan = Scan::new(segments.clone(), from, file_end);
-        let mut whole_to = from;
+        let mut whole_to = scan.position();
         loop {
             match scan.step()? {
                 Step::End => break,
@@ -137,20 +149,16 @@ impl Log {
                 }
             }
         }
-        Ok(LogEnd { position: whole_to, torn_bytes: file_end - whole_to })
+        if whole_to < newest.header.start && newest.entry_bytes() > 0 {
+            return Err(damaged_at(&segments, whole_to, "its group is cut short"));
+        }
+        let position = whole_to.min(file_end);
+        Ok(LogEnd { position, torn_bytes: file_end - position })
     }
 
-    /// Cuts a torn tail off, and any newer segment with it.
+    /// Cuts a torn tail off the newest segment; the others are whole.
     pub fn trim(&self, position: u64) -> Result<()> {
-        let mut segments = self.segments.write().expect("no code panics while it holds this lock");
-        while let Some(newest) = segments.last() {
-            if newest.header.start < position || segments.len() == 1 {
-                return newest.trim(position.max(newest.header.start));
-            }
-            newest.remove()?;
-            segments.pop();
-        }
-        Ok(())
+        self.segments().last().map_or(Ok(()), |newest| newest.trim(position))
     }
 
     /// Entries from `from` up to what is committed now.
@@ -288,6 +296,14 @@ impl Scan {
         self.buffer_at = position;
         Ok(read >= bytes)
     }
+}
+
+fn segment_paths(dir: &Path) -> Result<Vec<PathBuf>> {
+    let listing = fs::read_dir(dir).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut paths: Vec<PathBuf> = listing.map_err(|error| storage("list", dir, &error))?;
+    paths.retain(|path| is_segment(path));
+    paths.sort();
+    Ok(paths)
 }
 
 /// Whether the entry that should stand at `position` was never written to its end: the file stops within it, or a
