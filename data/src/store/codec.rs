@@ -36,7 +36,7 @@ pub enum Kind {
     Parked = 3,
     /// A delivery that is to be attempted again by an operator's wish.
     Requeued = 4,
-    /// Deliveries given up because retention took their events.
+    /// A segment that retention takes, with the deliveries given up.
     Expired = 5,
     /// A document of the registry.
     Document = 6,

@@ -63,6 +63,11 @@ impl RunMark {
         Self { path: dir.join("run"), journal: journal.to_owned() }
     }
 
+    /// Whether there was a run before, however it ended.
+    pub fn is_there(&self) -> bool {
+        self.path.exists()
+    }
+
     /// Whether the last run left a retry journal that can be believed.
     pub fn is_believable(&self) -> bool {
         match fs::read_to_string(&self.path) {

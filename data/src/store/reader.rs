@@ -88,11 +88,8 @@ impl Store {
     /// Endpoints for which something waits.
     pub fn endpoints_with_work(&self) -> Vec<u32> {
         let view = self.shared.view();
-        view.ledger
-            .cursors()
-            .filter(|(_, cursor)| cursor.waiting() > 0)
-            .map(|(endpoint, _)| endpoint)
-            .collect()
+        let open = view.ledger.cursors().filter(|(endpoint, _)| !view.ledger.is_closed(*endpoint));
+        open.filter(|(_, cursor)| cursor.waiting() > 0).map(|(endpoint, _)| endpoint).collect()
     }
 
     /// The last event that was published; 0 if none was.
@@ -225,10 +222,11 @@ impl Store {
         let row = |table| keys::row(table, endpoint, event.seq);
         let (standing, attempts) =
             if let Some(retry) = journal.get::<RetryRow>(&row(Table::Retry), Some(&view.rows))? {
-                (Standing::Waiting(retry.due), retry.attempts)
+                let closed = view.ledger.is_closed(endpoint);
+                (if closed { Standing::Cancelled } else { Standing::Waiting(retry.due) }, retry.attempts)
             } else if let Some(dead) = journal.get::<DeadRow>(&row(Table::Dead), Some(&view.rows))? {
                 (Standing::Dead, dead.attempts)
-            } else if view.ledger.is_unread(endpoint, event.seq) {
+            } else if !view.ledger.is_closed(endpoint) && view.ledger.is_unread(endpoint, event.seq) {
                 (Standing::Unread, Vec::new())
             } else {
                 match view.delivered_attempts(journal, endpoint, event.seq)? {

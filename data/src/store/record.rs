@@ -83,13 +83,20 @@ pub struct Requeued {
     pub from: Standing,
 }
 
-/// Deliveries of one endpoint that retention gave up together with a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Retention takes a segment. One entry for all endpoints, so that it is either known or not that the segment goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expired {
-    /// The endpoint.
-    pub endpoint: u32,
     /// The last event in the segment that goes.
     pub through: u64,
+    /// What is given up with it; endpoints that lose nothing are left out.
+    pub lost: Vec<Lost>,
+}
+
+/// Deliveries of one endpoint that retention gives up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// The endpoint.
+    pub endpoint: u32,
     /// Deliveries never attempted.
     pub unread: u64,
     /// Deliveries with a row in the retry journal.

@@ -90,29 +90,31 @@ pub struct View {
     /// The largest event id so far.
     pub last_id: u128,
     unsaved_marks: Vec<Mark>,
+    fresh_count: usize,
 }
 
 impl View {
     /// Reads the last checkpoint, and tells from where the log must be replayed: first for cursors, then for rows.
-    pub fn load(journal: &RetryJournal) -> Result<(Self, u64, u64)> {
-        let mut view = Self { next_seq: 1, ..Self::default() };
-        let Some(row) = journal.get::<ViewRow>(keys::VIEW, None)? else { return Ok((view, 0, 0)) };
+    /// `None` if there was no checkpoint.
+    pub fn load(journal: &RetryJournal) -> Result<Option<(Self, u64, u64)>> {
+        let mut view = Self::default();
+        let Some(row) = journal.get::<ViewRow>(keys::VIEW, None)? else { return Ok(None) };
         view.ledger.expired_through = row.expired_through;
         view.next_seq = row.next_seq;
         view.last_id = row.last_id.as_u128();
         for entry in journal.rows(keys::CURSORS, keys::CURSORS) {
             let (key, value) = entry?;
             if let Some(endpoint) = keys::cursor_endpoint(&key) {
-                view.ledger.restore(endpoint, codec::open_sealed::<Cursor>(&key, &value)?);
+                view.ledger.restore(endpoint, journal.open_row::<Cursor>(&key, &value)?);
             }
         }
         for entry in journal.rows(keys::MARKS, keys::MARKS) {
             let (key, value) = entry?;
-            let (seq, id, position) = codec::open_sealed(&key, &value)?;
+            let (seq, id, position) = journal.open_row(&key, &value)?;
             view.marks.push(Mark { seq, id, position });
         }
         let rows_from = journal.get::<u64>(keys::ROWS, None)?.unwrap_or(0);
-        Ok((view, row.position, rows_from.max(row.position)))
+        Ok(Some((view, row.position, rows_from.max(row.position))))
     }
 
     /// Takes in one entry. Rows change only if `rows` (on recovery they may be ahead of the cursors).
@@ -197,6 +199,7 @@ impl View {
         let (endpoint, seq) = (settled.endpoint, settled.seq);
         if !settled.parked && settled.fate == Fate::Delivered {
             self.fresh.entry(endpoint).or_default().push((seq, position));
+            self.fresh_count += 1;
             return Ok(());
         }
         if !rows {
@@ -267,7 +270,7 @@ impl View {
         let prefix = keys::table(Table::Chunk, endpoint);
         for row in journal.rows(&prefix, &keys::row(Table::Chunk, endpoint, seq)).take(OVERLAP_CHUNKS) {
             let (key, value) = row?;
-            let chunk: Vec<(u64, u64)> = codec::open_sealed(&key, &value)?;
+            let chunk: Vec<(u64, u64)> = journal.open_row(&key, &value)?;
             if let Some((_, position)) = chunk.iter().find(|(settled, _)| *settled == seq) {
                 return Ok(vec![*position]);
             }
@@ -277,6 +280,7 @@ impl View {
 
     /// Adds to the pending rows all that makes them, once applied, a view of the log up to `position`.
     pub fn checkpoint(&mut self, position: u64) {
+        self.fresh_count = 0;
         for (endpoint, mut settled) in std::mem::take(&mut self.fresh) {
             settled.sort_unstable();
             for chunk in settled.chunks(CHUNK_DELIVERIES) {
@@ -297,6 +301,26 @@ impl View {
             last_id: EventId::from_u128(self.last_id),
         };
         self.rows.put(keys::VIEW.to_vec(), &row);
+    }
+
+    /// Things in memory that a checkpoint would write out.
+    pub fn unsaved(&self) -> usize {
+        self.rows.len() + self.fresh_count
+    }
+
+    /// Forgets what it holds in memory of events up to `through`, and tells which endpoints may have rows about them.
+    pub fn forget(&mut self, through: u64) -> Vec<u32> {
+        self.marks.retain(|mark| mark.seq > through);
+        self.unsaved_marks.retain(|mark| mark.seq > through);
+        self.fresh.values_mut().for_each(|settled| settled.retain(|(seq, _)| *seq > through));
+        self.fresh.retain(|_, settled| !settled.is_empty());
+        self.ledger.cursors().map(|(endpoint, _)| endpoint).collect()
+    }
+
+    /// Forgets a deleted endpoint that no event names any more.
+    pub fn remove_cursor(&mut self, endpoint: u32) {
+        self.ledger.remove(endpoint);
+        self.rows.delete(keys::cursor(endpoint));
     }
 
     /// Where to begin reading for events above `seq`.

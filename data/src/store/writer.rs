@@ -147,9 +147,7 @@ impl Writer {
         now: Timestamp,
         random: &mut dyn FnMut() -> u128,
     ) -> Result<Vec<Written>> {
-        if let Some(failure) = &self.failure {
-            return Err(failure.clone());
-        }
+        self.check_open()?;
         let committed = self.try_commit(writes, now, random);
         if let Err(error) = &committed {
             self.fail(error);
@@ -304,6 +302,7 @@ impl Writer {
 
     /// Writes row changes out to the retry journal. To be called after each commit, once its waiters are answered.
     pub fn flush_rows(&mut self) -> Result<()> {
+        self.check_open()?;
         let mut view = self.shared.view();
         if view.rows.is_empty() {
             return Ok(());
@@ -316,6 +315,11 @@ impl Writer {
 
     /// Makes all settlements durable and brings the retry journal up to the log. Bounds what a restart replays.
     pub fn checkpoint(&mut self) -> Result<()> {
+        self.check_open()?;
+        if self.shared.journal.is_suspect() {
+            // A reader found damage; nothing that was acknowledged rests on it, but it must not outlive this run.
+            self.mark.set_doubtful()?;
+        }
         if self.checkpointed == self.active.end() {
             return Ok(());
         }
@@ -342,6 +346,7 @@ impl Writer {
     /// Drops segments in which every event is older than retention; gives up what still waits in them.
     /// Tells how many deliveries were given up.
     pub fn enforce_retention(&mut self, now: Timestamp) -> Result<u64> {
+        self.check_open()?;
         let result = super::retention::enforce(self, now);
         result.inspect_err(|error| self.fail(error))
     }
@@ -359,27 +364,37 @@ impl Writer {
     /// Writes everything out, synced, and notes that the stop was clean. The directory stays locked until the
     /// writer is dropped.
     pub fn close(mut self) -> Result<DirectoryLock> {
-        if let Some(failure) = self.failure {
-            return Err(failure);
-        }
+        self.check_open()?;
         self.try_checkpoint()?;
         self.shared.journal.sync_all()?;
-        self.mark.set_clean()?;
+        if self.shared.journal.is_suspect() {
+            self.mark.set_doubtful()?
+        } else {
+            self.mark.set_clean()?
+        }
         Ok(self.lock)
     }
 
     /// Logs an expiry, so that the view on disk follows.
-    pub(super) fn log_expiry(&mut self, expired: &[Expired]) -> Result<()> {
+    pub(super) fn log_expiry(&mut self, expired: &Expired) -> Result<()> {
         let mut staged = Staged { start: self.active.end(), ..Staged::default() };
-        for one in expired {
-            staged.put(Kind::Expired, 0, |out| codec::pack(one, out));
-        }
+        staged.put(Kind::Expired, 0, |out| codec::pack(expired, out));
         self.put_on_disk(&mut staged, Timestamp::default())?;
         self.take_into_view(staged)
     }
 
+    /// After the first failure nothing more is written: a later sync may succeed without what the failed one lost.
+    fn check_open(&self) -> Result<()> {
+        self.failure.clone().map_or(Ok(()), Err)
+    }
+
     fn fail(&mut self, error: &Error) {
         tracing::error!(%error, "the journal failed and accepts nothing more");
+        if self.shared.journal.is_suspect()
+            && let Err(error) = self.mark.set_doubtful()
+        {
+            tracing::error!(%error, "remove the folder `retry` before the next start");
+        }
         self.failure.get_or_insert_with(|| error.clone());
     }
 }
