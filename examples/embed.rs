@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use casewire::engine::Engine;
+use casewire::Engine;
 use casewire_data::{
     endpoint::EndpointDraft,
     event::{NewEvent, Tenant},

@@ -5,7 +5,7 @@
 use std::{error::Error, time::Duration};
 
 use actix_web::{App, HttpServer, web};
-use casewire::engine::Engine;
+use casewire::Engine;
 use casewire_data::{event::Tenant, token::Scope};
 
 #[actix_web::main]

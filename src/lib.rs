@@ -26,6 +26,11 @@
 //!
 //! See `README.md` for what is promised, and for the way of one event through the house.
 
+#[doc(hidden)]
+pub mod cli;
+#[doc(hidden)]
+pub mod settings;
+
 mod admin;
 mod engine;
 mod publisher;

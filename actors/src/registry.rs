@@ -71,6 +71,20 @@ impl Registry {
         self.directory.endpoint(tenant, id).ok_or_else(no_endpoint)
     }
 
+    fn created(&mut self, tenant: Tenant, draft: EndpointDraft) -> Result<Endpoint> {
+        let endpoints_max = self.config.limits.endpoints_per_tenant_max;
+        if self.directory.endpoint_count(&tenant) >= endpoints_max {
+            let message = format!("the tenant has {endpoints_max} endpoints, the most allowed; delete one first");
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        let now = clock::wall();
+        let id = EndpointId::from_u128(self.next_id(now)?);
+        let identity = EndpointIdentity { id, ordinal: self.next_ordinal, tenant, random: random()? };
+        let endpoint = draft.into_endpoint(identity, &self.context(now))?;
+        self.next_ordinal += 1;
+        Ok(endpoint)
+    }
+
     /// Makes an endpoint durable, then lets everybody know. Changes of one endpoint overtake each other at no point:
     /// the directory has the newest at once, and whoever is told is told the newest.
     fn put(&self, endpoint: Endpoint) -> ResponseFuture<Result<Arc<Endpoint>>> {
@@ -118,20 +132,7 @@ impl Handler<Create> for Registry {
     type Result = ResponseFuture<Result<Arc<Endpoint>>>;
 
     fn handle(&mut self, Create { tenant, draft }: Create, _: &mut Self::Context) -> Self::Result {
-        let mut created = || {
-            let endpoints_max = self.config.limits.endpoints_per_tenant_max;
-            if self.directory.endpoint_count(&tenant) >= endpoints_max {
-                let message = format!("the tenant has {endpoints_max} endpoints, the most allowed; delete one first");
-                return Err(Error::new(ErrorKind::Conflict, message));
-            }
-            let now = clock::wall();
-            let id = EndpointId::from_u128(self.next_id(now)?);
-            let identity = EndpointIdentity { id, ordinal: self.next_ordinal, tenant, random: random()? };
-            let endpoint = draft.into_endpoint(identity, &self.context(now))?;
-            self.next_ordinal += 1;
-            Ok(endpoint)
-        };
-        match created() {
+        match self.created(tenant, draft) {
             Ok(endpoint) => self.put(endpoint),
             Err(error) => Box::pin(async { Err(error) }),
         }

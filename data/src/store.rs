@@ -51,6 +51,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     id::UlidSequence,
 };
+use codec::Kind;
 use guard::RunMark;
 use log::Log;
 use registry_log::RegistryLog;
@@ -88,23 +89,29 @@ impl Shared {
 pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer, Store)> {
     let lock = DirectoryLock::take(dir)?;
     let paths = Paths::of(dir);
-    let registry = RegistryLog::open(&paths.registry, now)?;
-    let log = Log::open(&paths.log)?;
     let mark = RunMark::new(dir, &paths.retry);
-    let believable = mark.is_believable() && !log.segments().is_empty();
-    let recovered = if believable { recover(&log, &registry, &paths.retry) } else { None };
-    let (journal, mut view) = match recovered.transpose()? {
+    let registry = RegistryLog::open(&paths.registry, now, mark.is_there())?;
+    let log = Log::open(&paths.log)?;
+    let recovered = if mark.is_believable() {
+        // Before sled is opened, because opening writes: after a loss of power from here on it is not to be believed.
+        mark.set_running()?;
+        recover(&log, &registry, &paths.retry).transpose()?
+    } else {
+        None
+    };
+    let (journal, mut view) = match recovered {
         Some(recovered) => recovered,
         None => {
             mark.set_doubtful()?;
             rebuild(&log, &registry, &paths.retry)?
         }
     };
-    mark.set_running()?;
     let active = match log.segments().last() {
         Some(newest) => newest.clone(),
         None => log.begin_segment(SegmentHeader { start: 0, first_seq: 1, last_id: 0, created_at: now })?,
     };
+    // Not before the first segment is there: a mark that says so proves that there was one.
+    mark.set_running()?;
     view.next_seq = view.next_seq.max(active.header.first_seq);
     view.last_id = view.last_id.max(active.header.last_id);
     let (next_seq, ids) = (view.next_seq, UlidSequence::after(view.last_id));
@@ -143,33 +150,45 @@ impl Paths {
 
 /// Brings a believable retry journal up to the log. `None` if it must be made anew after all.
 fn recover(log: &Log, registry: &RegistryLog, dir: &Path) -> Option<Result<(RetryJournal, View)>> {
-    let opened = RetryJournal::open(dir).and_then(|journal| Ok((View::load(&journal)?, journal)));
-    let ((view, view_from, rows_from), journal) = match opened {
-        Ok(opened) => opened,
+    let Some(oldest) = log.segments().first().cloned() else {
+        return Some(Err(lost_log(dir, "it has no segment, but a run of this store left at least one")));
+    };
+    let loaded =
+        RetryJournal::open(dir).and_then(|journal| Ok(View::load(&journal)?.map(|view| (journal, view))));
+    let (journal, (view, view_from, rows_from)) = match loaded {
+        Ok(Some(loaded)) => loaded,
+        // A first run, or a rebuild, that ended before its first checkpoint.
+        Ok(None) => return None,
         Err(error) => {
             tracing::warn!(%error, "making the retry journal anew from the log");
             return None;
         }
     };
-    let written_to = log.segments().last().map_or(0, |segment| segment.end());
-    if written_to < rows_from {
-        return Some(Err(Error::new(
-            ErrorKind::Damaged,
-            format!(
-                "the log ends at position {written_to}, but it was written up to {rows_from}: its newest segment in {} \
-                 was cut or removed; restore it from a backup",
-                dir.with_file_name("log").display()
-            ),
-        )));
+    match replay(log, registry, &journal, view, (view_from, rows_from)) {
+        Ok(view) if view.ledger.expired_through + 1 < oldest.header.first_seq => {
+            let first = oldest.header.first_seq;
+            Some(Err(lost_log(
+                dir,
+                &format!("it begins with event {first}, but retention did not take those before"),
+            )))
+        }
+        Ok(view) => Some(Ok((journal, view))),
+        Err(_) if journal.is_suspect() => None,
+        Err(error) => Some(Err(error)),
     }
-    Some(replay(log, registry, &journal, view, (view_from, rows_from)).map(|view| (journal, view)))
+}
+
+fn lost_log(retry: &Path, what: &str) -> Error {
+    let log = retry.with_file_name("log");
+    let message = format!("the log in {} is not whole: {what}; restore it from a backup", log.display());
+    Error::new(ErrorKind::Damaged, message)
 }
 
 /// Makes the retry journal anew from the whole log.
 fn rebuild(log: &Log, registry: &RegistryLog, dir: &Path) -> Result<(RetryJournal, View)> {
     RetryJournal::wipe(dir)?;
     let journal = RetryJournal::open(dir)?;
-    let (mut view, ..) = View::load(&journal)?;
+    let mut view = View::default();
     // What the first segment does not hold was taken by retention.
     view.ledger.expired_through = log.segments().first().map_or(0, |first| first.header.first_seq - 1);
     let view = replay(log, registry, &journal, view, (0, 0))?;
@@ -184,21 +203,48 @@ fn replay(
     mut view: View,
     (view_from, rows_from): (u64, u64),
 ) -> Result<View> {
-    const ROWS_AT_ONCE: usize = 4_096;
+    const UNSAVED_MAX: usize = 65_536;
     registry.documents.tombstones.keys().for_each(|ordinal| view.ledger.close(*ordinal));
     let end = log.find_end(view_from)?;
+    if end.position < rows_from {
+        // The retry journal outlived a crash of the process alone, so this much of the log was written.
+        let what = format!("it ends at position {}, but it was written up to {rows_from}", end.position);
+        return Err(lost_log(&journal.dir, &what));
+    }
     if end.torn_bytes > 0 {
-        tracing::warn!(bytes = end.torn_bytes, position = end.position, "cut a torn, never acknowledged tail off the log");
+        tracing::warn!(
+            bytes = end.torn_bytes,
+            position = end.position,
+            "cut a torn, never acknowledged tail off the log"
+        );
         log.trim(end.position)?;
     }
     log.commit_to(end.position);
     let mut scan = log.scan(view_from);
     while let Some((position, kind)) = scan.next_entry()? {
-        view.apply(journal, position, kind, scan.body(), position >= rows_from)?;
-        if view.rows.len() >= ROWS_AT_ONCE {
-            view.rows.put(keys::ROWS.to_vec(), &scan.position());
-            journal.apply(&mut view.rows)?;
+        let rows = position >= rows_from;
+        if kind == Kind::Expired && rows {
+            // What comes before is in; what this takes away is not pending.
+            save(journal, &mut view, position, rows_from)?;
+        }
+        view.apply(journal, position, kind, scan.body(), rows)?;
+        if kind == Kind::Expired {
+            let through = view.ledger.expired_through;
+            let endpoints = view.forget(through);
+            if rows {
+                retention::forget_rows(journal, &endpoints, through)?;
+            }
+        }
+        if view.unsaved() >= UNSAVED_MAX {
+            save(journal, &mut view, scan.position(), rows_from)?;
         }
     }
     Ok(view)
+}
+
+/// Saves the view as of a position of the replay; rows may be ahead of it already.
+fn save(journal: &RetryJournal, view: &mut View, position: u64, rows_from: u64) -> Result<()> {
+    view.checkpoint(position);
+    view.rows.put(keys::ROWS.to_vec(), &position.max(rows_from));
+    journal.apply(&mut view.rows)
 }

@@ -14,7 +14,7 @@ use casewire_data::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::tenant::{EndpointInfo, Receipt};
+use crate::{publisher::Receipt, tenant::EndpointInfo};
 
 /// An endpoint: the seed's keys in the seed's order, then extensions where they differ from their default.
 #[derive(Serialize)]

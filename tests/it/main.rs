@@ -1,2 +1,3 @@
-//! x
-fn main() {}
+//! One binary for all promises: a module a promise.
+
+mod api;

@@ -36,7 +36,7 @@ pub enum Kind {
     Parked = 3,
     /// A delivery that is to be attempted again by an operator's wish.
     Requeued = 4,
-    /// Deliveries given up because retention took their events.
+    /// A segment that retention takes, with the deliveries given up.
     Expired = 5,
     /// A document of the registry.
     Document = 6,
@@ -63,13 +63,7 @@ pub struct Header {
 }
 
 /// Appends an entry whose header will stand at `position`; `write` appends the body.
-pub fn put_entry(
-    out: &mut Vec<u8>,
-    position: u64,
-    kind: Kind,
-    flags: u8,
-    write: impl FnOnce(&mut Vec<u8>),
-) {
+pub fn put_entry(out: &mut Vec<u8>, position: u64, kind: Kind, flags: u8, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0; HEADER_BYTES]);
     write(out);
@@ -89,7 +83,9 @@ pub fn read_header(position: u64, head: &[u8]) -> std::result::Result<Header, &'
         return Err("its header's checksum does not match");
     }
     if head[6] != VERSION {
-        return Err("it has a format version that this build does not know; use the newer build that wrote it");
+        return Err(
+            "it has a format version that this build does not know; use the newer build that wrote it",
+        );
     }
     let body_bytes = word(0) as usize;
     if body_bytes > BODY_BYTES_MAX {
@@ -121,7 +117,10 @@ pub fn pack_named<T: Serialize>(value: &T, out: &mut Vec<u8>) {
 /// Reads MessagePack of either form; `what` names the thing if it is damaged.
 pub fn unpack<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
     rmp_serde::from_slice(bytes).map_err(|error| {
-        Error::new(ErrorKind::Damaged, format!("{what} cannot be read ({error}); run `casewire journal verify`"))
+        Error::new(
+            ErrorKind::Damaged,
+            format!("{what} cannot be read ({error}); run `casewire journal verify`"),
+        )
     })
 }
 
@@ -162,8 +161,9 @@ mod tests {
         let mut bytes = Vec::new();
         put_entry(&mut bytes, 77, Kind::Parked, FLAG_CONTINUES, |out| out.extend_from_slice(b"body"));
         let whole = |bytes: &[u8], position: u64| {
-            read_header(position, &bytes[..HEADER_BYTES])
-                .is_ok_and(|header| header.body_bytes == 4 && body_matches(position, &header, &bytes[HEADER_BYTES..]))
+            read_header(position, &bytes[..HEADER_BYTES]).is_ok_and(|header| {
+                header.body_bytes == 4 && body_matches(position, &header, &bytes[HEADER_BYTES..])
+            })
         };
         assert!(whole(&bytes, 77));
         assert!(!whole(&bytes, 78));

@@ -33,7 +33,10 @@ impl DirectoryLock {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(Error::new(
                 ErrorKind::Locked,
-                format!("another process uses {}; stop it first, or choose another data directory", dir.display()),
+                format!(
+                    "another process uses {}; stop it first, or choose another data directory",
+                    dir.display()
+                ),
             )),
             Err(TryLockError::Error(error)) => Err(storage("lock", &path, &error)),
         }
@@ -58,6 +61,11 @@ impl RunMark {
     /// The mark of a data directory whose retry journal lies in `journal`.
     pub fn new(dir: &Path, journal: &Path) -> Self {
         Self { path: dir.join("run"), journal: journal.to_owned() }
+    }
+
+    /// Whether there was a run before, however it ended.
+    pub fn is_there(&self) -> bool {
+        self.path.exists()
     }
 
     /// Whether the last run left a retry journal that can be believed.

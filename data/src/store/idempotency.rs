@@ -55,7 +55,8 @@ pub fn resolve<'a>(
 fn conflict(index: usize, key: &str) -> Error {
     let hours = limits::IDEMPOTENCY_MILLIS / 3_600_000;
     let key = limits::shorten(key);
-    let message =
-        format!("idempotency key `{key}` (event {index}) was used within {hours} h for another event; choose a new key");
+    let message = format!(
+        "idempotency key `{key}` (event {index}) was used within {hours} h for another event; choose a new key"
+    );
     Error::new(ErrorKind::Conflict, message)
 }

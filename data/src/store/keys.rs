@@ -127,7 +127,8 @@ mod tests {
     #[test]
     fn due_times_sort_like_times_and_read_back() {
         let at = Timestamp::from_micros;
-        let keys = [due(7, at(-5), 9), due(7, at(0), 1), due(7, at(0), 2), due(7, at(8_000), 0), due(8, at(-9), 0)];
+        let keys =
+            [due(7, at(-5), 9), due(7, at(0), 1), due(7, at(0), 2), due(7, at(8_000), 0), due(8, at(-9), 0)];
         assert!(keys.is_sorted());
         assert_eq!(parse_due(&keys[2]), Some((at(0), 2)));
         assert_eq!(row_seq(&row(Table::Dead, 3, 12)), Some(12));

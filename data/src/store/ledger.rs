@@ -34,6 +34,10 @@ impl Cursor {
         self.unread + self.parked
     }
 
+    fn has_passed(&self, seq: u64) -> bool {
+        seq <= self.floor || self.above.contains(&seq)
+    }
+
     fn pass(&mut self, seq: u64, floor: u64) {
         self.above.insert(seq);
         if floor > self.floor {
@@ -55,15 +59,24 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Where an endpoint stands; a new cursor if nothing was ever routed to it.
+    /// Where an endpoint stands; a new cursor if nothing was ever routed to it. Nothing waits for a deleted one.
     pub fn cursor(&self, endpoint: u32) -> Cursor {
-        self.cursors.get(&endpoint).cloned().unwrap_or_default()
+        let mut cursor = self.cursors.get(&endpoint).cloned().unwrap_or_default();
+        if self.is_closed(endpoint) {
+            (cursor.unread, cursor.parked, cursor.dead) = (0, 0, 0);
+        }
+        cursor
+    }
+
+    /// Whether the endpoint was deleted.
+    pub fn is_closed(&self, endpoint: u32) -> bool {
+        self.closed.contains(&endpoint)
     }
 
     /// Whether an event that was routed to an endpoint is neither settled nor parked there.
     pub fn is_unread(&self, endpoint: u32, seq: u64) -> bool {
         let cursor = self.cursors.get(&endpoint);
-        cursor.is_some_and(|cursor| cursor.unread > 0 && seq > cursor.floor && !cursor.above.contains(&seq))
+        cursor.is_some_and(|cursor| cursor.unread > 0 && !cursor.has_passed(seq))
     }
 
     /// Every endpoint that something was ever routed to.
@@ -76,36 +89,44 @@ impl Ledger {
         self.cursors.insert(endpoint, cursor);
     }
 
-    /// The endpoint is gone: what waits for it is cancelled, what comes for it is ignored.
+    /// The endpoint is gone: what waits for it is cancelled. The log does not tell when that was, so its entries
+    /// count as ever, and only who asks is told that nothing waits.
     pub fn close(&mut self, endpoint: u32) {
         self.closed.insert(endpoint);
-        if let Some(cursor) = self.cursors.get_mut(&endpoint) {
-            (cursor.unread, cursor.parked, cursor.dead) = (0, 0, 0);
-            self.changed.insert(endpoint);
-        }
+    }
+
+    /// Forgets a deleted endpoint that no event names any more.
+    pub fn remove(&mut self, endpoint: u32) {
+        self.cursors.remove(&endpoint);
+        self.changed.remove(&endpoint);
     }
 
     /// The cursors that changed since this was last asked.
     pub fn take_changed(&mut self) -> Vec<(u32, Cursor)> {
         let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().filter_map(|endpoint| Some((endpoint, self.cursors.get(&endpoint)?.clone()))).collect()
+        changed
+            .into_iter()
+            .filter_map(|endpoint| Some((endpoint, self.cursors.get(&endpoint)?.clone())))
+            .collect()
     }
 
     /// An event was routed to an endpoint.
     pub fn routed(&mut self, endpoint: u32) {
-        if let Some(cursor) = self.touch(endpoint) {
-            cursor.unread += 1;
-        }
+        self.touch(endpoint).unread += 1;
     }
 
-    /// An attempt was settled. `false` if retention or deletion made it meaningless.
+    /// An attempt was settled. `false` if it means nothing: retention took the event, or a first attempt was settled
+    /// before.
     pub fn settled(&mut self, settled: &Settled) -> bool {
         if settled.seq <= self.expired_through {
             return false;
         }
-        let Some(cursor) = self.touch(settled.endpoint) else { return false };
+        let cursor = self.touch(settled.endpoint);
         if settled.parked {
-            cursor.parked = cursor.parked.saturating_sub(u64::from(!matches!(settled.fate, Fate::RetryAt(_))));
+            cursor.parked =
+                cursor.parked.saturating_sub(u64::from(!matches!(settled.fate, Fate::RetryAt(_))));
+        } else if cursor.has_passed(settled.seq) {
+            return false;
         } else {
             cursor.pass(settled.seq, settled.floor);
             cursor.parked += u64::from(matches!(settled.fate, Fate::RetryAt(_)));
@@ -120,7 +141,10 @@ impl Ledger {
         if parked.seq <= self.expired_through {
             return false;
         }
-        let Some(cursor) = self.touch(parked.endpoint) else { return false };
+        let cursor = self.touch(parked.endpoint);
+        if cursor.has_passed(parked.seq) {
+            return false;
+        }
         cursor.pass(parked.seq, parked.floor);
         cursor.parked += 1;
         true
@@ -131,22 +155,24 @@ impl Ledger {
         if requeued.seq <= self.expired_through {
             return false;
         }
-        let Some(cursor) = self.touch(requeued.endpoint) else { return false };
+        let cursor = self.touch(requeued.endpoint);
         cursor.parked += u64::from(requeued.from != Standing::Parked);
         cursor.dead = cursor.dead.saturating_sub(u64::from(requeued.from == Standing::Dead));
         true
     }
 
-    /// Retention gave deliveries up.
+    /// Retention took a segment and gave up what still waited in it.
     pub fn expired(&mut self, expired: &Expired) {
         if expired.through <= self.expired_through {
             return;
         }
-        if let Some(cursor) = self.touch(expired.endpoint) {
-            cursor.unread = cursor.unread.saturating_sub(expired.unread);
-            cursor.parked = cursor.parked.saturating_sub(expired.parked);
-            cursor.dead = cursor.dead.saturating_sub(expired.dead);
-            cursor.expired += expired.unread + expired.parked;
+        self.expired_through = expired.through;
+        for lost in &expired.lost {
+            let cursor = self.touch(lost.endpoint);
+            cursor.unread = cursor.unread.saturating_sub(lost.unread);
+            cursor.parked = cursor.parked.saturating_sub(lost.parked);
+            cursor.dead = cursor.dead.saturating_sub(lost.dead);
+            cursor.expired += lost.unread + lost.parked;
             if expired.through > cursor.floor {
                 cursor.floor = expired.through;
                 cursor.above = cursor.above.split_off(&(expired.through + 1));
@@ -154,11 +180,8 @@ impl Ledger {
         }
     }
 
-    fn touch(&mut self, endpoint: u32) -> Option<&mut Cursor> {
-        if self.closed.contains(&endpoint) {
-            return None;
-        }
+    fn touch(&mut self, endpoint: u32) -> &mut Cursor {
         self.changed.insert(endpoint);
-        Some(self.cursors.entry(endpoint).or_default())
+        self.cursors.entry(endpoint).or_default()
     }
 }

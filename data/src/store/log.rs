@@ -48,27 +48,41 @@ impl Log {
             fs::create_dir_all(dir).map_err(|error| storage("create", dir, &error))?;
             sync_dir(dir.parent().expect("a log lies in a data directory"))?;
         }
-        Self::open_existing(dir)
+        let log = Self::open_existing(dir)?;
+        log.remove_stillborn()?;
+        Ok(log)
+    }
+
+    /// Removes the file of a segment that a crash left without a header: the next one may begin elsewhere, and this
+    /// would lie before it.
+    fn remove_stillborn(&self) -> Result<()> {
+        let segments = self.segments();
+        for path in segment_paths(&self.dir)? {
+            if segments.iter().all(|segment| segment.path() != path) {
+                fs::remove_file(&path).map_err(|error| storage("remove", &path, &error))?;
+                sync_dir(&self.dir)?;
+            }
+        }
+        Ok(())
     }
 
     /// Opens a folder that is there, and changes nothing in it.
     pub fn open_existing(dir: &Path) -> Result<Self> {
-        let listing = fs::read_dir(dir).map_err(|error| storage("list", dir, &error))?;
-        let mut paths: Vec<_> = listing.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_segment(path)).collect();
-        paths.sort();
+        let paths = segment_paths(dir)?;
         let mut segments: Vec<Arc<Segment>> = Vec::new();
         for (index, path) in paths.iter().enumerate() {
             let newest = index + 1 == paths.len();
             match Segment::open(path)? {
                 Some(segment) => segments.push(Arc::new(segment)),
-                // A crash while it was created; the next segment begins at the same position and replaces it.
+                // A crash while it was created.
                 None if newest => {}
                 None => return Err(damaged(path, "it has no header")),
             }
         }
         for pair in segments.windows(2) {
             if pair[0].end() != pair[1].header.start {
-                let gap = format!("it ends at {} but the next begins at {}", pair[0].end(), pair[1].header.start);
+                let gap =
+                    format!("it ends at {} but the next begins at {}", pair[0].end(), pair[1].header.start);
                 return Err(damaged(pair[0].path(), &gap));
             }
         }
@@ -118,7 +132,7 @@ impl Log {
         let Some(newest) = segments.last() else { return Ok(LogEnd { position: from, torn_bytes: 0 }) };
         let file_end = newest.end();
         let mut scan = Scan::new(segments.clone(), from, file_end);
-        let mut whole_to = from;
+        let mut whole_to = scan.position();
         loop {
             match scan.step()? {
                 Step::End => break,
@@ -135,34 +149,35 @@ impl Log {
                 }
             }
         }
-        Ok(LogEnd { position: whole_to, torn_bytes: file_end - whole_to })
+        if whole_to < newest.header.start && newest.entry_bytes() > 0 {
+            return Err(damaged_at(&segments, whole_to, "its group is cut short"));
+        }
+        let position = whole_to.min(file_end);
+        Ok(LogEnd { position, torn_bytes: file_end - position })
     }
 
-    /// Cuts a torn tail off, and any newer segment with it.
+    /// Cuts a torn tail off the newest segment; the others are whole.
     pub fn trim(&self, position: u64) -> Result<()> {
-        let mut segments = self.segments.write().expect("no code panics while it holds this lock");
-        while let Some(newest) = segments.last() {
-            if newest.header.start < position || segments.len() == 1 {
-                return newest.trim(position.max(newest.header.start));
-            }
-            newest.remove()?;
-            segments.pop();
-        }
-        Ok(())
+        self.segments().last().map_or(Ok(()), |newest| newest.trim(position))
     }
 
     /// Entries from `from` up to what is committed now.
     pub fn scan(&self, from: u64) -> Scan {
-        Scan::new(self.segments(), from, self.committed())
+        // In this order: a segment begun in between would be committed to, but not among the segments.
+        let to = self.committed();
+        Scan::new(self.segments(), from, to)
     }
 
     /// The one entry at a position.
     pub fn entry(&self, position: u64) -> Result<(Kind, Vec<u8>)> {
-        let mut scan = Scan::new(self.segments(), position, self.committed());
+        let mut scan = self.scan(position);
         scan.chunk_bytes = 2 * 1024;
+        if scan.position() != position {
+            return Err(Error::new(ErrorKind::NotFound, "retention has removed this part of the log"));
+        }
         match scan.step()? {
             Step::Entry { kind, .. } => Ok((kind, scan.body().to_vec())),
-            Step::End => Err(Error::new(ErrorKind::NotFound, "retention has removed this part of the log")),
+            Step::End => Err(Error::new(ErrorKind::NotFound, "the log ends before this position")),
             Step::Broken { position, why } => Err(damaged_at(&self.segments(), position, why)),
         }
     }
@@ -210,7 +225,15 @@ impl Scan {
     fn new(segments: Vec<Arc<Segment>>, from: u64, to: u64) -> Self {
         let first = segments.first().map_or(from, |segment| segment.header.start);
         let position = from.max(first);
-        Self { segments, position, to, buffer: Vec::new(), buffer_at: position, body: 0..0, chunk_bytes: SCAN_BYTES }
+        Self {
+            segments,
+            position,
+            to,
+            buffer: Vec::new(),
+            buffer_at: position,
+            body: 0..0,
+            chunk_bytes: SCAN_BYTES,
+        }
     }
 
     /// Where the next entry stands.
@@ -273,6 +296,14 @@ impl Scan {
         self.buffer_at = position;
         Ok(read >= bytes)
     }
+}
+
+fn segment_paths(dir: &Path) -> Result<Vec<PathBuf>> {
+    let listing = fs::read_dir(dir).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut paths: Vec<PathBuf> = listing.map_err(|error| storage("list", dir, &error))?;
+    paths.retain(|path| is_segment(path));
+    paths.sort();
+    Ok(paths)
 }
 
 /// Whether the entry that should stand at `position` was never written to its end: the file stops within it, or a

@@ -107,7 +107,8 @@ impl Store {
     /// Endpoints for which something waits.
     pub fn endpoints_with_work(&self) -> Vec<u32> {
         let view = self.shared.view();
-        view.ledger.cursors().filter(|(_, cursor)| cursor.waiting() > 0).map(|(endpoint, _)| endpoint).collect()
+        let open = view.ledger.cursors().filter(|(endpoint, _)| !view.ledger.is_closed(*endpoint));
+        open.filter(|(_, cursor)| cursor.waiting() > 0).map(|(endpoint, _)| endpoint).collect()
     }
 
     /// Every delivery of an endpoint up to this event is settled or parked, so its backlog begins after it.
@@ -147,10 +148,12 @@ impl Store {
             (position.unwrap_or_else(|| view.position_after(after)), above)
         };
         let mut scan = self.shared.log.scan(from);
-        let mut backlog = Backlog { position: from, through: after, ..Backlog::default() };
+        // Not `from`: retention may have moved the beginning, and no distance is read by that.
+        let begin = scan.position();
+        let mut backlog = Backlog { position: begin, through: after, ..Backlog::default() };
         let mut bytes = 0;
         while backlog.events.len() < events_max && bytes < bytes_max {
-            if scan.position() - from.min(scan.position()) > SCAN_BYTES_MAX {
+            if scan.position() - begin > SCAN_BYTES_MAX {
                 return Ok(backlog);
             }
             let Some((at, kind)) = scan.next_entry()? else {
@@ -173,29 +176,52 @@ impl Store {
         Ok(backlog)
     }
 
-    /// Deliveries of an endpoint that are to be attempted by `until`, the earliest first.
+    /// Deliveries of an endpoint that are to be attempted by `until`, the earliest first, passing over those that
+    /// `skip` names.
     pub fn due(&self, endpoint: u32, until: DueUntil, limit: usize, skip: impl Fn(u64) -> bool) -> Result<Due> {
-        let prefix = keys::table(Table::Due, endpoint);
-        let mut found = Due::default();
-        for row in self.shared.journal.rows(&prefix, &prefix) {
-            let (key, _) = row?;
-            let Some((due, seq)) = keys::parse_due(&key).filter(|(_, seq)| !skip(*seq)) else { continue };
-            if found.waiting.len() >= limit || matches!(until, DueUntil::Time(time) if due > time) {
-                found.next = Some(due);
+        let (rows, next) = self.due_rows(endpoint, until, limit, skip)?;
+        let mut waiting = Vec::with_capacity(rows.len());
+        for row in rows {
+            match self.event_at(row.event_position) {
+                Ok((event, _)) => {
+                    let attempts = row.attempts.len() as u16;
+                    waiting.push(Waiting { event: Arc::new(event), due: row.due, attempts });
+                }
+                // Retention took it since the row was read.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Due { waiting, next })
+    }
+
+    /// One look at rows and changes that are not in sled yet: what was acknowledged is found at once.
+    fn due_rows(
+        &self,
+        endpoint: u32,
+        until: DueUntil,
+        limit: usize,
+        skip: impl Fn(u64) -> bool,
+    ) -> Result<(Vec<RetryRow>, Option<Timestamp>)> {
+        let view = self.shared.view();
+        let (mut found, mut next) = (Vec::new(), None);
+        for key in self.shared.journal.keys(&keys::table(Table::Due, endpoint), &view.rows) {
+            let Some((due, seq)) = keys::parse_due(&key?).filter(|(_, seq)| !skip(*seq)) else { continue };
+            if found.len() >= limit || matches!(until, DueUntil::Time(time) if due > time) {
+                next = Some(next.map_or(due, |next: Timestamp| next.min(due)));
                 break;
             }
-            let retry = self.shared.journal.get::<RetryRow>(&keys::row(Table::Retry, endpoint, seq), None)?;
-            let Some(retry) = retry else { continue };
+            let row = keys::row(Table::Retry, endpoint, seq);
+            let Some(row) = self.shared.journal.get::<RetryRow>(&row, Some(&view.rows))? else { continue };
             // One without an attempt is under way, or was when the engine stopped: its time is near anyhow.
-            let attempted_since = |position| retry.attempts.last().is_none_or(|last| *last >= position);
+            let attempted_since = |position| row.attempts.last().is_none_or(|last| *last >= position);
             if matches!(until, DueUntil::LastAttemptBefore(position) if attempted_since(position)) {
-                found.next = Some(found.next.map_or(due, |next| next.min(due)));
-                continue;
+                next = Some(next.map_or(due, |next| next.min(due)));
+            } else {
+                found.push(row);
             }
-            let event = Arc::new(self.event_at(retry.event_position)?.0);
-            found.waiting.push(Waiting { event, due, attempts: retry.attempts.len() as u16 });
         }
-        Ok(found)
+        Ok((found, next))
     }
 
     /// An event and the endpoints that it matched; `None` if there is none, or retention took it.
@@ -209,7 +235,9 @@ impl Store {
             let body = EventBody::split(scan.body())?;
             match body.key()?.1.cmp(&id) {
                 std::cmp::Ordering::Less => {}
-                std::cmp::Ordering::Equal => return Ok(Some((body.event(position)?, body.routes().collect()))),
+                std::cmp::Ordering::Equal => {
+                    return Ok(Some((body.event(position)?, body.routes().collect())));
+                }
                 std::cmp::Ordering::Greater => return Ok(None),
             }
         }
@@ -223,10 +251,11 @@ impl Store {
         let row = |table| keys::row(table, endpoint, event.seq);
         let (standing, attempts) =
             if let Some(retry) = journal.get::<RetryRow>(&row(Table::Retry), Some(&view.rows))? {
-                (Standing::Waiting(retry.due), retry.attempts)
+                let closed = view.ledger.is_closed(endpoint);
+                (if closed { Standing::Cancelled } else { Standing::Waiting(retry.due) }, retry.attempts)
             } else if let Some(dead) = journal.get::<DeadRow>(&row(Table::Dead), Some(&view.rows))? {
                 (Standing::Dead, dead.attempts)
-            } else if view.ledger.is_unread(endpoint, event.seq) {
+            } else if !view.ledger.is_closed(endpoint) && view.ledger.is_unread(endpoint, event.seq) {
                 (Standing::Unread, Vec::new())
             } else {
                 match view.delivered_attempts(journal, endpoint, event.seq)? {
@@ -235,7 +264,8 @@ impl Store {
                 }
             };
         drop(view);
-        let attempts = attempts.into_iter().map(|position| self.attempt_at(position)).collect::<Result<_>>()?;
+        let attempts =
+            attempts.into_iter().map(|position| self.attempt_at(position)).collect::<Result<_>>()?;
         Ok(Trace { standing, attempts })
     }
 
@@ -265,6 +295,8 @@ impl Store {
 fn misplaced(position: u64, what: &str) -> Error {
     Error::new(
         ErrorKind::Damaged,
-        format!("the retry journal points to position {position} for {what}, but the log holds something else there"),
+        format!(
+            "the retry journal points to position {position} for {what}, but the log holds something else there"
+        ),
     )
 }

@@ -83,13 +83,20 @@ pub struct Requeued {
     pub from: Standing,
 }
 
-/// Deliveries of one endpoint that retention gave up together with a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Retention takes a segment. One entry for all endpoints, so that it is either known or not that the segment goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expired {
-    /// The endpoint.
-    pub endpoint: u32,
     /// The last event in the segment that goes.
     pub through: u64,
+    /// What is given up with it; endpoints that lose nothing are left out.
+    pub lost: Vec<Lost>,
+}
+
+/// Deliveries of one endpoint that retention gives up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// The endpoint.
+    pub endpoint: u32,
     /// Deliveries never attempted.
     pub unread: u64,
     /// Deliveries with a row in the retry journal.
@@ -160,7 +167,9 @@ impl<'a> EventBody<'a> {
             let (head, data) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
             Some(Self { routes, head, data })
         };
-        parts().ok_or_else(|| Error::new(ErrorKind::Damaged, "an event in the log is cut short; run `casewire journal verify`"))
+        parts().ok_or_else(|| {
+            Error::new(ErrorKind::Damaged, "an event in the log is cut short; run `casewire journal verify`")
+        })
     }
 
     /// The endpoints that the event matched, in ascending order.
@@ -207,6 +216,8 @@ impl<'a> EventBody<'a> {
         // The head is an array: its first two elements are read, the others left alone.
         let mut reader = rmp_serde::Deserializer::new(self.head.get(1..).unwrap_or_default());
         let key = u64::deserialize(&mut reader).and_then(|seq| Ok((seq, EventId::deserialize(&mut reader)?)));
-        key.map_err(|_| Error::new(ErrorKind::Damaged, "an event in the log has no id; run `casewire journal verify`"))
+        key.map_err(|_| {
+            Error::new(ErrorKind::Damaged, "an event in the log has no id; run `casewire journal verify`")
+        })
     }
 }

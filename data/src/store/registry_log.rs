@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Timestamp,
     endpoint::Endpoint,
-    error::Result,
+    error::{Error, ErrorKind, Result},
     event::Tenant,
     id::{EndpointId, TokenId},
     token::Token,
@@ -84,7 +84,8 @@ impl Documents {
     }
 
     fn all(&self) -> impl Iterator<Item = Document> {
-        let endpoints = self.endpoints.values().map(|endpoint| Document::Endpoint(Box::new((**endpoint).clone())));
+        let endpoints =
+            self.endpoints.values().map(|endpoint| Document::Endpoint(Box::new((**endpoint).clone())));
         let tombstones = self.tombstones.values().cloned().map(Document::EndpointDeleted);
         let tokens = self.tokens.values().cloned().map(Document::Token);
         endpoints.chain(tombstones).chain(tokens)
@@ -103,10 +104,14 @@ pub struct RegistryLog {
 }
 
 impl RegistryLog {
-    /// Opens the folder and reads all documents.
-    pub fn open(dir: &Path, now: Timestamp) -> Result<Self> {
+    /// Opens the folder and reads all documents. Once a run has left a registry there, none is damage.
+    pub fn open(dir: &Path, now: Timestamp, was_there: bool) -> Result<Self> {
         let log = Log::open(dir)?;
         if log.segments().is_empty() {
+            if was_there {
+                let what = format!("the registry in {} is gone; restore it from a backup", dir.display());
+                return Err(Error::new(ErrorKind::Damaged, what));
+            }
             log.begin_segment(SegmentHeader { start: 0, first_seq: 0, last_id: 0, created_at: now })?;
         }
         let end = log.find_end(0)?;
@@ -136,9 +141,17 @@ impl RegistryLog {
         Ok(())
     }
 
-    /// Forgets endpoints deleted before a time: no event that names them is left.
-    pub fn forget_deleted_before(&mut self, time: Timestamp) {
-        self.documents.tombstones.retain(|_, tombstone| tombstone.deleted_at >= time);
+    /// Forgets endpoints deleted before a time, when no event that names them is left, and tells their ordinals.
+    pub fn forget_deleted_before(&mut self, time: Timestamp) -> Vec<u32> {
+        let next_ordinal = self.documents.next_ordinal();
+        // The last ordinal stays taken: the next endpoint must not inherit what is known of it.
+        let goes =
+            |tombstone: &Tombstone| tombstone.deleted_at < time && tombstone.ordinal + 1 < next_ordinal;
+        self.documents
+            .tombstones
+            .extract_if(.., |_, tombstone| goes(tombstone))
+            .map(|(ordinal, _)| ordinal)
+            .collect()
     }
 
     /// Writes all documents into a new segment and drops the older ones.

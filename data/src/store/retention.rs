@@ -8,8 +8,10 @@ use std::{
 use super::{
     codec::Kind,
     keys::{self, Table},
-    record::{EventBody, Expired},
+    record::{EventBody, Expired, Lost},
+    retry_journal::{PendingRows, RetryJournal},
     segment::Segment,
+    view::RetryRow,
     writer::Writer,
 };
 use crate::{Timestamp, error::Result};
@@ -25,10 +27,19 @@ pub fn enforce(writer: &mut Writer, now: Timestamp) -> Result<u64> {
         }
         given_up += drop_segment(writer, &oldest, &next)?;
     }
-    writer.registry.forget_deleted_before(horizon);
+    forget_deleted(writer, horizon);
     let days = keys::idempotency_day(keys::day(now) - 1);
     writer.shared.journal.remove_below(keys::IDEMPOTENCY, &days)?;
     Ok(given_up)
+}
+
+/// Forgets deleted endpoints that no event in the log can name any more. The newest segment is never dropped, so an
+/// event may be far older than retention.
+fn forget_deleted(writer: &mut Writer, horizon: Timestamp) {
+    let oldest = writer.shared.log.segments().first().map_or(horizon, |oldest| oldest.header.created_at);
+    let forgotten = writer.registry.forget_deleted_before(horizon.min(oldest));
+    let mut view = writer.shared.view();
+    forgotten.into_iter().for_each(|endpoint| view.remove_cursor(endpoint));
 }
 
 fn oldest_two(writer: &Writer) -> Option<(Arc<Segment>, Arc<Segment>)> {
@@ -36,49 +47,45 @@ fn oldest_two(writer: &Writer) -> Option<(Arc<Segment>, Arc<Segment>)> {
     Some((segments.first()?.clone(), segments.get(1)?.clone()))
 }
 
+/// Drops the oldest segment in steps, after each of which a crash loses nothing and the next start goes on: the entry
+/// in the log comes first, and all else follows from it, now or on replay.
 fn drop_segment(writer: &mut Writer, oldest: &Segment, next: &Segment) -> Result<u64> {
-    let through = next.header.first_seq - 1;
-    let expired = what_expires(writer, oldest, next, through)?;
-    let given_up = expired.iter().map(|one| one.unread + one.parked).sum();
+    // The count below reads rows in sled, and the rows that go must not be pending.
+    writer.flush_rows()?;
+    let expired = what_expires(writer, oldest, next)?;
+    let given_up = {
+        let view = writer.shared.view();
+        let open = expired.lost.iter().filter(|lost| !view.ledger.is_closed(lost.endpoint));
+        open.map(|lost| lost.unread + lost.parked).sum()
+    };
     writer.log_expiry(&expired)?;
-    writer.shared.view().ledger.expired_through = through;
-    // From here on the view on disk knows that the segment is gone, so a crash in between loses nothing.
+    let endpoints = writer.shared.view().forget(expired.through);
+    forget_rows(&writer.shared.journal, &endpoints, expired.through)?;
     writer.checkpoint()?;
     writer.shared.log.drop_oldest()?;
-    forget_rows(writer, through)?;
     Ok(given_up)
 }
 
 /// What still waits in the segment, endpoint by endpoint. Costs a scan only if anything lags that far behind.
-fn what_expires(writer: &Writer, oldest: &Segment, next: &Segment, through: u64) -> Result<Vec<Expired>> {
-    let shared = &writer.shared;
+fn what_expires(writer: &Writer, oldest: &Segment, next: &Segment) -> Result<Expired> {
+    let through = next.header.first_seq - 1;
+    let mut lost: BTreeMap<u32, Lost> = BTreeMap::new();
     let (lagging, set_aside): (BTreeSet<u32>, Vec<u32>) = {
-        let view = shared.view();
+        let view = writer.shared.view();
         let lagging = view.ledger.cursors().filter(|(_, cursor)| cursor.unread > 0 && cursor.floor < through);
         let set_aside = view.ledger.cursors().filter(|(_, cursor)| cursor.parked + cursor.dead > 0);
         (lagging.map(|(endpoint, _)| endpoint).collect(), set_aside.map(|(endpoint, _)| endpoint).collect())
     };
-    let mut expired: BTreeMap<u32, Expired> = BTreeMap::new();
-    let mut entry = |endpoint: u32, count: fn(&mut Expired) -> &mut u64| {
-        let empty = Expired { endpoint, through, unread: 0, parked: 0, dead: 0 };
-        *count(expired.entry(endpoint).or_insert(empty)) += 1;
-    };
     for endpoint in set_aside {
-        let below = |table| keys::row(table, endpoint, through + 1);
-        for (table, count) in [
-            (Table::Retry, (|one| &mut one.parked) as fn(&mut Expired) -> &mut u64),
-            (Table::Dead, |one| &mut one.dead),
-        ] {
-            for row in shared.journal.rows(&keys::table(table, endpoint), &keys::table(table, endpoint)) {
-                if row?.0 >= below(table) {
-                    break;
-                }
-                entry(endpoint, count);
-            }
+        let parked = count_rows(&writer.shared.journal, Table::Retry, endpoint, through)?;
+        let dead = count_rows(&writer.shared.journal, Table::Dead, endpoint, through)?;
+        if parked + dead > 0 {
+            let one = lost_by(&mut lost, endpoint);
+            (one.parked, one.dead) = (parked, dead);
         }
     }
     if !lagging.is_empty() {
-        let mut scan = shared.log.scan(oldest.header.start);
+        let mut scan = writer.shared.log.scan(oldest.header.start);
         while let Some((position, kind)) = scan.next_entry()? {
             if position >= next.header.start {
                 break;
@@ -88,43 +95,59 @@ fn what_expires(writer: &Writer, oldest: &Segment, next: &Segment, through: u64)
             }
             let body = EventBody::split(scan.body())?;
             let (seq, _) = body.key()?;
-            let view = shared.view();
-            for endpoint in body.routes().filter(|endpoint| lagging.contains(endpoint)) {
-                if view.ledger.is_unread(endpoint, seq) {
-                    entry(endpoint, |one| &mut one.unread);
-                }
-            }
+            let view = writer.shared.view();
+            body.routes()
+                .filter(|endpoint| lagging.contains(endpoint) && view.ledger.is_unread(*endpoint, seq))
+                .for_each(|endpoint| lost_by(&mut lost, endpoint).unread += 1);
         }
     }
-    Ok(expired.into_values().collect())
+    Ok(Expired { through, lost: lost.into_values().collect() })
 }
 
-/// Takes away the rows that speak of events which are gone.
-fn forget_rows(writer: &Writer, through: u64) -> Result<()> {
-    let shared = &writer.shared;
-    let journal = &shared.journal;
-    let endpoints: Vec<u32> = {
-        let mut view = shared.view();
-        view.marks.retain(|mark| mark.seq > through);
-        view.fresh.values_mut().for_each(|settled| settled.retain(|(seq, _)| *seq > through));
-        view.ledger.cursors().map(|(endpoint, _)| endpoint).collect()
-    };
+fn lost_by(lost: &mut BTreeMap<u32, Lost>, endpoint: u32) -> &mut Lost {
+    lost.entry(endpoint).or_insert(Lost { endpoint, ..Lost::default() })
+}
+
+fn count_rows(journal: &RetryJournal, table: Table, endpoint: u32, through: u64) -> Result<u64> {
+    let (prefix, below) = (keys::table(table, endpoint), keys::row(table, endpoint, through + 1));
+    let mut count = 0;
+    for row in journal.rows(&prefix, &prefix) {
+        if row?.0 >= below {
+            break;
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Takes away the rows that speak of events up to `through`. Called twice it does nothing more, so a replay may meet
+/// rows that are gone already. No such row may be pending, or it would come back.
+pub fn forget_rows(journal: &RetryJournal, endpoints: &[u32], through: u64) -> Result<()> {
     journal.remove_below(keys::MARKS, &keys::mark(through + 1))?;
-    for endpoint in endpoints {
+    for &endpoint in endpoints {
+        forget_due(journal, endpoint, through)?;
         for table in [Table::Retry, Table::Dead, Table::Chunk, Table::History] {
-            journal.remove_below(&keys::table(table, endpoint), &keys::row(table, endpoint, through + 1))?;
-        }
-        let mut gone = super::retry_journal::PendingRows::default();
-        let prefix = keys::table(Table::Due, endpoint);
-        for row in journal.rows(&prefix, &prefix) {
-            let (key, _) = row?;
-            if keys::parse_due(&key).is_some_and(|(_, seq)| seq <= through) {
-                gone.delete(key);
-            }
-        }
-        if !gone.is_empty() {
-            journal.apply(&mut gone)?;
+            let (prefix, below) = (keys::table(table, endpoint), keys::row(table, endpoint, through + 1));
+            journal.remove_below(&prefix, &below)?;
         }
     }
     Ok(())
+}
+
+/// The due index is in another order, so what goes is found through the rows that it points to.
+fn forget_due(journal: &RetryJournal, endpoint: u32, through: u64) -> Result<()> {
+    let (prefix, below) =
+        (keys::table(Table::Retry, endpoint), keys::row(Table::Retry, endpoint, through + 1));
+    let mut gone = PendingRows::default();
+    for row in journal.rows(&prefix, &prefix) {
+        let (key, value) = row?;
+        if key >= below {
+            break;
+        }
+        let retry: RetryRow = journal.open_row(&key, &value)?;
+        if let Some(seq) = keys::row_seq(&key) {
+            gone.delete(keys::due(endpoint, retry.due, seq));
+        }
+    }
+    if gone.is_empty() { Ok(()) } else { journal.apply(&mut gone) }
 }

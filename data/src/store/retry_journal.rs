@@ -8,6 +8,10 @@ use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -53,7 +57,10 @@ impl PendingRows {
 #[derive(Clone, Debug)]
 pub struct RetryJournal {
     db: sled::Db,
-    dir: PathBuf,
+    /// Where it lies.
+    pub dir: PathBuf,
+    /// Set once anything in it was found damaged; the next start then makes it anew.
+    suspect: Arc<AtomicBool>,
 }
 
 impl RetryJournal {
@@ -61,12 +68,21 @@ impl RetryJournal {
     pub fn open(dir: &Path) -> Result<Self> {
         remove_unfinished_snapshots(dir)?;
         let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-        // sled answers some damage with a panic rather than an error.
-        let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
-        let db = opened
-            .map_err(|_| Error::new(ErrorKind::Damaged, "the retry journal is damaged"))?
-            .map_err(|error| Error::new(ErrorKind::Damaged, format!("the retry journal does not open: {error}")))?;
-        Ok(Self { db, dir: dir.to_owned() })
+        let db = no_panic(|| config.open())?;
+        Ok(Self { db, dir: dir.to_owned(), suspect: Arc::default() })
+    }
+
+    /// Whether anything in it was found damaged.
+    pub fn is_suspect(&self) -> bool {
+        self.suspect.load(Ordering::Acquire)
+    }
+
+    fn suspecting<T>(&self, result: Result<T>) -> Result<T> {
+        result.inspect_err(|error| {
+            if error.kind() == ErrorKind::Damaged {
+                self.suspect.store(true, Ordering::Release);
+            }
+        })
     }
 
     /// Removes it from the disk.
@@ -82,8 +98,13 @@ impl RetryJournal {
         if let Some(change) = pending.and_then(|rows| rows.0.get(key)) {
             return change.as_ref().map(|sealed| codec::open_sealed(key, sealed)).transpose();
         }
-        let sealed = self.db.get(key).map_err(failed)?;
-        sealed.map(|sealed| codec::open_sealed(key, &sealed)).transpose()
+        let sealed = self.suspecting(no_panic(|| self.db.get(key)))?;
+        sealed.map(|sealed| self.open_row(key, &sealed)).transpose()
+    }
+
+    /// Opens the value of a row that [`RetryJournal::rows`] gave.
+    pub fn open_row<T: DeserializeOwned>(&self, key: &[u8], sealed: &[u8]) -> Result<T> {
+        self.suspecting(codec::open_sealed(key, sealed))
     }
 
     /// Writes all that is pending, as one batch.
@@ -97,18 +118,55 @@ impl RetryJournal {
                 None => batch.remove(key),
             }
         }
-        self.db.apply_batch(batch).map_err(failed)?;
+        self.suspecting(no_panic(|| self.db.apply_batch(batch)))?;
         collect_garbage(operations);
         Ok(())
     }
 
     /// Rows whose key begins with `prefix` and is at or above `from`, in key order.
-    pub fn rows(&self, prefix: &[u8], from: &[u8]) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + use<> {
-        let prefix = prefix.to_vec();
-        self.db
-            .range(from.to_vec()..)
-            .map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(failed))
+    pub fn rows(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+    ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + use<> {
+        let (journal, prefix) = (self.clone(), prefix.to_vec());
+        let mut range = self.db.range(from.to_vec()..);
+        std::iter::from_fn(move || journal.suspecting(no_panic(|| range.next().transpose())).transpose())
+            .map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())))
             .take_while(move |row| row.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
+    }
+
+    /// Keys that begin with `prefix`, in order, as they will be once what is pending is in.
+    pub fn keys<'a>(
+        &self,
+        prefix: &'a [u8],
+        pending: &'a PendingRows,
+    ) -> impl Iterator<Item = Result<Vec<u8>>> + use<'a> {
+        let mut stored = self.rows(prefix, prefix).map(|row| row.map(|(key, _)| key)).peekable();
+        let mut changes =
+            pending.0.range(prefix.to_vec()..).take_while(move |(key, _)| key.starts_with(prefix)).peekable();
+        std::iter::from_fn(move || {
+            loop {
+                let next_stored = match stored.peek() {
+                    Some(Err(_)) => return stored.next(),
+                    Some(Ok(key)) => Some(key),
+                    None => None,
+                };
+                let Some((changed, value)) = changes.peek() else { return stored.next() };
+                if next_stored.is_some_and(|key| key < *changed) {
+                    return stored.next();
+                }
+                // The change stands for the stored row under the same key, if there is one.
+                let (changed, kept) = ((*changed).clone(), value.is_some());
+                if next_stored == Some(&changed) {
+                    stored.next();
+                }
+                changes.next();
+                if kept {
+                    return Some(Ok(changed));
+                }
+            }
+        })
     }
 
     /// Removes rows whose key begins with `prefix` and is below `below`; tells how many.
@@ -135,7 +193,7 @@ impl RetryJournal {
 
     /// Hands what sled holds back to the operating system, so that it survives the process.
     pub fn flush(&self) -> Result<()> {
-        self.db.flush().map(|_| ()).map_err(failed)
+        self.suspecting(no_panic(|| self.db.flush())).map(|_| ())
     }
 
     /// Has the disk hold all of it: every file, then the directory. For a clean stop.
@@ -178,10 +236,17 @@ fn collect_garbage(operations: usize) {
     }
 }
 
-fn failed(error: sled::Error) -> Error {
-    let kind = match error {
-        sled::Error::Corruption { .. } => ErrorKind::Damaged,
-        _ => ErrorKind::Storage,
-    };
-    Error::new(kind, format!("the retry journal failed: {error}"))
+/// Calls sled, which answers some damage with a panic rather than an error.
+fn no_panic<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T> {
+    let advice = "the next start makes it anew from the log";
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(sled::Error::Io(error))) => {
+            Err(Error::new(ErrorKind::Storage, format!("the retry journal failed: {error}")))
+        }
+        Ok(Err(error)) => {
+            Err(Error::new(ErrorKind::Damaged, format!("the retry journal is damaged ({error}); {advice}")))
+        }
+        Err(_) => Err(Error::new(ErrorKind::Damaged, format!("the retry journal is damaged; {advice}"))),
+    }
 }

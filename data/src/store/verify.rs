@@ -80,7 +80,8 @@ pub fn verify(dir: &Path) -> Result<VerifyReport> {
 pub fn stats(dir: &Path) -> Result<StatsReport> {
     let _lock = existing(dir)?;
     let paths = Paths::of(dir);
-    let mut report = StatsReport { retry_journal_bytes: bytes_below(&paths.retry)?, ..StatsReport::default() };
+    let mut report =
+        StatsReport { retry_journal_bytes: bytes_below(&paths.retry)?, ..StatsReport::default() };
     let mut times: Option<(Timestamp, Timestamp)> = None;
     let walked = walk(&paths.log, |_, kind, body| {
         match kind {
@@ -155,7 +156,11 @@ impl fmt::Display for VerifyReport {
         writeln!(f, "events     {}", self.events)?;
         write!(f, "documents  {}", self.documents)?;
         if self.torn_bytes > 0 {
-            write!(f, "\n{} bytes at the end were never acknowledged; the next start cuts them off", self.torn_bytes)?;
+            write!(
+                f,
+                "\n{} bytes at the end were never acknowledged; the next start cuts them off",
+                self.torn_bytes
+            )?;
         }
         Ok(())
     }

@@ -13,7 +13,9 @@ use super::{
     record::{EventBody, Fate, Settled, Standing},
     retry_journal::{PendingRows, RetryJournal},
 };
-use crate::{Timestamp, error::Result, event::NewEvent, event::Tenant, id::EventId, limits, signature::sha256};
+use crate::{
+    Timestamp, error::Result, event::NewEvent, event::Tenant, id::EventId, limits, signature::sha256,
+};
 
 /// Log bytes between two marks.
 const MARK_BYTES: u64 = 256 * 1024;
@@ -68,6 +70,8 @@ pub struct Mark {
 struct ViewRow {
     position: u64,
     expired_through: u64,
+    next_seq: u64,
+    last_id: EventId,
 }
 
 /// See the module.
@@ -86,31 +90,42 @@ pub struct View {
     /// The largest event id so far.
     pub last_id: u128,
     unsaved_marks: Vec<Mark>,
+    fresh_count: usize,
 }
 
 impl View {
     /// Reads the last checkpoint, and tells from where the log must be replayed: first for cursors, then for rows.
-    pub fn load(journal: &RetryJournal) -> Result<(Self, u64, u64)> {
-        let mut view = Self { next_seq: 1, ..Self::default() };
-        let Some(row) = journal.get::<ViewRow>(keys::VIEW, None)? else { return Ok((view, 0, 0)) };
+    /// `None` if there was no checkpoint.
+    pub fn load(journal: &RetryJournal) -> Result<Option<(Self, u64, u64)>> {
+        let mut view = Self::default();
+        let Some(row) = journal.get::<ViewRow>(keys::VIEW, None)? else { return Ok(None) };
         view.ledger.expired_through = row.expired_through;
+        view.next_seq = row.next_seq;
+        view.last_id = row.last_id.as_u128();
         for entry in journal.rows(keys::CURSORS, keys::CURSORS) {
             let (key, value) = entry?;
             if let Some(endpoint) = keys::cursor_endpoint(&key) {
-                view.ledger.restore(endpoint, codec::open_sealed::<Cursor>(&key, &value)?);
+                view.ledger.restore(endpoint, journal.open_row::<Cursor>(&key, &value)?);
             }
         }
         for entry in journal.rows(keys::MARKS, keys::MARKS) {
             let (key, value) = entry?;
-            let (seq, id, position) = codec::open_sealed(&key, &value)?;
+            let (seq, id, position) = journal.open_row(&key, &value)?;
             view.marks.push(Mark { seq, id, position });
         }
         let rows_from = journal.get::<u64>(keys::ROWS, None)?.unwrap_or(0);
-        Ok((view, row.position, rows_from.max(row.position)))
+        Ok(Some((view, row.position, rows_from.max(row.position))))
     }
 
     /// Takes in one entry. Rows change only if `rows` (on recovery they may be ahead of the cursors).
-    pub fn apply(&mut self, journal: &RetryJournal, position: u64, kind: Kind, body: &[u8], rows: bool) -> Result<()> {
+    pub fn apply(
+        &mut self,
+        journal: &RetryJournal,
+        position: u64,
+        kind: Kind,
+        body: &[u8],
+        rows: bool,
+    ) -> Result<()> {
         match kind {
             Kind::Event => self.apply_event(position, &EventBody::split(body)?, rows)?,
             Kind::Settled => {
@@ -120,15 +135,21 @@ impl View {
             Kind::Parked => {
                 let parked = codec::unpack(body, "a parked delivery in the log")?;
                 if self.ledger.parked(&parked) && rows {
-                    let row = RetryRow { event_position: parked.event_position, due: parked.due, attempts: Vec::new() };
+                    let row = RetryRow {
+                        event_position: parked.event_position,
+                        due: parked.due,
+                        attempts: Vec::new(),
+                    };
                     self.put_retry(parked.endpoint, parked.seq, &row);
                 }
             }
             Kind::Requeued => {
-                let requeued: super::record::Requeued = codec::unpack(body, "a requeued delivery in the log")?;
+                let requeued: super::record::Requeued =
+                    codec::unpack(body, "a requeued delivery in the log")?;
                 let attempts = if rows { self.take_attempts(journal, &requeued)? } else { Vec::new() };
                 if self.ledger.requeued(&requeued) && rows {
-                    let row = RetryRow { event_position: requeued.event_position, due: requeued.due, attempts };
+                    let row =
+                        RetryRow { event_position: requeued.event_position, due: requeued.due, attempts };
                     self.put_retry(requeued.endpoint, requeued.seq, &row);
                 }
             }
@@ -165,19 +186,27 @@ impl View {
     }
 
     /// Takes in an attempt that was just written to `position`.
-    pub fn apply_settled(&mut self, journal: &RetryJournal, position: u64, settled: &Settled, rows: bool) -> Result<()> {
+    pub fn apply_settled(
+        &mut self,
+        journal: &RetryJournal,
+        position: u64,
+        settled: &Settled,
+        rows: bool,
+    ) -> Result<()> {
         if !self.ledger.settled(settled) {
             return Ok(());
         }
         let (endpoint, seq) = (settled.endpoint, settled.seq);
         if !settled.parked && settled.fate == Fate::Delivered {
             self.fresh.entry(endpoint).or_default().push((seq, position));
+            self.fresh_count += 1;
             return Ok(());
         }
         if !rows {
             return Ok(());
         }
-        let mut attempts = if settled.parked { self.take_retry(journal, endpoint, seq)?.attempts } else { Vec::new() };
+        let mut attempts =
+            if settled.parked { self.take_retry(journal, endpoint, seq)?.attempts } else { Vec::new() };
         attempts.push(position);
         match settled.fate {
             Fate::Delivered => self.rows.put(keys::row(Table::History, endpoint, seq), &attempts),
@@ -208,7 +237,11 @@ impl View {
         Ok(row)
     }
 
-    fn take_attempts(&mut self, journal: &RetryJournal, requeued: &super::record::Requeued) -> Result<Vec<u64>> {
+    fn take_attempts(
+        &mut self,
+        journal: &RetryJournal,
+        requeued: &super::record::Requeued,
+    ) -> Result<Vec<u64>> {
         let (endpoint, seq) = (requeued.endpoint, requeued.seq);
         match requeued.from {
             Standing::Parked => Ok(self.take_retry(journal, endpoint, seq)?.attempts),
@@ -237,7 +270,7 @@ impl View {
         let prefix = keys::table(Table::Chunk, endpoint);
         for row in journal.rows(&prefix, &keys::row(Table::Chunk, endpoint, seq)).take(OVERLAP_CHUNKS) {
             let (key, value) = row?;
-            let chunk: Vec<(u64, u64)> = codec::open_sealed(&key, &value)?;
+            let chunk: Vec<(u64, u64)> = journal.open_row(&key, &value)?;
             if let Some((_, position)) = chunk.iter().find(|(settled, _)| *settled == seq) {
                 return Ok(vec![*position]);
             }
@@ -247,6 +280,7 @@ impl View {
 
     /// Adds to the pending rows all that makes them, once applied, a view of the log up to `position`.
     pub fn checkpoint(&mut self, position: u64) {
+        self.fresh_count = 0;
         for (endpoint, mut settled) in std::mem::take(&mut self.fresh) {
             settled.sort_unstable();
             for chunk in settled.chunks(CHUNK_DELIVERIES) {
@@ -260,8 +294,33 @@ impl View {
         for (endpoint, cursor) in self.ledger.take_changed() {
             self.rows.put(keys::cursor(endpoint), &cursor);
         }
-        let row = ViewRow { position, expired_through: self.ledger.expired_through };
+        let row = ViewRow {
+            position,
+            expired_through: self.ledger.expired_through,
+            next_seq: self.next_seq,
+            last_id: EventId::from_u128(self.last_id),
+        };
         self.rows.put(keys::VIEW.to_vec(), &row);
+    }
+
+    /// Things in memory that a checkpoint would write out.
+    pub fn unsaved(&self) -> usize {
+        self.rows.len() + self.fresh_count
+    }
+
+    /// Forgets what it holds in memory of events up to `through`, and tells which endpoints may have rows about them.
+    pub fn forget(&mut self, through: u64) -> Vec<u32> {
+        self.marks.retain(|mark| mark.seq > through);
+        self.unsaved_marks.retain(|mark| mark.seq > through);
+        self.fresh.values_mut().for_each(|settled| settled.retain(|(seq, _)| *seq > through));
+        self.fresh.retain(|_, settled| !settled.is_empty());
+        self.ledger.cursors().map(|(endpoint, _)| endpoint).collect()
+    }
+
+    /// Forgets a deleted endpoint that no event names any more.
+    pub fn remove_cursor(&mut self, endpoint: u32) {
+        self.ledger.remove(endpoint);
+        self.rows.delete(keys::cursor(endpoint));
     }
 
     /// Where to begin reading for events above `seq`.
@@ -277,10 +336,16 @@ impl View {
     }
 
     /// What is remembered of an idempotency key, if it was used within the last 24 h.
-    pub fn known_key(&self, journal: &RetryJournal, hash: &[u8; keys::HASH_BYTES], now: Timestamp) -> Result<Option<KnownKey>> {
+    pub fn known_key(
+        &self,
+        journal: &RetryJournal,
+        hash: &[u8; keys::HASH_BYTES],
+        now: Timestamp,
+    ) -> Result<Option<KnownKey>> {
         for at in [now, now.plus_millis(-limits::IDEMPOTENCY_MILLIS)] {
             let known = journal.get::<KnownKey>(&keys::idempotency(at, hash), Some(&self.rows))?;
-            if let Some(known) = known.filter(|known| now.millis_since(known.at) < limits::IDEMPOTENCY_MILLIS) {
+            if let Some(known) = known.filter(|known| now.millis_since(known.at) < limits::IDEMPOTENCY_MILLIS)
+            {
                 return Ok(Some(known));
             }
         }

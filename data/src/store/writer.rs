@@ -99,12 +99,19 @@ impl Staged {
         self.entries.push(Entry::Other { position, kind, body });
     }
 
-    fn put_event(&mut self, event: &Event, routes: &[u32], fingerprint: Option<Fingerprint>, continues: bool) {
+    fn put_event(
+        &mut self,
+        event: &Event,
+        routes: &[u32],
+        fingerprint: Option<Fingerprint>,
+        continues: bool,
+    ) {
         let flags = if continues { FLAG_CONTINUES } else { 0 };
         self.put(Kind::Event, flags, |out| record::put_event(out, event, routes));
         if let Some((hash, content)) = fingerprint {
             let deliveries = routes.len() as u32;
-            self.known_keys.insert(hash, KnownKey { at: event.published_at, id: event.id, deliveries, content });
+            self.known_keys
+                .insert(hash, KnownKey { at: event.published_at, id: event.id, deliveries, content });
         }
     }
 
@@ -118,7 +125,13 @@ impl Writer {
     pub(super) fn settle_recovery(&mut self) -> Result<()> {
         self.try_checkpoint()?;
         let expired_through = self.shared.view().ledger.expired_through;
-        while self.shared.log.segments().get(1).is_some_and(|next| next.header.first_seq <= expired_through + 1) {
+        while self
+            .shared
+            .log
+            .segments()
+            .get(1)
+            .is_some_and(|next| next.header.first_seq <= expired_through + 1)
+        {
             self.shared.log.drop_oldest()?;
         }
         Ok(())
@@ -134,9 +147,7 @@ impl Writer {
         now: Timestamp,
         random: &mut dyn FnMut() -> u128,
     ) -> Result<Vec<Written>> {
-        if let Some(failure) = &self.failure {
-            return Err(failure.clone());
-        }
+        self.check_open()?;
         let committed = self.try_commit(writes, now, random);
         if let Err(error) = &committed {
             self.fail(error);
@@ -172,7 +183,9 @@ impl Writer {
             Write::Publish(publication) => return self.stage_publication(staged, publication, now, random),
             Write::Settle(settled) => {
                 let position = staged.position();
-                codec::put_entry(&mut staged.bytes, position, Kind::Settled, 0, |out| codec::pack(&settled, out));
+                codec::put_entry(&mut staged.bytes, position, Kind::Settled, 0, |out| {
+                    codec::pack(&settled, out)
+                });
                 staged.entries.push(Entry::Settled { position, settled: Box::new(settled) });
             }
             Write::Park(parked) => staged.put(Kind::Parked, 0, |out| codec::pack(&parked, out)),
@@ -193,10 +206,11 @@ impl Writer {
         random: &mut dyn FnMut() -> u128,
     ) -> Result<Written> {
         let contents = publication.events.iter().map(|(content, _)| content);
-        let resolved = idempotency::resolve(&publication.tenant, contents, |hash| match staged.known_keys.get(hash) {
-            Some(known) => Ok(Some(known.clone())),
-            None => self.shared.view().known_key(&self.shared.journal, hash, now),
-        })?;
+        let resolved =
+            idempotency::resolve(&publication.tenant, contents, |hash| match staged.known_keys.get(hash) {
+                Some(known) => Ok(Some(known.clone())),
+                None => self.shared.view().known_key(&self.shared.journal, hash, now),
+            })?;
         let resolutions = match resolved {
             Ok(resolutions) => resolutions,
             Err(conflict) => return Ok(Err(conflict)),
@@ -222,7 +236,11 @@ impl Writer {
                     };
                     self.next_seq += 1;
                     staged.put_event(&event, &routes, fingerprint, fresh_left > 0);
-                    Published { id: event.id, deliveries: routes.len(), fresh: Some((Arc::new(event), routes)) }
+                    Published {
+                        id: event.id,
+                        deliveries: routes.len(),
+                        fresh: Some((Arc::new(event), routes)),
+                    }
                 }
             };
             answers.push(answer);
@@ -284,6 +302,7 @@ impl Writer {
 
     /// Writes row changes out to the retry journal. To be called after each commit, once its waiters are answered.
     pub fn flush_rows(&mut self) -> Result<()> {
+        self.check_open()?;
         let mut view = self.shared.view();
         if view.rows.is_empty() {
             return Ok(());
@@ -296,6 +315,11 @@ impl Writer {
 
     /// Makes all settlements durable and brings the retry journal up to the log. Bounds what a restart replays.
     pub fn checkpoint(&mut self) -> Result<()> {
+        self.check_open()?;
+        if self.shared.journal.is_suspect() {
+            // A reader found damage; nothing that was acknowledged rests on it, but it must not outlive this run.
+            self.mark.set_doubtful()?;
+        }
         if self.checkpointed == self.active.end() {
             return Ok(());
         }
@@ -322,6 +346,7 @@ impl Writer {
     /// Drops segments in which every event is older than retention; gives up what still waits in them.
     /// Tells how many deliveries were given up.
     pub fn enforce_retention(&mut self, now: Timestamp) -> Result<u64> {
+        self.check_open()?;
         let result = super::retention::enforce(self, now);
         result.inspect_err(|error| self.fail(error))
     }
@@ -339,27 +364,37 @@ impl Writer {
     /// Writes everything out, synced, and notes that the stop was clean. The directory stays locked until the
     /// writer is dropped.
     pub fn close(mut self) -> Result<DirectoryLock> {
-        if let Some(failure) = self.failure {
-            return Err(failure);
-        }
+        self.check_open()?;
         self.try_checkpoint()?;
         self.shared.journal.sync_all()?;
-        self.mark.set_clean()?;
+        if self.shared.journal.is_suspect() {
+            self.mark.set_doubtful()?
+        } else {
+            self.mark.set_clean()?
+        }
         Ok(self.lock)
     }
 
     /// Logs an expiry, so that the view on disk follows.
-    pub(super) fn log_expiry(&mut self, expired: &[Expired]) -> Result<()> {
+    pub(super) fn log_expiry(&mut self, expired: &Expired) -> Result<()> {
         let mut staged = Staged { start: self.active.end(), ..Staged::default() };
-        for one in expired {
-            staged.put(Kind::Expired, 0, |out| codec::pack(one, out));
-        }
+        staged.put(Kind::Expired, 0, |out| codec::pack(expired, out));
         self.put_on_disk(&mut staged, Timestamp::default())?;
         self.take_into_view(staged)
     }
 
+    /// After the first failure nothing more is written: a later sync may succeed without what the failed one lost.
+    fn check_open(&self) -> Result<()> {
+        self.failure.clone().map_or(Ok(()), Err)
+    }
+
     fn fail(&mut self, error: &Error) {
         tracing::error!(%error, "the journal failed and accepts nothing more");
+        if self.shared.journal.is_suspect()
+            && let Err(error) = self.mark.set_doubtful()
+        {
+            tracing::error!(%error, "remove the folder `retry` before the next start");
+        }
         self.failure.get_or_insert_with(|| error.clone());
     }
 }

@@ -8,7 +8,7 @@ use actix_web::{
     http::{Method, header::HeaderMap},
     rt, web,
 };
-use casewire::engine::Engine;
+use casewire::Engine;
 use casewire_data::{event::Tenant, token::Scope};
 use serde_json::Value;
 use tempfile::TempDir;
