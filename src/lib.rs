@@ -26,8 +26,10 @@
 //!
 //! See `README.md` for what is promised, and for the way of one event through the house.
 
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod settings;
 

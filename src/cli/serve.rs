@@ -1,6 +1,6 @@
 //! `casewire serve`: the engine and its HTTP API in one process, until told to stop.
 
-use std::{fs, future::Future, io, path::Path, pin::pin};
+use std::{fs, future::Future, io, path::Path, pin::pin, time::Duration};
 
 use actix_rt::signal::unix::{Signal, SignalKind, signal};
 use casewire_data::{event::Tenant, token::Scope};
@@ -13,6 +13,10 @@ use crate::{
     engine::{Engine, ShutdownReport},
     settings::{Flags, Settings},
 };
+
+/// How long a server whose engine has failed still answers, in seconds: every publish with 503 and `/readyz` red, so
+/// that callers and load balancers learn of it.
+const RED_SECONDS: u64 = 10;
 
 /// What `serve` takes: every setting.
 #[derive(Debug, clap::Args)]
@@ -30,7 +34,7 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         StopSignal::catch().map_err(|error| Failure::failed(format!("cannot catch signals: {error}")))?;
     let listener = server::reserve(settings.listen)?;
     let address = listener.local_addr().unwrap_or(settings.listen);
-    let fresh = create_dir(&settings.data_dir)?;
+    let fresh = is_fresh(&settings.data_dir)?;
     let engine = open(&settings)?;
     if fresh && settings.admin_token.is_none() {
         let (_, secret) = engine
@@ -46,13 +50,19 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         output::announce(&format!("casewire listening on {url}"));
     }
 
-    let failed = engine.failed();
-    match select(pin!(stop.next()), pin!(failed)).await {
-        Either::Left(_) => {}
-        Either::Right((error, _)) => {
-            server.stop(false).await;
-            return Err(Failure::failed(format!("the engine stopped: {error}")));
+    let failure = {
+        let (told, failed) = (pin!(stop.next()), pin!(engine.failed()));
+        match select(told, failed).await {
+            Either::Left(_) => None,
+            Either::Right((error, _)) => Some(error),
         }
+    };
+    if let Some(error) = failure {
+        eprintln!("error: {error}; answering 503 for {RED_SECONDS} s, then exiting");
+        let red = actix_rt::time::sleep(Duration::from_secs(RED_SECONDS));
+        select(pin!(stop.next()), pin!(red)).await;
+        server.stop(false).await;
+        return Err(Failure::failed(format!("the engine stopped: {error}")));
     }
     exit_at_once_on(stop.next_owned());
     tell_report(server::drain(&server, &engine, settings.shutdown_grace).await, json);
@@ -72,19 +82,16 @@ pub(super) fn open(settings: &Settings) -> Result<Engine, Failure> {
     Ok(builder.start()?)
 }
 
-/// Creates the data directory for its owner alone (0700) if need be. Says whether it is empty.
-pub(super) fn create_dir(dir: &Path) -> Result<bool, Failure> {
-    use std::os::unix::fs::DirBuilderExt;
-    let usable = || -> io::Result<bool> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        Ok(fs::read_dir(dir)?.next().is_none())
-    };
-    usable().map_err(|error| {
-        let shown = dir.display();
-        Failure::failed(format!(
-            "cannot use {shown} as data directory: {error}; choose another with --data-dir"
-        ))
-    })
+/// Whether the data directory is empty or not there; the engine creates it then.
+fn is_fresh(dir: &Path) -> Result<bool, Failure> {
+    match fs::read_dir(dir) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(Failure::failed(format!(
+            "cannot use {} as data directory: {error}; choose another with --data-dir",
+            dir.display()
+        ))),
+    }
 }
 
 fn log_to_stderr(filter: &str, json: bool) -> Outcome {

@@ -73,7 +73,6 @@ async fn offline(args: &CreateArgs) -> Result<Value, Failure> {
     let scopes = args.scope.iter().map(|scope| Scope::parse(scope)).collect::<Result<Vec<_>, _>>()?;
     let data_dir = args.data_dir.as_ref().map(|dir| dir.display().to_string());
     let settings = Settings::load(&Flags::only([("data-dir", data_dir)]))?;
-    serve::create_dir(&settings.data_dir)?;
     let engine = serve::open(&settings)?;
     let made = engine.create_token(tenant, scopes, args.description.clone()).await;
     engine.shutdown(Duration::ZERO).await;

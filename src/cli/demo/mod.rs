@@ -98,7 +98,6 @@ fn start(dir: &Scratch) -> Result<Engine, Failure> {
         retry: RetrySchedule::parse(RETRY_SCHEDULE)?,
         ..Settings::default()
     };
-    serve::create_dir(&settings.data_dir)?;
     serve::open(&settings)
 }
 
