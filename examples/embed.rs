@@ -9,11 +9,7 @@ use std::{
     time::Duration,
 };
 
-use casewire::Engine;
-use casewire_data::{
-    endpoint::EndpointDraft,
-    event::{NewEvent, Tenant},
-};
+use casewire::{EndpointDraft, Engine, Tenant};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -29,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?;
 
     // Answers when the event is on disk and synced; from here on it arrives, whatever happens.
-    let receipt = tenant.publish(NewEvent::new("cases.created", r#"{"id":"case_1"}"#)?).await?;
+    let receipt = engine.publisher().publish_json("cases.created", r#"{"id":"case_1"}"#).await?;
     println!("published {}, on its way to {} endpoint(s)", receipt.id, receipt.deliveries);
     println!("received:\n{}", receiver.await??);
 

@@ -5,8 +5,7 @@
 use std::{error::Error, time::Duration};
 
 use actix_web::{App, HttpServer, web};
-use casewire::Engine;
-use casewire_data::{event::Tenant, token::Scope};
+use casewire::{Engine, Scope, Tenant};
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
