@@ -86,7 +86,7 @@ impl Writer {
             .get(1)
             .is_some_and(|next| next.header.first_seq <= expired_through + 1)
         {
-            self.shared.log.drop_oldest()?;
+            super::retention::drop_known_expired(self)?;
         }
         Ok(())
     }
