@@ -48,6 +48,7 @@ proptest! {
         let mut acknowledged = Vec::new();
         for (number, size) in before.iter().enumerate() {
             acknowledged.extend(publish(&mut writer, batch(*size), &[1], NOW));
+            prop_assert_eq!(writer.active.durable_to(), writer.active.end(), "answered before the sync");
             let document = Document::Token(token(number as u128, "t".into()));
             commit(&mut writer, Write::Document(document), NOW);
         }
