@@ -27,8 +27,10 @@ mod registry_log;
 mod retention;
 mod retry_journal;
 mod segment;
+mod staged;
 #[cfg(test)]
 mod tests;
+mod torn;
 mod verify;
 mod view;
 mod writer;

@@ -1,9 +1,9 @@
 //! How everything on disk is spelled: log entries, and the values of the retry journal.
 //!
-//! A log entry is a header of 16 bytes and a body:
+//! A log entry is a header of 24 bytes and a body:
 //!
 //! ```text
-//! length u32 | kind u8 | flags u8 | version u8 | 0 u8 | header checksum u32 | body checksum u32 | body
+//! length u32 | kind u8 | flags u8 | version u8 | 0 u8 | durable to u64 | header checksum u32 | body checksum u32 | body
 //! ```
 //!
 //! Integers are little-endian. Both checksums are CRC-32C and cover the entry's own position in the log, so that
@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes of an entry's header.
-pub const HEADER_BYTES: usize = 16;
+pub const HEADER_BYTES: usize = 24;
 /// The version of the format that this build writes, in entries and in values.
 pub const VERSION: u8 = 1;
 /// The largest body that is ever written; a length above it is damage.
@@ -59,11 +59,22 @@ pub struct Header {
     pub kind: Kind,
     /// [`FLAG_CONTINUES`] or nothing.
     pub flags: u8,
+    /// The log was known to be synced up to here when the entry was written; see the module `torn`.
+    pub durable_to: u64,
     body_checksum: u32,
 }
 
-/// Appends an entry whose header will stand at `position`; `write` appends the body.
-pub fn put_entry(out: &mut Vec<u8>, position: u64, kind: Kind, flags: u8, write: impl FnOnce(&mut Vec<u8>)) {
+/// Where an entry is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Where its header will stand.
+    pub position: u64,
+    /// As in [`Header::durable_to`].
+    pub durable_to: u64,
+}
+
+/// Appends an entry that will stand at `place`; `write` appends the body.
+pub fn put_entry(out: &mut Vec<u8>, place: Place, kind: Kind, flags: u8, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0; HEADER_BYTES]);
     write(out);
@@ -71,15 +82,16 @@ pub fn put_entry(out: &mut Vec<u8>, position: u64, kind: Kind, flags: u8, write:
     assert!(body.len() <= BODY_BYTES_MAX, "limits keep every entry below the largest body");
     head[..4].copy_from_slice(&(body.len() as u32).to_le_bytes());
     head[4..8].copy_from_slice(&[kind as u8, flags, VERSION, 0]);
-    let header_checksum = checksum(position, &head[..8]).to_le_bytes();
-    head[8..12].copy_from_slice(&header_checksum);
-    head[12..16].copy_from_slice(&checksum(position, body).to_le_bytes());
+    head[8..16].copy_from_slice(&place.durable_to.to_le_bytes());
+    let header_checksum = checksum(place.position, &head[..16]).to_le_bytes();
+    head[16..20].copy_from_slice(&header_checksum);
+    head[20..24].copy_from_slice(&checksum(place.position, body).to_le_bytes());
 }
 
 /// Reads the header that stands at `position`; says what is wrong with it otherwise.
 pub fn read_header(position: u64, head: &[u8]) -> std::result::Result<Header, &'static str> {
     let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    if checksum(position, &head[..8]) != word(8) {
+    if checksum(position, &head[..16]) != word(16) {
         return Err("its header's checksum does not match");
     }
     if head[6] != VERSION {
@@ -92,7 +104,8 @@ pub fn read_header(position: u64, head: &[u8]) -> std::result::Result<Header, &'
         return Err("its length is above every limit");
     }
     let kind = Kind::from_byte(head[4]).ok_or("it is of a kind that this build does not know")?;
-    Ok(Header { body_bytes, kind, flags: head[5], body_checksum: word(12) })
+    let durable_to = u64::from(word(8)) | u64::from(word(12)) << 32;
+    Ok(Header { body_bytes, kind, flags: head[5], durable_to, body_checksum: word(20) })
 }
 
 /// Whether `body` is what the header that stands at `position` was written for.
@@ -159,7 +172,8 @@ mod tests {
     #[test]
     fn an_entry_reads_back_only_at_its_own_position_and_with_every_bit_in_place() {
         let mut bytes = Vec::new();
-        put_entry(&mut bytes, 77, Kind::Parked, FLAG_CONTINUES, |out| out.extend_from_slice(b"body"));
+        let place = Place { position: 77, durable_to: 5 };
+        put_entry(&mut bytes, place, Kind::Parked, FLAG_CONTINUES, |out| out.extend_from_slice(b"body"));
         let whole = |bytes: &[u8], position: u64| {
             read_header(position, &bytes[..HEADER_BYTES]).is_ok_and(|header| {
                 header.body_bytes == 4 && body_matches(position, &header, &bytes[HEADER_BYTES..])

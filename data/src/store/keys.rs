@@ -8,7 +8,7 @@
 //! 04 endpoint seq            retry: a delivery that waits for another attempt
 //! 05 endpoint due seq        the same, in the order in which they are due
 //! 06 endpoint seq            dead letter
-//! 07 endpoint last-seq first where the attempts of deliveries settled at the first attempt stand in the log
+//! 07 endpoint last first  where the attempts of deliveries settled at the first attempt stand in the log
 //! 08 endpoint seq            the same for one delivery that took several attempts
 //! 09 day hash                idempotency key
 //! ```
@@ -67,8 +67,13 @@ pub fn row(table: Table, endpoint: u32, seq: u64) -> Vec<u8> {
 }
 
 /// Key of a chunk of attempts.
-pub fn chunk(endpoint: u32, last_seq: u64, first_position: u64) -> Vec<u8> {
-    join(&[&row(Table::Chunk, endpoint, last_seq), &first_position.to_be_bytes()])
+pub fn chunk(endpoint: u32, last_seq: u64, first_seq: u64) -> Vec<u8> {
+    join(&[&row(Table::Chunk, endpoint, last_seq), &first_seq.to_be_bytes()])
+}
+
+/// The first event in a chunk, by its key.
+pub fn chunk_first(key: &[u8]) -> Option<u64> {
+    key.get(13..21)?.try_into().ok().map(u64::from_be_bytes)
 }
 
 /// Key in the order of due times.

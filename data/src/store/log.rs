@@ -15,13 +15,12 @@ use std::{
 use super::{
     codec::{self, FLAG_CONTINUES, HEADER_BYTES, Kind},
     segment::{Segment, SegmentHeader, is_segment, storage, sync_dir},
+    torn,
 };
 use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes that a scan reads at a time.
 const SCAN_BYTES: usize = 256 * 1024;
-/// What a disk writes as a whole or not at all.
-const SECTOR_BYTES: u64 = 512;
 
 /// The segments, oldest first. One thread appends; any number read what is committed.
 #[derive(Debug)]
@@ -125,8 +124,8 @@ impl Log {
 
     /// Walks the entries from `from` to the end of the files, and tells where the last whole group ends.
     ///
-    /// A tail is torn, and may be cut off, if the file ends within it or a sector of it was never written. Anything
-    /// else that does not match its checksum was once whole: that is damage, and named.
+    /// A tail that was never acknowledged may be cut off; the module [`torn`] tells it from what was once whole. That
+    /// is damage, and named.
     pub fn find_end(&self, from: u64) -> Result<LogEnd> {
         let segments = self.segments();
         let Some(newest) = segments.last() else { return Ok(LogEnd { position: from, torn_bytes: 0 }) };
@@ -142,7 +141,7 @@ impl Log {
                     }
                 }
                 Step::Broken { position, why } => {
-                    if position < newest.header.start || !looks_torn(newest, position)? {
+                    if position < newest.header.start || !torn::may_be_cut(newest, position)? {
                         return Err(damaged_at(&segments, position, why));
                     }
                     break;
@@ -304,28 +303,6 @@ fn segment_paths(dir: &Path) -> Result<Vec<PathBuf>> {
     paths.retain(|path| is_segment(path));
     paths.sort();
     Ok(paths)
-}
-
-/// Whether the entry that should stand at `position` was never written to its end: the file stops within it, or a
-/// whole sector's share of it is zero. A record that was once whole has neither.
-fn looks_torn(segment: &Segment, position: u64) -> Result<bool> {
-    let mut head = [0; HEADER_BYTES];
-    if segment.read(position, &mut head)? < HEADER_BYTES {
-        return Ok(true);
-    }
-    let body_bytes = match codec::read_header(position, &head) {
-        Ok(header) => header.body_bytes,
-        // Without a length to believe, look at the header's own sectors only.
-        Err(_) => 0,
-    };
-    let mut bytes = vec![0; HEADER_BYTES + body_bytes];
-    if segment.read(position, &mut bytes)? < bytes.len() {
-        return Ok(true);
-    }
-    let first_sector_share = (SECTOR_BYTES - segment.file_offset(position) % SECTOR_BYTES) as usize;
-    let (first, rest) = bytes.split_at(first_sector_share.min(bytes.len()));
-    let unwritten = |share: &[u8]| !share.is_empty() && share.iter().all(|byte| *byte == 0);
-    Ok(unwritten(first) || rest.chunks(SECTOR_BYTES as usize).any(unwritten))
 }
 
 fn damaged(path: &Path, why: &str) -> Error {

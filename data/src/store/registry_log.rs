@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    codec::{self, Kind},
+    codec::{self, Kind, Place},
     log::Log,
     segment::{Segment, SegmentHeader},
 };
@@ -144,14 +144,13 @@ impl RegistryLog {
     /// Forgets endpoints deleted before a time, when no event that names them is left, and tells their ordinals.
     pub fn forget_deleted_before(&mut self, time: Timestamp) -> Vec<u32> {
         let next_ordinal = self.documents.next_ordinal();
+        let all = std::mem::take(&mut self.documents.tombstones);
         // The last ordinal stays taken: the next endpoint must not inherit what is known of it.
-        let goes =
-            |tombstone: &Tombstone| tombstone.deleted_at < time && tombstone.ordinal + 1 < next_ordinal;
-        self.documents
-            .tombstones
-            .extract_if(.., |_, tombstone| goes(tombstone))
-            .map(|(ordinal, _)| ordinal)
-            .collect()
+        let stays =
+            |tombstone: &Tombstone| tombstone.deleted_at >= time || tombstone.ordinal + 1 == next_ordinal;
+        let (kept, gone) = all.into_iter().partition(|(_, tombstone)| stays(tombstone));
+        self.documents.tombstones = kept;
+        BTreeMap::into_keys(gone).collect()
     }
 
     /// Writes all documents into a new segment and drops the older ones.
@@ -172,7 +171,8 @@ impl RegistryLog {
         let mut bytes = Vec::new();
         for document in documents {
             let position = start + bytes.len() as u64;
-            codec::put_entry(&mut bytes, position, Kind::Document, 0, |out| codec::pack_named(document, out));
+            let place = Place { position, durable_to: self.active.durable_to() };
+            codec::put_entry(&mut bytes, place, Kind::Document, 0, |out| codec::pack_named(document, out));
         }
         self.active.append(&bytes)?;
         self.active.sync()?;

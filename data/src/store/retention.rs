@@ -50,6 +50,22 @@ fn oldest_two(writer: &Writer) -> Option<(Arc<Segment>, Arc<Segment>)> {
 /// Drops the oldest segment in steps, after each of which a crash loses nothing and the next start goes on: the entry
 /// in the log comes first, and all else follows from it, now or on replay.
 fn drop_segment(writer: &mut Writer, oldest: &Segment, next: &Segment) -> Result<u64> {
+    let through = next.header.first_seq - 1;
+    // A segment without events has nothing to give up, and an entry about it would only fill the next one.
+    let expires = through > writer.shared.view().ledger.expired_through;
+    let given_up = if expires { expire(writer, oldest, next)? } else { 0 };
+    writer.checkpoint()?;
+    drop_known_expired(writer)?;
+    Ok(given_up)
+}
+
+/// Drops the oldest segment. The view on disk must know by then, as the entry that tells may go with a later one.
+pub fn drop_known_expired(writer: &Writer) -> Result<()> {
+    writer.shared.journal.flush()?;
+    writer.shared.log.drop_oldest()
+}
+
+fn expire(writer: &mut Writer, oldest: &Segment, next: &Segment) -> Result<u64> {
     // The count below reads rows in sled, and the rows that go must not be pending.
     writer.flush_rows()?;
     let expired = what_expires(writer, oldest, next)?;
@@ -61,8 +77,6 @@ fn drop_segment(writer: &mut Writer, oldest: &Segment, next: &Segment) -> Result
     writer.log_expiry(&expired)?;
     let endpoints = writer.shared.view().forget(expired.through);
     forget_rows(&writer.shared.journal, &endpoints, expired.through)?;
-    writer.checkpoint()?;
-    writer.shared.log.drop_oldest()?;
     Ok(given_up)
 }
 

@@ -40,6 +40,8 @@ pub struct Segment {
     file: File,
     /// Bytes of entries in the file.
     entry_bytes: AtomicU64,
+    /// Everything before this position is known to be synced.
+    durable_to: AtomicU64,
 }
 
 impl Segment {
@@ -51,7 +53,8 @@ impl Segment {
         let file = file.map_err(|error| storage("create", &path, &error))?;
         file.write_all_at(&encode(&header), 0).map_err(|error| storage("write", &path, &error))?;
         file.sync_all().map_err(|error| storage("sync", &path, &error))?;
-        Ok(Self { header, path, file, entry_bytes: AtomicU64::new(0) })
+        let durable_to = AtomicU64::new(header.start);
+        Ok(Self { header, path, file, entry_bytes: AtomicU64::new(0), durable_to })
     }
 
     /// Opens a file of the log. `None` if its own header never reached the disk: nothing can be in it.
@@ -71,7 +74,9 @@ impl Segment {
             ));
         };
         let entry_bytes = AtomicU64::new(length - FILE_HEADER_BYTES);
-        Ok(Some(Self { header, path: path.to_owned(), file, entry_bytes }))
+        // All before it was synced before it was begun; of itself nothing is known yet.
+        let durable_to = AtomicU64::new(header.start);
+        Ok(Some(Self { header, path: path.to_owned(), file, entry_bytes, durable_to }))
     }
 
     /// The position behind its last byte.
@@ -95,7 +100,15 @@ impl Segment {
 
     /// Has the disk hold all that was appended. This call is what "acknowledged" rests on.
     pub fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(|error| storage("sync", &self.path, &error))
+        let end = self.end();
+        self.file.sync_data().map_err(|error| storage("sync", &self.path, &error))?;
+        self.durable_to.store(end, Ordering::Release);
+        Ok(())
+    }
+
+    /// Everything before this position is known to be synced.
+    pub fn durable_to(&self) -> u64 {
+        self.durable_to.load(Ordering::Acquire)
     }
 
     /// Reads up to `buffer.len()` bytes from `position`, which must lie in this segment.

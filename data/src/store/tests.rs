@@ -1,21 +1,43 @@
-//! The store's promises, at its own door.
+//! The store's promises at its own door, a module a promise.
 
-use std::{path::Path, sync::Arc};
+mod batch;
+mod damage;
+mod exclusive;
+mod failing_disk;
+mod idempotency;
+mod power_loss;
+mod recovery;
+mod registry;
+mod retention;
+mod torn_tail;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tempfile::TempDir;
 
-use super::{DeliveryStanding, Fate, Publication, Settled, Store, StoreOptions, Write, Writer, open};
+use super::{
+    DeliveryStanding, Document, Fate, Publication, Requeued, Settled, Standing, Store, StoreOptions, Trace,
+    Write, Writer, guard::RunMark, open,
+};
 use crate::{
     Timestamp,
     delivery::{Attempt, Outcome},
-    event::{NewEvent, Tenant},
-    id::EventId,
+    event::{Event, NewEvent, Tenant},
+    id::{EventId, TokenId},
+    token::{Scope, Token},
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+const ALL: (usize, usize) = (1_000_000, usize::MAX);
+const MINUTE_MS: i64 = 60_000;
 
 fn options() -> StoreOptions {
-    StoreOptions { retention_ms: 3_600_000, segment_bytes_max: 64 * 1024 }
+    StoreOptions { retention_ms: 60 * MINUTE_MS, segment_bytes_max: 64 * 1024 }
 }
 
 fn opened(dir: &Path) -> (Writer, Store) {
@@ -26,48 +48,125 @@ fn event(text: &str) -> NewEvent {
     NewEvent::new("cases.created", format!("{{\"text\":\"{text}\"}}")).unwrap()
 }
 
-fn publish(writer: &mut Writer, events: Vec<NewEvent>, routes: &[u32], now: Timestamp) -> Vec<EventId> {
+fn events(count: usize) -> Vec<NewEvent> {
+    (0..count).map(|n| event(&n.to_string())).collect()
+}
+
+fn publication(events: Vec<NewEvent>, routes: &[u32]) -> Write {
     let routes: Arc<[u32]> = routes.into();
     let events = events.into_iter().map(|event| (event, routes.clone())).collect();
-    let write = Write::Publish(Publication { tenant: Tenant::default(), events });
-    let mut written = writer.commit(vec![write], now, &mut || 7).unwrap();
+    Write::Publish(Publication { tenant: Tenant::default(), events })
+}
+
+fn commit(writer: &mut Writer, write: Write, now: Timestamp) {
+    writer.commit(vec![write], now, &mut || 7).unwrap().remove(0).unwrap();
+    writer.flush_rows().unwrap();
+}
+
+fn publish(writer: &mut Writer, events: Vec<NewEvent>, routes: &[u32], now: Timestamp) -> Vec<EventId> {
+    let mut written = writer.commit(vec![publication(events, routes)], now, &mut || 7).unwrap();
     writer.flush_rows().unwrap();
     written.remove(0).unwrap().into_iter().map(|published| published.id).collect()
 }
 
-fn settle(writer: &mut Writer, endpoint: u32, seq: u64, parked: bool, floor: u64, fate: Fate) {
-    let outcome = Outcome::Answered { status: 200, headers: Vec::new(), body: Vec::new().into() };
+fn settled(event: &Event, endpoint: u32, parked: bool, floor: u64, fate: Fate) -> Write {
+    let outcome = Outcome::Answered { status: 200, headers: Vec::new(), body: Vec::new() };
     let attempt = Attempt { number: 1, started_at: NOW, duration_us: 5, outcome };
-    let settled = Settled { endpoint, seq, event_position: 0, parked, floor, fate, attempt };
-    writer.commit(vec![Write::Settle(settled)], NOW, &mut || 7).unwrap();
-    writer.flush_rows().unwrap();
+    let (seq, event_position) = (event.seq, event.position);
+    Write::Settle(Settled { endpoint, seq, event_position, parked, floor, fate, attempt })
 }
 
-fn waiting(store: &Store, endpoint: u32) -> Vec<u64> {
-    let cursor = store.cursor(endpoint);
-    let backlog = store.backlog(endpoint, cursor.floor, None, (1_000_000, usize::MAX)).unwrap();
-    backlog.events.iter().map(|event| event.seq).collect()
+fn requeued(event: &Event, endpoint: u32, due: Timestamp) -> Write {
+    let (seq, event_position) = (event.seq, event.position);
+    Write::Requeue(Requeued { endpoint, seq, event_position, due, from: Standing::Delivered })
 }
 
-#[test]
-fn what_is_published_is_there_after_a_crash_and_what_is_settled_is_not_sent_again() {
-    let dir = TempDir::new().unwrap();
-    let (mut writer, store) = opened(dir.path());
-    let ids = publish(&mut writer, (0..100).map(|n| event(&n.to_string())).collect(), &[3, 9], NOW);
-    settle(&mut writer, 3, 1, false, 1, Fate::Delivered);
-    settle(&mut writer, 3, 5, false, 1, Fate::Delivered);
-    assert_eq!(store.cursor(3).unread, 98);
-    drop((writer, store));
+fn token(number: u128, description: String) -> Token {
+    Token {
+        id: TokenId::from_u128(number),
+        tenant: Tenant::default(),
+        scopes: vec![Scope::Admin],
+        description: Some(description),
+        secret_sha256: [7; 32],
+        created_at: NOW,
+    }
+}
 
-    let (writer, store) = opened(dir.path());
-    let seqs = waiting(&store, 3);
-    assert_eq!(seqs.len(), 98);
-    assert!(!seqs.contains(&1) && !seqs.contains(&5));
-    assert_eq!(waiting(&store, 9).len(), 100);
-    let (found, routes) = store.event(ids[42]).unwrap().unwrap();
-    assert_eq!((found.content.data.as_ref(), routes), (&b"{\"text\":\"42\"}"[..], vec![3, 9]));
-    let (fifth, _) = store.event(ids[4]).unwrap().unwrap();
-    assert_eq!(store.trace(&fifth, 3).unwrap().standing, DeliveryStanding::Delivered);
-    assert_eq!(store.trace(&fifth, 9).unwrap().standing, DeliveryStanding::Unread);
-    drop(writer);
+/// Events that wait for an endpoint and were never attempted.
+fn unread(store: &Store, endpoint: u32) -> Vec<Arc<Event>> {
+    let floor = store.cursor(endpoint).floor;
+    let mut backlog = store.backlog(endpoint, floor, None, ALL).unwrap();
+    let mut events = std::mem::take(&mut backlog.events);
+    while !backlog.at_end {
+        backlog = store.backlog(endpoint, floor, Some(backlog.position), ALL).unwrap();
+        events.append(&mut backlog.events);
+    }
+    events
+}
+
+fn unread_seqs(store: &Store, endpoint: u32) -> Vec<u64> {
+    unread(store, endpoint).iter().map(|event| event.seq).collect()
+}
+
+/// Every event in the log, through a reader that all events are routed to.
+fn stored(store: &Store, endpoint: u32) -> Vec<Arc<Event>> {
+    store.backlog(endpoint, 0, Some(0), ALL).unwrap().events
+}
+
+fn fresh_dir() -> TempDir {
+    TempDir::new().unwrap()
+}
+
+/// What a kill of the process would leave: the files as the operating system has them.
+fn copy_of(dir: &Path) -> TempDir {
+    let copy = fresh_dir();
+    copy_into(dir, copy.path());
+    // The mark names the file by its number, which a copy does not keep.
+    let mark = RunMark::new(copy.path(), &copy.path().join("retry"));
+    mark.set_running().unwrap();
+    copy
+}
+
+/// What a loss of power leaves at worst: nothing of the retry journal.
+fn without_retry_journal(dir: &Path) -> TempDir {
+    let copy = fresh_dir();
+    copy_into(dir, copy.path());
+    fs::remove_dir_all(copy.path().join("retry")).unwrap();
+    fs::write(copy.path().join("run"), "running\nboot another\nfile 0:0\n").unwrap();
+    copy
+}
+
+fn copy_into(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir(&target).unwrap();
+            copy_into(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Every file below a folder with its bytes.
+fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        if entry.path().is_dir() {
+            found.extend(files(&entry.path()));
+        } else {
+            found.insert(entry.path(), fs::read(entry.path()).unwrap());
+        }
+    }
+    found
+}
+
+fn segments(dir: &Path) -> Vec<PathBuf> {
+    files(&dir.join("log")).into_keys().collect()
+}
+
+fn flip(path: &Path, bit: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[bit / 8] ^= 1 << (bit % 8);
+    fs::write(path, bytes).unwrap();
 }

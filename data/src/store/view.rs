@@ -21,6 +21,8 @@ use crate::{
 const MARK_BYTES: u64 = 256 * 1024;
 /// Deliveries whose attempts share one row; keeps the row below 4 KiB.
 const CHUNK_DELIVERIES: usize = 200;
+/// How far apart the events in one such row are at most, so that a search knows when to stop.
+const CHUNK_SPAN_EVENTS: u64 = 65_536;
 
 /// A delivery that waits for another attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -255,6 +257,16 @@ impl View {
         }
     }
 
+    /// Where a delivery that was attempted before stands, by its rows.
+    pub fn standing_of(&self, journal: &RetryJournal, endpoint: u32, seq: u64) -> Result<Standing> {
+        let row = |table| keys::row(table, endpoint, seq);
+        if journal.get::<RetryRow>(&row(Table::Retry), Some(&self.rows))?.is_some() {
+            return Ok(Standing::Parked);
+        }
+        let dead = journal.get::<DeadRow>(&row(Table::Dead), Some(&self.rows))?;
+        Ok(if dead.is_some() { Standing::Dead } else { Standing::Delivered })
+    }
+
     /// Where the attempts of a delivered delivery stand in the log; empty if it was not delivered.
     pub fn delivered_attempts(&self, journal: &RetryJournal, endpoint: u32, seq: u64) -> Result<Vec<u64>> {
         let history = keys::row(Table::History, endpoint, seq);
@@ -265,11 +277,15 @@ impl View {
         if let Some((_, position)) = fresh.rev().find(|(settled, _)| *settled == seq) {
             return Ok(vec![*position]);
         }
-        // Chunks overlap by at most what was in flight together, so the first few that end at or after `seq` decide.
-        const OVERLAP_CHUNKS: usize = 16;
         let prefix = keys::table(Table::Chunk, endpoint);
-        for row in journal.rows(&prefix, &keys::row(Table::Chunk, endpoint, seq)).take(OVERLAP_CHUNKS) {
+        for row in journal.rows(&prefix, &keys::row(Table::Chunk, endpoint, seq)) {
             let (key, value) = row?;
+            if keys::row_seq(&key).is_some_and(|last| last - seq >= CHUNK_SPAN_EVENTS) {
+                break;
+            }
+            if keys::chunk_first(&key).is_none_or(|first| first > seq) {
+                continue;
+            }
             let chunk: Vec<(u64, u64)> = journal.open_row(&key, &value)?;
             if let Some((_, position)) = chunk.iter().find(|(settled, _)| *settled == seq) {
                 return Ok(vec![*position]);
@@ -283,9 +299,12 @@ impl View {
         self.fresh_count = 0;
         for (endpoint, mut settled) in std::mem::take(&mut self.fresh) {
             settled.sort_unstable();
-            for chunk in settled.chunks(CHUNK_DELIVERIES) {
-                let (last, first) = (chunk[chunk.len() - 1].0, chunk[0].1);
-                self.rows.put(keys::chunk(endpoint, last, first), &chunk);
+            let mut rest = settled.as_slice();
+            while let Some(&(first, _)) = rest.first() {
+                let near = rest.partition_point(|(seq, _)| seq - first < CHUNK_SPAN_EVENTS);
+                let (chunk, others) = rest.split_at(near.min(CHUNK_DELIVERIES));
+                self.rows.put(keys::chunk(endpoint, chunk[chunk.len() - 1].0, first), &chunk);
+                rest = others;
             }
         }
         for mark in std::mem::take(&mut self.unsaved_marks) {

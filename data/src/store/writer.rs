@@ -1,21 +1,21 @@
 //! The one writer: stages a batch of writes, puts it on disk with one sync, then takes it into the view.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     Shared, StoreOptions,
-    codec::{self, FLAG_CONTINUES, Kind},
+    codec::{self, Kind},
     guard::{DirectoryLock, RunMark},
-    idempotency::{self, Fingerprint, Resolution},
-    keys::{self, HASH_BYTES},
-    record::{self, Expired, Parked, Requeued, Settled},
+    idempotency::{self, Resolution},
+    keys,
+    record::{Expired, Parked, Requeued, Settled},
     registry_log::{Document, Documents, RegistryLog},
     segment::{Segment, SegmentHeader},
-    view::KnownKey,
+    staged::{Entry, Staged},
 };
 use crate::{
     Timestamp,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     event::{Event, NewEvent, Tenant},
     id::{EventId, UlidSequence},
 };
@@ -74,52 +74,6 @@ pub struct Writer {
     pub(super) lock: DirectoryLock,
 }
 
-/// A batch on its way to the disk.
-#[derive(Default)]
-struct Staged {
-    bytes: Vec<u8>,
-    start: u64,
-    entries: Vec<Entry>,
-    documents: Vec<Document>,
-    known_keys: HashMap<[u8; HASH_BYTES], KnownKey>,
-    must_sync: bool,
-}
-
-enum Entry {
-    Other { position: u64, kind: Kind, body: std::ops::Range<usize> },
-    Settled { position: u64, settled: Box<Settled> },
-}
-
-impl Staged {
-    fn put(&mut self, kind: Kind, flags: u8, write: impl FnOnce(&mut Vec<u8>)) {
-        let position = self.position();
-        let begin = self.bytes.len();
-        codec::put_entry(&mut self.bytes, position, kind, flags, write);
-        let body = begin + codec::HEADER_BYTES..self.bytes.len();
-        self.entries.push(Entry::Other { position, kind, body });
-    }
-
-    fn put_event(
-        &mut self,
-        event: &Event,
-        routes: &[u32],
-        fingerprint: Option<Fingerprint>,
-        continues: bool,
-    ) {
-        let flags = if continues { FLAG_CONTINUES } else { 0 };
-        self.put(Kind::Event, flags, |out| record::put_event(out, event, routes));
-        if let Some((hash, content)) = fingerprint {
-            let deliveries = routes.len() as u32;
-            self.known_keys
-                .insert(hash, KnownKey { at: event.published_at, id: event.id, deliveries, content });
-        }
-    }
-
-    fn position(&self) -> u64 {
-        self.start + self.bytes.len() as u64
-    }
-}
-
 impl Writer {
     /// After opening: makes what was recovered durable and drops segments whose expiry was under way.
     pub(super) fn settle_recovery(&mut self) -> Result<()> {
@@ -132,7 +86,7 @@ impl Writer {
             .get(1)
             .is_some_and(|next| next.header.first_seq <= expired_through + 1)
         {
-            self.shared.log.drop_oldest()?;
+            super::retention::drop_known_expired(self)?;
         }
         Ok(())
     }
@@ -162,7 +116,7 @@ impl Writer {
         random: &mut dyn FnMut() -> u128,
     ) -> Result<Vec<Written>> {
         self.begin_segment_if_due(now)?;
-        let mut staged = Staged { start: self.active.end(), ..Staged::default() };
+        let mut staged = Staged::behind(&self.active);
         let mut answers = Vec::with_capacity(writes.len());
         for write in writes {
             answers.push(self.stage(&mut staged, write, now, random)?);
@@ -181,20 +135,31 @@ impl Writer {
     ) -> Result<Written> {
         match write {
             Write::Publish(publication) => return self.stage_publication(staged, publication, now, random),
-            Write::Settle(settled) => {
-                let position = staged.position();
-                codec::put_entry(&mut staged.bytes, position, Kind::Settled, 0, |out| {
-                    codec::pack(&settled, out)
-                });
-                staged.entries.push(Entry::Settled { position, settled: Box::new(settled) });
+            Write::Settle(settled) => staged.put_settled(settled),
+            Write::Park(parked) => {
+                staged.touched.insert((parked.endpoint, parked.seq));
+                staged.put(Kind::Parked, 0, |out| codec::pack(&parked, out));
             }
-            Write::Park(parked) => staged.put(Kind::Parked, 0, |out| codec::pack(&parked, out)),
-            Write::Requeue(requeued) => {
-                staged.put(Kind::Requeued, 0, |out| codec::pack(&requeued, out));
-                staged.must_sync = true;
-            }
+            Write::Requeue(requeued) => return self.stage_requeue(staged, requeued),
             Write::Document(document) => staged.documents.push(document),
         }
+        Ok(Ok(Vec::new()))
+    }
+
+    /// The rows say where the delivery stands, not the caller's look at them some time ago.
+    fn stage_requeue(&self, staged: &mut Staged, mut requeued: Requeued) -> Result<Written> {
+        if !staged.touched.insert((requeued.endpoint, requeued.seq)) {
+            let message = "the delivery changes at this very moment; look at it again, then repeat the call";
+            return Ok(Err(Error::new(ErrorKind::Busy, message)));
+        }
+        let view = self.shared.view();
+        if requeued.seq <= view.ledger.expired_through {
+            let message = "retention has removed the event; publish it again";
+            return Ok(Err(Error::new(ErrorKind::NotFound, message)));
+        }
+        requeued.from = view.standing_of(&self.shared.journal, requeued.endpoint, requeued.seq)?;
+        staged.put(Kind::Requeued, 0, |out| codec::pack(&requeued, out));
+        staged.must_sync = true;
         Ok(Ok(Vec::new()))
     }
 
@@ -205,6 +170,11 @@ impl Writer {
         now: Timestamp,
         random: &mut dyn FnMut() -> u128,
     ) -> Result<Written> {
+        if let Err(refused) =
+            publication.events.iter().try_for_each(|(content, routes)| check_size(content, routes))
+        {
+            return Ok(Err(refused));
+        }
         let contents = publication.events.iter().map(|(content, _)| content);
         let resolved =
             idempotency::resolve(&publication.tenant, contents, |hash| match staged.known_keys.get(hash) {
@@ -228,7 +198,7 @@ impl Writer {
                     fresh_left -= 1;
                     let event = Event {
                         seq: self.next_seq,
-                        position: staged.position(),
+                        position: staged.place().position,
                         id: EventId::from_u128(self.ids.next(now, random())),
                         tenant: publication.tenant.clone(),
                         published_at: now,
@@ -377,7 +347,7 @@ impl Writer {
 
     /// Logs an expiry, so that the view on disk follows.
     pub(super) fn log_expiry(&mut self, expired: &Expired) -> Result<()> {
-        let mut staged = Staged { start: self.active.end(), ..Staged::default() };
+        let mut staged = Staged::behind(&self.active);
         staged.put(Kind::Expired, 0, |out| codec::pack(expired, out));
         self.put_on_disk(&mut staged, Timestamp::default())?;
         self.take_into_view(staged)
@@ -397,6 +367,20 @@ impl Writer {
         }
         self.failure.get_or_insert_with(|| error.clone());
     }
+}
+
+/// What would not fit into an entry is refused; only an event that millions of endpoints match gets here.
+fn check_size(content: &NewEvent, routes: &[u32]) -> Result<()> {
+    const HEAD_BYTES_MAX: usize = 1024 * 1024;
+    if content.data.len() + size_of_val(routes) + HEAD_BYTES_MAX <= codec::BODY_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "an event of {} bytes that matches {} endpoints is too large for the log; match fewer endpoints with it",
+        content.data.len(),
+        routes.len()
+    );
+    Err(Error::new(ErrorKind::Invalid, message))
 }
 
 fn deleted_ordinal(document: &Document) -> Option<u32> {

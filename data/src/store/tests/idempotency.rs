@@ -1,0 +1,58 @@
+//! The same key within 24 h is one event.
+
+use super::*;
+use crate::{error::ErrorKind, limits::IDEMPOTENCY_MILLIS};
+
+fn keyed(key: &str, text: &str) -> NewEvent {
+    NewEvent { idempotency_key: Some(key.to_owned()), ..event(text) }
+}
+
+#[test]
+fn a_repeat_is_answered_with_the_first_event_over_batches_and_every_kind_of_restart() {
+    let dir = fresh_dir();
+    let (mut writer, _) = opened(dir.path());
+    let first = publish(&mut writer, vec![keyed("k", "a"), keyed("k", "a"), keyed("l", "a")], &[1], NOW);
+    assert_eq!(first[0], first[1]);
+    assert_ne!(first[0], first[2]);
+    let twice = vec![publication(vec![keyed("m", "b")], &[1]), publication(vec![keyed("m", "b")], &[1])];
+    let written = writer.commit(twice, NOW, &mut || 7).unwrap();
+    let ids: Vec<_> = written.iter().map(|one| one.as_ref().unwrap()[0].id).collect();
+    assert_eq!(ids[0], ids[1]);
+    drop(writer);
+
+    let rebuilt = without_retry_journal(dir.path());
+    for dir in [&dir, &rebuilt] {
+        let (mut writer, store) = opened(dir.path());
+        assert_eq!(publish(&mut writer, vec![keyed("k", "a")], &[1, 2], NOW), first[..1]);
+        assert_eq!(stored(&store, 1).len(), 3);
+    }
+}
+
+#[test]
+fn another_event_under_the_same_key_refuses_the_whole_publication() {
+    let dir = fresh_dir();
+    let (mut writer, store) = opened(dir.path());
+    publish(&mut writer, vec![keyed("k", "a")], &[1], NOW);
+    for events in [vec![event("new"), keyed("k", "b")], vec![keyed("n", "a"), keyed("n", "b")]] {
+        let written = writer.commit(vec![publication(events, &[1])], NOW, &mut || 7).unwrap();
+        assert_eq!(written[0].as_ref().unwrap_err().kind(), ErrorKind::Conflict);
+    }
+    assert_eq!(stored(&store, 1).len(), 1);
+    let other =
+        Publication { tenant: Tenant::new("other").unwrap(), events: vec![(keyed("k", "b"), [1].into())] };
+    assert!(writer.commit(vec![Write::Publish(other)], NOW, &mut || 7).unwrap()[0].is_ok());
+}
+
+#[test]
+fn a_key_is_free_again_after_a_day_and_not_before() {
+    let dir = fresh_dir();
+    let (mut writer, _) = opened(dir.path());
+    let first = publish(&mut writer, vec![keyed("k", "a")], &[1], NOW);
+    let late = NOW.plus_millis(IDEMPOTENCY_MILLIS - 1);
+    writer.enforce_retention(late).unwrap();
+    assert_eq!(publish(&mut writer, vec![keyed("k", "a")], &[1], late), first);
+    let free = NOW.plus_millis(IDEMPOTENCY_MILLIS);
+    let second = publish(&mut writer, vec![keyed("k", "b")], &[1], free);
+    assert_ne!(second, first);
+    assert_eq!(publish(&mut writer, vec![keyed("k", "b")], &[1], free), second);
+}

@@ -1,0 +1,228 @@
+//! However a run ends, the next one knows what a run without an end would know.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    id::EndpointId,
+    store::{Cursor, Parked, Tombstone},
+};
+
+const ENDPOINTS: std::ops::Range<u32> = 0..4;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Publish { count: usize, routes: u32 },
+    Settle { endpoint: u32, pick: usize, fate: u8, parked: bool },
+    Park { endpoint: u32, pick: usize },
+    Requeue { endpoint: u32, pick: usize },
+    Delete,
+    Checkpoint,
+    Flush,
+    Retention,
+    Reopen(Ending),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    Clean,
+    Dropped,
+    Killed,
+    PowerLost,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (endpoint, pick) = (ENDPOINTS, 0_usize..100);
+    prop_oneof![
+        6 => (1_usize..6, 1_u32..16).prop_map(|(count, routes)| Step::Publish { count, routes }),
+        12 => (endpoint.clone(), pick.clone(), 0_u8..3, any::<bool>())
+            .prop_map(|(endpoint, pick, fate, parked)| Step::Settle { endpoint, pick, fate, parked }),
+        2 => (endpoint.clone(), pick.clone()).prop_map(|(endpoint, pick)| Step::Park { endpoint, pick }),
+        3 => (endpoint, pick).prop_map(|(endpoint, pick)| Step::Requeue { endpoint, pick }),
+        1 => Just(Step::Delete),
+        2 => Just(Step::Checkpoint),
+        2 => Just(Step::Flush),
+        2 => Just(Step::Retention),
+        4 => prop_oneof![
+            Just(Ending::Clean), Just(Ending::Dropped), Just(Ending::Killed), Just(Ending::PowerLost)
+        ].prop_map(Step::Reopen),
+    ]
+}
+
+/// A store with its directory, and the clock that only it has.
+struct Run {
+    dir: TempDir,
+    door: Option<(Writer, Store)>,
+}
+
+impl Run {
+    fn new() -> Self {
+        let dir = fresh_dir();
+        let door = Some(open(dir.path(), small(), NOW).unwrap());
+        Self { dir, door }
+    }
+
+    fn writer(&mut self) -> &mut Writer {
+        &mut self.door.as_mut().unwrap().0
+    }
+
+    fn store(&self) -> &Store {
+        &self.door.as_ref().unwrap().1
+    }
+
+    fn reopen(&mut self, ending: Ending) {
+        let (writer, store) = self.door.take().unwrap();
+        match ending {
+            Ending::Clean => drop(writer.close().unwrap()),
+            Ending::Dropped => drop(writer),
+            Ending::Killed => self.dir = copy_of(self.dir.path()),
+            Ending::PowerLost => self.dir = without_retry_journal(self.dir.path()),
+        }
+        drop(store);
+        self.door = Some(open(self.dir.path(), small(), NOW).unwrap());
+    }
+}
+
+fn small() -> StoreOptions {
+    StoreOptions { segment_bytes_max: 1_500, ..options() }
+}
+
+/// What an endpoint's mailbox would write next, read from the store itself.
+fn write_of(store: &Store, ids: &[EventId], step: &Step, now: Timestamp) -> Option<Write> {
+    let pick = |events: Vec<Arc<Event>>, pick: usize| {
+        (!events.is_empty()).then(|| events[pick % events.len()].clone())
+    };
+    let floor_without = |endpoint: u32, seq: u64| {
+        let rest = unread_seqs(store, endpoint).into_iter().find(|other| *other != seq);
+        rest.map_or(store.last_seq(), |first| first - 1)
+    };
+    match *step {
+        Step::Publish { count, routes } => {
+            let routes: Vec<u32> = ENDPOINTS.filter(|endpoint| routes & 1 << endpoint != 0).collect();
+            let key = now.as_millis().to_string();
+            let keyed = NewEvent { idempotency_key: Some(key), ..event("first") };
+            Some(publication(std::iter::once(keyed).chain(events(count)).collect(), &routes))
+        }
+        Step::Settle { endpoint, pick: at, fate, parked } => {
+            let fate =
+                [Fate::Delivered, Fate::RetryAt(now.plus_millis(at as i64)), Fate::Dead][usize::from(fate)];
+            let from = if parked { waiting(store, endpoint) } else { unread(store, endpoint) };
+            let event = pick(from, at)?;
+            let floor =
+                if parked { store.cursor(endpoint).floor } else { floor_without(endpoint, event.seq) };
+            Some(settled(&event, endpoint, parked, floor, fate))
+        }
+        Step::Park { endpoint, pick: at } => {
+            let event = pick(unread(store, endpoint), at)?;
+            let (seq, event_position, floor) =
+                (event.seq, event.position, floor_without(endpoint, event.seq));
+            let due = now.plus_millis(at as i64);
+            Some(Write::Park(Parked { endpoint, seq, event_position, due, floor }))
+        }
+        Step::Requeue { endpoint, pick: at } => {
+            let attempted = routed_to(store, ids, endpoint).into_iter();
+            let attempted =
+                attempted.filter(|event| !store.trace(event, endpoint).unwrap().attempts.is_empty());
+            Some(requeued(&*pick(attempted.collect(), at)?, endpoint, now))
+        }
+        Step::Delete => {
+            let (id, tenant) = (EndpointId::from_u128(3), Tenant::default());
+            let tombstone = Tombstone { id, ordinal: 3, tenant, deleted_at: now };
+            Some(Write::Document(Document::EndpointDeleted(tombstone)))
+        }
+        _ => None,
+    }
+}
+
+fn routed_to(store: &Store, ids: &[EventId], endpoint: u32) -> Vec<Arc<Event>> {
+    let found = ids.iter().filter_map(|id| store.event(*id).unwrap());
+    found.filter(|(_, routes)| routes.contains(&endpoint)).map(|(event, _)| Arc::new(event)).collect()
+}
+
+fn waiting(store: &Store, endpoint: u32) -> Vec<Arc<Event>> {
+    let all = store.due(endpoint, Timestamp::from_micros(i64::MAX), 1_000_000, |_| false).unwrap();
+    all.into_iter().map(|one| one.event).collect()
+}
+
+/// All that can be asked of an endpoint.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    cursor: Cursor,
+    unread: Vec<u64>,
+    due: Vec<(u64, Timestamp, u16)>,
+    traces: Vec<(EventId, Trace)>,
+}
+
+fn look(store: &Store, ids: &[EventId]) -> Vec<Seen> {
+    let see = |endpoint: u32| {
+        let due = store.due(endpoint, Timestamp::from_micros(i64::MAX), 1_000_000, |_| false).unwrap();
+        Seen {
+            cursor: store.cursor(endpoint),
+            unread: unread_seqs(store, endpoint),
+            due: due.into_iter().map(|one| (one.event.seq, one.due, one.attempts)).collect(),
+            traces: routed_to(store, ids, endpoint)
+                .iter()
+                .map(|event| (event.id, store.trace(event, endpoint).unwrap()))
+                .collect(),
+        }
+    };
+    ENDPOINTS.map(see).collect()
+}
+
+/// What a rebuild cannot know: counts of what retention took with the log, and how far the floor had come by it.
+fn without_history(mut seen: Vec<Seen>) -> Vec<Seen> {
+    for one in &mut seen {
+        let cursor = &mut one.cursor;
+        (cursor.floor, cursor.delivered, cursor.expired) = (0, 0, 0);
+        cursor.above.clear();
+    }
+    seen
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_run_with_any_endings_a_run_without_and_a_rebuild_know_the_same(
+        steps in prop::collection::vec(step(), 1..70),
+    ) {
+        let (mut through, mut broken) = (Run::new(), Run::new());
+        let (mut now, mut ids, mut history) = (NOW, Vec::new(), true);
+        for step in &steps {
+            now = now.plus_millis(MINUTE_MS);
+            match step {
+                Step::Checkpoint => {
+                    through.writer().checkpoint().unwrap();
+                    broken.writer().checkpoint().unwrap();
+                }
+                Step::Flush => broken.store().flush_retry_journal().unwrap(),
+                Step::Retention => {
+                    now = now.plus_millis(20 * MINUTE_MS);
+                    let given_up = through.writer().enforce_retention(now).unwrap();
+                    prop_assert_eq!(broken.writer().enforce_retention(now).unwrap(), given_up);
+                }
+                Step::Reopen(ending) => {
+                    history &= !matches!(ending, Ending::PowerLost);
+                    broken.reopen(*ending);
+                }
+                _ => {
+                    let Some(write) = write_of(through.store(), &ids, step, now) else { continue };
+                    let written = through.writer().commit(vec![write.clone()], now, &mut || 7).unwrap();
+                    ids.extend(written[0].iter().flatten().map(|published| published.id));
+                    prop_assert_eq!(broken.writer().commit(vec![write], now, &mut || 7).unwrap(), written);
+                    through.writer().flush_rows().unwrap();
+                    broken.writer().flush_rows().unwrap();
+                }
+            }
+        }
+        let whole = look(through.store(), &ids);
+        let seen = look(broken.store(), &ids);
+        if history {
+            prop_assert_eq!(&seen, &whole);
+        }
+        let whole = without_history(whole);
+        prop_assert_eq!(&without_history(seen), &whole);
+        through.reopen(Ending::PowerLost);
+        prop_assert_eq!(&without_history(look(through.store(), &ids)), &whole);
+    }
+}

@@ -1,0 +1,91 @@
+//! A tail that was never acknowledged is cut off in whole groups; what was synced is never taken for one.
+
+use super::*;
+use crate::{error::ErrorKind, store::verify};
+
+/// Publications of three events each, every one synced; the file ends of each.
+fn batches(dir: &Path, count: usize) -> (PathBuf, Vec<u64>) {
+    let (mut writer, _) = opened(dir);
+    let mut ends = Vec::new();
+    for _ in 0..count {
+        publish(&mut writer, (0..3).map(|n| event(&format!("{n}{}", "x".repeat(600)))).collect(), &[1], NOW);
+        ends.push(fs::metadata(&segments(dir)[0]).unwrap().len());
+    }
+    (segments(dir).remove(0), ends)
+}
+
+#[test]
+fn cut_at_any_byte_it_opens_with_whole_publications_only() {
+    let dir = fresh_dir();
+    let (path, ends) = batches(dir.path(), 4);
+    let last = *ends.last().unwrap();
+    let name = path.file_name().unwrap();
+    for length in (ends[0]..=last).rev() {
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
+        let whole = ends.iter().rposition(|end| *end <= length).unwrap();
+        let report = verify(dir.path()).unwrap();
+        assert_eq!(report.torn_bytes, length - ends[whole], "cut to {length}");
+        if length % 401 == 0 {
+            let image = without_retry_journal(dir.path());
+            let (mut writer, store) = opened(image.path());
+            assert_eq!(stored(&store, 1).len(), 3 * (whole + 1), "cut to {length}");
+            publish(&mut writer, events(1), &[1], NOW);
+            drop((writer, store));
+            verify(image.path()).unwrap();
+            assert_eq!(stored(&opened(image.path()).1, 1).len(), 3 * (whole + 1) + 1);
+            assert!(image.path().join("log").join(name).exists());
+        }
+    }
+}
+
+#[test]
+fn a_cut_that_only_damage_can_make_is_named_while_the_machine_has_run_on() {
+    let dir = fresh_dir();
+    let (path, ends) = batches(dir.path(), 2);
+    opened(dir.path()).0.close().unwrap();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(ends[0]).unwrap();
+    let error = open(dir.path(), options(), NOW).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert_eq!(fs::metadata(&path).unwrap().len(), ends[0], "nothing was cut or written over");
+}
+
+#[test]
+fn a_lost_sector_is_damage_if_a_later_sync_proves_that_it_was_there_and_a_torn_tail_if_not() {
+    let dir = fresh_dir();
+    let (path, ends) = batches(dir.path(), 4);
+    let whole = fs::read(&path).unwrap();
+    for sector in 1..whole.len() / 512 {
+        let mut bytes = whole.clone();
+        bytes[sector * 512..(sector + 1) * 512].fill(0);
+        fs::write(&path, &bytes).unwrap();
+        // The place of the sector's first byte decides: it lies in the last batch, or before it.
+        let in_last_batch = (sector * 512) as u64 >= ends[2];
+        match verify(dir.path()) {
+            Ok(report) => {
+                assert!(in_last_batch, "sector {sector} was synced, but went silently");
+                assert_eq!(report.events, 9);
+            }
+            Err(error) => {
+                assert!(!in_last_batch, "sector {sector}: {error}");
+                assert_eq!(error.kind(), ErrorKind::Damaged);
+                assert!(error.message().contains(path.file_name().unwrap().to_str().unwrap()), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_was_never_finished_is_not_in_the_way_later() {
+    let dir = fresh_dir();
+    let (mut writer, _) = opened(dir.path());
+    publish(&mut writer, events(3), &[1], NOW);
+    let end = writer.active.end();
+    drop(writer);
+    let stillborn = dir.path().join("log").join(format!("{end:016x}.segment"));
+    for content in [Vec::new(), vec![0; 10], vec![0; 64]] {
+        fs::write(&stillborn, content).unwrap();
+        let (_writer, store) = opened(dir.path());
+        assert_eq!(stored(&store, 1).len(), 3);
+        assert!(!stillborn.exists());
+    }
+}
