@@ -233,6 +233,7 @@ mod tests {
         content.occurred_at = Some(Timestamp::parse("2026-04-29T09:10:00.999Z").unwrap());
         Event {
             seq: 1,
+            position: 0,
             id: "evt_01J1C6ZGQ6FQTH2X6M2VS3P0XW".parse::<EventId>().unwrap(),
             tenant: Tenant::default(),
             published_at: Timestamp::default(),

@@ -305,6 +305,7 @@ mod tests {
     fn event(data: &str) -> Event {
         Event {
             seq: 1,
+            position: 0,
             id: EventId::from_u128(1),
             tenant: Tenant::default(),
             published_at: Timestamp::from_micros(1_711_479_196_818_040),

@@ -125,7 +125,9 @@ impl Store {
 
     /// Deliveries that still have to be made, to all endpoints together.
     pub fn waiting(&self) -> u64 {
-        self.shared.view().ledger.cursors().map(|(_, cursor)| cursor.waiting()).sum()
+        let view = self.shared.view();
+        let open = view.ledger.cursors().filter(|(endpoint, _)| !view.ledger.is_closed(*endpoint));
+        open.map(|(_, cursor)| cursor.waiting()).sum()
     }
 
     /// The last event that was published; 0 if none was.
@@ -178,7 +180,13 @@ impl Store {
 
     /// Deliveries of an endpoint that are to be attempted by `until`, the earliest first, passing over those that
     /// `skip` names.
-    pub fn due(&self, endpoint: u32, until: DueUntil, limit: usize, skip: impl Fn(u64) -> bool) -> Result<Due> {
+    pub fn due(
+        &self,
+        endpoint: u32,
+        until: DueUntil,
+        limit: usize,
+        skip: impl Fn(u64) -> bool,
+    ) -> Result<Due> {
         let (rows, next) = self.due_rows(endpoint, until, limit, skip)?;
         let mut waiting = Vec::with_capacity(rows.len());
         for row in rows {

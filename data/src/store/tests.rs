@@ -21,8 +21,8 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    DeliveryStanding, Document, Fate, Publication, Requeued, Settled, Standing, Store, StoreOptions, Trace,
-    Write, Writer, guard::RunMark, open,
+    DeliveryStanding, Document, DueUntil, Fate, Publication, Requeued, Settled, Standing, Store,
+    StoreOptions, Trace, Write, Writer, guard::RunMark, open,
 };
 use crate::{
     Timestamp,

@@ -66,12 +66,12 @@ fn what_is_requeued_is_due_before_rows_are_flushed_and_wherever_it_stood() {
     let requeues = all.iter().map(|event| requeued(event, 1, NOW)).collect();
     assert!(writer.commit(requeues, NOW, &mut || 7).unwrap().iter().all(Result::is_ok));
 
-    let due = store.due(1, NOW, 10, |_| false).unwrap();
+    let due = store.due(1, DueUntil::Time(NOW), 10, |_| false).unwrap().waiting;
     assert_eq!(
         due.iter().map(|one| (one.event.seq, one.attempts)).collect::<Vec<_>>(),
         [(1, 1), (2, 1), (3, 1)]
     );
-    assert_eq!(store.next_due(1).unwrap(), Some(NOW));
+    assert_eq!(store.due(1, DueUntil::Time(NOW.plus_millis(-1)), 10, |_| false).unwrap().next, Some(NOW));
     let cursor = store.cursor(1);
     assert_eq!((cursor.parked, cursor.dead), (3, 0));
     let both = vec![settled(&all[0], 1, true, 3, Fate::Dead), requeued(&all[0], 1, NOW)];

@@ -66,7 +66,12 @@ fn a_lost_file_of_log_or_registry_is_damage_and_never_an_empty_store() {
 type Seen = (Vec<u64>, Vec<(u64, u16)>, Vec<Trace>);
 
 fn look(store: &Store, events: &[Arc<Event>]) -> Result<Seen, Error> {
-    let due = store.due(1, NOW, 1_000, |_| false)?.iter().map(|one| (one.event.seq, one.attempts)).collect();
+    let due = store
+        .due(1, DueUntil::Time(NOW), 1_000, |_| false)?
+        .waiting
+        .iter()
+        .map(|one| (one.event.seq, one.attempts))
+        .collect();
     let traces = events.iter().map(|event| store.trace(event, 1)).collect::<Result<_, _>>()?;
     Ok((unread_seqs(store, 1), due, traces))
 }

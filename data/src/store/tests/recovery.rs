@@ -140,7 +140,10 @@ fn routed_to(store: &Store, ids: &[EventId], endpoint: u32) -> Vec<Arc<Event>> {
 }
 
 fn waiting(store: &Store, endpoint: u32) -> Vec<Arc<Event>> {
-    let all = store.due(endpoint, Timestamp::from_micros(i64::MAX), 1_000_000, |_| false).unwrap();
+    let all = store
+        .due(endpoint, DueUntil::Time(Timestamp::from_micros(i64::MAX)), 1_000_000, |_| false)
+        .unwrap()
+        .waiting;
     all.into_iter().map(|one| one.event).collect()
 }
 
@@ -155,7 +158,10 @@ struct Seen {
 
 fn look(store: &Store, ids: &[EventId]) -> Vec<Seen> {
     let see = |endpoint: u32| {
-        let due = store.due(endpoint, Timestamp::from_micros(i64::MAX), 1_000_000, |_| false).unwrap();
+        let due = store
+            .due(endpoint, DueUntil::Time(Timestamp::from_micros(i64::MAX)), 1_000_000, |_| false)
+            .unwrap()
+            .waiting;
         Seen {
             cursor: store.cursor(endpoint),
             unread: unread_seqs(store, endpoint),
