@@ -239,6 +239,17 @@ impl Engine {
     }
 }
 
+impl Drop for Inner {
+    /// Stops without grace. Blocks for the moment that writing everything out takes.
+    fn drop(&mut self) {
+        let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Running { stop, thread }) = running {
+            drop(stop);
+            let _ = thread.join();
+        }
+    }
+}
+
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("health", &self.health()).finish_non_exhaustive()

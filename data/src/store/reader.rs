@@ -51,10 +51,22 @@ pub struct Waiting {
     pub attempts: u16,
 }
 
+impl RetryRow {
+    fn is_for(&self, until: DueUntil) -> bool {
+        match until {
+            // If its time was set in what is now the future, the clock was put back over a restart: it has waited
+            // long enough.
+            DueUntil::Time(now) => self.due <= now || self.set_at > now,
+            // One without an attempt is under way, or was when the engine stopped: its time is near anyhow.
+            DueUntil::LastAttemptBefore(position) => self.attempts.last().is_some_and(|last| *last < position),
+        }
+    }
+}
+
 /// Which waiting deliveries [`Store::due`] is to find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DueUntil {
-    /// Those due by a time.
+    /// Those due by now.
     Time(Timestamp),
     /// All whose last attempt stands before a position of the log: the endpoint has recovered since, so there is no
     /// reason to wait for their time.
@@ -215,18 +227,19 @@ impl Store {
         let (mut found, mut next) = (Vec::new(), None);
         for key in self.shared.journal.keys(&keys::table(Table::Due, endpoint), &view.rows) {
             let Some((due, seq)) = keys::parse_due(&key?).filter(|(_, seq)| !skip(*seq)) else { continue };
-            if found.len() >= limit || matches!(until, DueUntil::Time(time) if due > time) {
+            if found.len() >= limit {
                 next = Some(next.map_or(due, |next: Timestamp| next.min(due)));
                 break;
             }
             let row = keys::row(Table::Retry, endpoint, seq);
             let Some(row) = self.shared.journal.get::<RetryRow>(&row, Some(&view.rows))? else { continue };
-            // One without an attempt is under way, or was when the engine stopped: its time is near anyhow.
-            let attempted_since = |position| row.attempts.last().is_none_or(|last| *last >= position);
-            if matches!(until, DueUntil::LastAttemptBefore(position) if attempted_since(position)) {
-                next = Some(next.map_or(due, |next| next.min(due)));
-            } else {
+            if row.is_for(until) {
                 found.push(row);
+                continue;
+            }
+            next = Some(next.map_or(due, |next| next.min(due)));
+            if matches!(until, DueUntil::Time(_)) {
+                break;
             }
         }
         Ok((found, next))

@@ -9,7 +9,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -56,7 +56,8 @@ impl PendingRows {
 /// The tree in sled.
 #[derive(Clone, Debug)]
 pub struct RetryJournal {
-    db: sled::Db,
+    /// `None` once it is closed: sled holds its files as long as anybody holds sled.
+    db: Arc<RwLock<Option<sled::Db>>>,
     /// Where it lies.
     pub dir: PathBuf,
     /// Set once anything in it was found damaged; the next start then makes it anew.
@@ -69,7 +70,17 @@ impl RetryJournal {
         remove_unfinished_snapshots(dir)?;
         let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
         let db = no_panic(|| config.open())?;
-        Ok(Self { db, dir: dir.to_owned(), suspect: Arc::default() })
+        Ok(Self { db: Arc::new(RwLock::new(Some(db))), dir: dir.to_owned(), suspect: Arc::default() })
+    }
+
+    /// Lets go of the files, whoever still holds a handle.
+    pub fn close(&self) {
+        self.db.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn db(&self) -> Result<sled::Db> {
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner).clone();
+        db.ok_or_else(|| Error::new(ErrorKind::Closed, "the engine has stopped"))
     }
 
     /// Whether anything in it was found damaged.
@@ -98,7 +109,8 @@ impl RetryJournal {
         if let Some(change) = pending.and_then(|rows| rows.0.get(key)) {
             return change.as_ref().map(|sealed| codec::open_sealed(key, sealed)).transpose();
         }
-        let sealed = self.suspecting(no_panic(|| self.db.get(key)))?;
+        let db = self.db()?;
+        let sealed = self.suspecting(no_panic(|| db.get(key)))?;
         sealed.map(|sealed| self.open_row(key, &sealed)).transpose()
     }
 
@@ -118,7 +130,8 @@ impl RetryJournal {
                 None => batch.remove(key),
             }
         }
-        self.suspecting(no_panic(|| self.db.apply_batch(batch)))?;
+        let db = self.db()?;
+        self.suspecting(no_panic(|| db.apply_batch(batch)))?;
         collect_garbage(operations);
         Ok(())
     }
@@ -130,8 +143,12 @@ impl RetryJournal {
         from: &[u8],
     ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + use<> {
         let (journal, prefix) = (self.clone(), prefix.to_vec());
-        let mut range = self.db.range(from.to_vec()..);
-        std::iter::from_fn(move || journal.suspecting(no_panic(|| range.next().transpose())).transpose())
+        let mut range = self.db().map(|db| db.range(from.to_vec()..));
+        let mut next = move || match &mut range {
+            Ok(range) => journal.suspecting(no_panic(|| range.next().transpose())).transpose(),
+            Err(closed) => Some(Err(closed.clone())),
+        };
+        std::iter::from_fn(move || next())
             .map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())))
             .take_while(move |row| row.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
     }
@@ -193,7 +210,8 @@ impl RetryJournal {
 
     /// Hands what sled holds back to the operating system, so that it survives the process.
     pub fn flush(&self) -> Result<()> {
-        self.suspecting(no_panic(|| self.db.flush())).map(|_| ())
+        let db = self.db()?;
+        self.suspecting(no_panic(|| db.flush())).map(|_| ())
     }
 
     /// Has the disk hold all of it: every file, then the directory. For a clean stop.

@@ -31,6 +31,8 @@ pub struct RetryRow {
     pub event_position: u64,
     /// When the next attempt is due.
     pub due: Timestamp,
+    /// When that was decided.
+    pub set_at: Timestamp,
     /// Where the attempts so far stand in the log.
     pub attempts: Vec<u64>,
 }
@@ -140,6 +142,7 @@ impl View {
                     let row = RetryRow {
                         event_position: parked.event_position,
                         due: parked.due,
+                        set_at: parked.due,
                         attempts: Vec::new(),
                     };
                     self.put_retry(parked.endpoint, parked.seq, &row);
@@ -151,7 +154,7 @@ impl View {
                 let attempts = if rows { self.take_attempts(journal, &requeued)? } else { Vec::new() };
                 if self.ledger.requeued(&requeued) && rows {
                     let row =
-                        RetryRow { event_position: requeued.event_position, due: requeued.due, attempts };
+                        RetryRow { event_position: requeued.event_position, due: requeued.due, set_at: requeued.due, attempts };
                     self.put_retry(requeued.endpoint, requeued.seq, &row);
                 }
             }
@@ -213,7 +216,8 @@ impl View {
         match settled.fate {
             Fate::Delivered => self.rows.put(keys::row(Table::History, endpoint, seq), &attempts),
             Fate::RetryAt(due) => {
-                let row = RetryRow { event_position: settled.event_position, due, attempts };
+                let set_at = settled.attempt.started_at;
+                let row = RetryRow { event_position: settled.event_position, due, set_at, attempts };
                 self.put_retry(endpoint, seq, &row);
             }
             Fate::Dead => {
@@ -232,7 +236,7 @@ impl View {
     fn take_retry(&mut self, journal: &RetryJournal, endpoint: u32, seq: u64) -> Result<RetryRow> {
         let key = keys::row(Table::Retry, endpoint, seq);
         let Some(row) = journal.get::<RetryRow>(&key, Some(&self.rows))? else {
-            return Ok(RetryRow { event_position: 0, due: Timestamp::default(), attempts: Vec::new() });
+            return Ok(RetryRow { event_position: 0, due: Timestamp::default(), set_at: Timestamp::default(), attempts: Vec::new() });
         };
         self.rows.delete(key);
         self.rows.delete(keys::due(endpoint, row.due, seq));

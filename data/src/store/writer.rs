@@ -331,18 +331,19 @@ impl Writer {
         self.active.end().saturating_sub(self.checkpointed)
     }
 
-    /// Writes everything out, synced, and notes that the stop was clean. The directory stays locked until the
-    /// writer is dropped.
+    /// Writes everything out, synced, and notes that the stop was clean; lets go of all files but the log's. The
+    /// directory stays locked until the answer is dropped.
     pub fn close(mut self) -> Result<DirectoryLock> {
+        let closed = self.try_close();
+        self.shared.journal.close();
+        closed.map(|()| self.lock)
+    }
+
+    fn try_close(&mut self) -> Result<()> {
         self.check_open()?;
         self.try_checkpoint()?;
         self.shared.journal.sync_all()?;
-        if self.shared.journal.is_suspect() {
-            self.mark.set_doubtful()?
-        } else {
-            self.mark.set_clean()?
-        }
-        Ok(self.lock)
+        if self.shared.journal.is_suspect() { self.mark.set_doubtful() } else { self.mark.set_clean() }
     }
 
     /// Logs an expiry, so that the view on disk follows.

@@ -1,6 +1,6 @@
 //! After the first failure of the disk nothing is acknowledged any more, and nothing acknowledged before is lost.
 
-use std::{os::unix::fs::symlink, process::Command};
+use std::os::unix::fs::symlink;
 
 use super::*;
 use crate::error::ErrorKind;
@@ -30,44 +30,4 @@ fn a_segment_that_cannot_be_written_shuts_the_store_until_a_restart() {
     let (mut writer, store) = opened(dir.path());
     publish(&mut writer, events(1), &[1], NOW);
     assert_eq!(stored(&store, 1).len(), 21);
-}
-
-// Starting a program lends it, for a moment, the directory locks of the tests that run beside this one.
-#[test]
-#[ignore = "mounts a tmpfs: run it alone and as root, with `-- --ignored a_full_disk`"]
-fn a_full_disk_loses_nothing_that_was_acknowledged() {
-    let mount = fresh_dir();
-    let mounted = |program: &str, arguments: &[&str]| {
-        Command::new(program)
-            .args(arguments)
-            .arg(mount.path())
-            .output()
-            .is_ok_and(|done| done.status.success())
-    };
-    if !mounted("mount", &["-t", "tmpfs", "-o", "size=3m", "tmpfs"]) {
-        eprintln!("skipped: mounting a small tmpfs needs privileges that this run does not have");
-        return;
-    }
-    let dir = mount.path().join("data");
-    let (mut writer, store) = opened(&dir);
-    let mut acknowledged = Vec::new();
-    let large = "x".repeat(50_000);
-    while acknowledged.len() < 1_000 {
-        match writer.commit(vec![publication(vec![event(&large)], &[1])], NOW, &mut || 7) {
-            Ok(written) => acknowledged.push(written[0].as_ref().unwrap()[0].id),
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::Storage);
-                break;
-            }
-        }
-    }
-    every_door_is_shut(&mut writer);
-    drop((writer, store));
-    let freed = fresh_dir();
-    copy_into(&dir, freed.path());
-    assert!(mounted("umount", &[]));
-
-    let (_writer, store) = opened(freed.path());
-    let found: Vec<_> = stored(&store, 1).iter().map(|event| event.id).collect();
-    assert!(!acknowledged.is_empty() && found.starts_with(&acknowledged));
 }

@@ -232,3 +232,18 @@ proptest! {
         prop_assert_eq!(&without_history(look(through.store(), &ids)), &whole);
     }
 }
+
+#[test]
+fn a_clock_that_was_put_back_over_a_restart_stalls_no_retry() {
+    let dir = fresh_dir();
+    let (mut writer, store) = opened(dir.path());
+    publish(&mut writer, events(1), &[1], NOW);
+    let due = NOW.plus_millis(5_000);
+    let failed = settled(&unread(&store, 1)[0], 1, false, 1, Fate::RetryAt(due));
+    commit(&mut writer, failed, NOW);
+    let found = |store: &Store, now| store.due(1, DueUntil::Time(now), 10, |_| false).unwrap().waiting.len();
+    assert_eq!(found(&store, NOW), 0, "its time has not come");
+    assert_eq!(found(&store, due), 1);
+    let a_day_back = NOW.plus_millis(-86_400_000);
+    assert_eq!(found(&store, a_day_back), 1, "it does not wait for a day");
+}
