@@ -12,6 +12,7 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -69,7 +70,7 @@ impl RetryJournal {
     pub fn open(dir: &Path) -> Result<Self> {
         remove_unfinished_snapshots(dir)?;
         let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-        let db = no_panic(|| config.open())?;
+        let db = open_when_free(&config)?;
         Ok(Self { db: Arc::new(RwLock::new(Some(db))), dir: dir.to_owned(), suspect: Arc::default() })
     }
 
@@ -222,6 +223,22 @@ impl RetryJournal {
             synced.map_err(|error| storage("sync", &entry, &error))?;
         }
         sync_dir(&self.dir)
+    }
+}
+
+/// Opens sled's files as soon as they are free: its threads hold on to them for a moment after they were let go.
+fn open_when_free(config: &sled::Config) -> Result<sled::Db> {
+    const TRIES: u32 = 500;
+    const PAUSE: Duration = Duration::from_millis(10);
+    let mut tries = 1;
+    loop {
+        match no_panic(|| config.open()) {
+            Err(error) if tries < TRIES && error.message().contains("could not acquire lock") => {
+                std::thread::sleep(PAUSE);
+                tries += 1;
+            }
+            opened => return opened,
+        }
     }
 }
 
