@@ -1,3 +1,5 @@
+//! Which source wins, and what a mistake in any of them is told as.
+
 use super::*;
 
 const NO_ENV: fn(&str) -> Option<String> = |_| None;

@@ -1,15 +1,10 @@
 //! Receivers of every kind, on loopback, and what an attempt against each of them comes to.
 
-use std::{
-    io::{Read, Write},
-    net::SocketAddr,
-};
+mod tls;
+
+use std::net::SocketAddr;
 
 use actix_rt::net::{TcpListener, TcpStream};
-use rustls::{
-    ServerConfig, ServerConnection, StreamOwned,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
@@ -377,74 +372,6 @@ async fn a_forbidden_address_gets_no_connection_and_says_what_to_do() {
 async fn a_name_without_an_address_is_a_matter_of_dns() {
     let nowhere = Dispatcher::with_resolver(&config(""), Scripted::new(&[""]));
     assert_eq!(class(&nowhere.attempt(&request("https://crm.example/"), AMPLE).await), FailureClass::Dns);
-}
-
-#[actix_rt::test]
-async fn a_receiver_that_speaks_no_tls_is_a_matter_of_tls() {
-    for answer in [b"HTTP/1.1 400 Bad Request\r\n\r\n".as_slice(), b""] {
-        let receiver = Receiver::start(move |_, mut stream| async move {
-            stream.read_exact(&mut [0; 16]).await?;
-            stream.write_all(answer).await
-        })
-        .await;
-        let url = format!("https://localhost:{}/", receiver.address.port());
-        let outcome = dispatcher().attempt(&request(&url), AMPLE).await;
-        assert_eq!(class(&outcome), FailureClass::Tls, "{outcome:?}");
-    }
-}
-
-/// Speaks TLS as `localhost` to one connection, and answers each request on it. Also: whom to trust for that.
-fn speaking_tls() -> (u16, RootCertStore) {
-    let certificate = CertificateDer::from_pem_slice(include_bytes!("tests/localhost.crt")).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(include_bytes!("tests/localhost.key")).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate.clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || -> io::Result<()> {
-        let (stream, _) = listener.accept()?;
-        drop(listener);
-        let mut stream = StreamOwned::new(ServerConnection::new(Arc::new(config)).unwrap(), stream);
-        let mut buffer = [0; 4_096];
-        while stream.read(&mut buffer)? > 0 {
-            if buffer.windows(7).any(|window| window == b"{\"a\":1}") {
-                buffer.fill(0);
-                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
-            }
-        }
-        Ok(())
-    });
-    (port, roots)
-}
-
-#[actix_rt::test]
-async fn https_goes_to_whom_the_certificate_names_and_over_one_connection() {
-    let (port, roots) = speaking_tls();
-    let trusting = Dispatcher::new(&DispatchConfig { tls: tls_trusting(roots), ..config("127.0.0.1") });
-    for _ in 0..3 {
-        let outcome = trusting.attempt(&request(&format!("https://localhost:{port}/")), AMPLE).await;
-        assert_eq!(body(&outcome), b"ok");
-    }
-}
-
-#[actix_rt::test]
-async fn a_certificate_of_nobody_trusted_or_of_another_name_is_refused() {
-    let (port, _) = speaking_tls();
-    let outcome = dispatcher().attempt(&request(&format!("https://localhost:{port}/")), AMPLE).await;
-    assert_eq!(class(&outcome), FailureClass::Tls, "{outcome:?}");
-
-    let (port, roots) = speaking_tls();
-    let trusting = DispatchConfig { tls: tls_trusting(roots), ..config("127.0.0.1") };
-    let other = Dispatcher::with_resolver(&trusting, Scripted::new(&["127.0.0.1"]));
-    let outcome = other.attempt(&request(&format!("https://crm.example:{port}/")), AMPLE).await;
-    assert_eq!(class(&outcome), FailureClass::Tls, "{outcome:?}");
 }
 
 /// Answers the first request of connection 1 and hangs up on the second, which it has read; then does with

@@ -1,3 +1,5 @@
+//! Every row of the state machine: what an outcome comes to.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What a draft may say, what a patch changes, and what is stored of it.
+
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_777_453_800_000);
