@@ -10,9 +10,9 @@ mod server;
 use std::time::Duration;
 
 pub use dice::Dice;
-pub use http::{Answer, Connection};
+pub use http::Connection;
 pub use receiver::{Attempt, Receiver, Reply};
-pub use server::{Ended, Server, TOKEN, command, run, run_with_input};
+pub use server::{Server, TOKEN, run, run_with_input};
 
 /// How long a test waits for what must come; only a failing test waits that long.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -131,11 +131,10 @@ fn lose_power(dir: &Path, calls: &[Call], promised: &Promised, dice: &mut Dice) 
         match step {
             Step::Acknowledged { ids } => {
                 for id in ids {
-                    match promised.events.get(id) {
-                        Some(data) => drop(told.events.insert(id.clone(), data.clone())),
-                        None => {
-                            drop(promised.endpoints.contains(id).then(|| told.endpoints.insert(id.clone())))
-                        }
+                    if let Some(data) = promised.events.get(id) {
+                        told.events.insert(id.clone(), data.clone());
+                    } else if promised.endpoints.contains(id) {
+                        told.endpoints.insert(id.clone());
                     }
                 }
             }

@@ -94,11 +94,6 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
-    /// All attempts so far.
-    pub fn attempts(&self) -> Vec<Attempt> {
-        self.shared.attempts.lock().unwrap().clone()
-    }
-
     /// How many attempts there were so far.
     pub fn count(&self) -> usize {
         self.shared.attempts.lock().unwrap().len()

@@ -15,7 +15,7 @@ pub const TOKEN: &str = "a-token-for-the-tests-alone";
 const PREFIX: &str = "/v2.3/webhooks";
 
 /// The binary, without any setting of the environment that the tests run in.
-pub fn command() -> Command {
+fn command() -> Command {
     in_clean_environment(Command::new(env!("CARGO_BIN_EXE_casewire")))
 }
 
