@@ -145,11 +145,11 @@ impl RetryJournal {
     ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + use<> {
         let (journal, prefix) = (self.clone(), prefix.to_vec());
         let mut range = self.db().map(|db| db.range(from.to_vec()..));
-        let mut next = move || match &mut range {
+        let next = move || match &mut range {
             Ok(range) => journal.suspecting(no_panic(|| range.next().transpose())).transpose(),
             Err(closed) => Some(Err(closed.clone())),
         };
-        std::iter::from_fn(move || next())
+        std::iter::from_fn(next)
             .map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())))
             .take_while(move |row| row.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
     }
