@@ -1,3 +1,28 @@
 //! One binary for all promises: a module a promise.
 
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test, in helper functions too")]
+
+mod support;
+
 mod api;
+
+mod fan_out;
+mod identity;
+mod outcomes;
+mod schedule;
+
+mod pause;
+mod retry;
+
+mod idempotency;
+mod pressure;
+
+mod backlog;
+mod isolation;
+mod pace;
+
+mod restart;
+mod shutdown;
+
+mod embedding;
+mod examples;
