@@ -1,6 +1,6 @@
 //! Publishing again with the same idempotency key stores the event once.
 
-use casewire::{ErrorKind, NewEvent, Tenant};
+use casewire::{DeliveryStatus, ErrorKind, NewEvent, Tenant};
 
 use crate::support::{Embedded, Receiver, to};
 
@@ -14,9 +14,10 @@ fn keyed(key: &str, data: &str) -> NewEvent {
 #[tokio::test]
 async fn the_same_key_answers_with_the_first_events_id_also_after_restarts() {
     let (mut home, receiver) = (Embedded::start(), Receiver::willing());
-    home.subscribe(to(receiver.url(), &["*"])).await;
+    let endpoint = home.subscribe(to(receiver.url(), &["*"])).await;
     let first = home.tenant().publish(keyed("k", "1")).await.unwrap();
     assert!(!first.duplicate);
+    home.until(first.id, endpoint, DeliveryStatus::Delivered).await;
     for round in 0..3 {
         let again = home.tenant().publish(keyed("k", "1")).await.unwrap();
         assert_eq!((again.id, again.duplicate, again.deliveries), (first.id, true, 1), "round {round}");
