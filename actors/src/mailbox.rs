@@ -27,7 +27,7 @@ use crate::{
     dispatch::{DispatchConfig, Dispatcher},
     envelope::Envelope,
     plan::Plan,
-    shard::{Rest, Shard, Surroundings, WakeAt},
+    shard::{Rest, Shard, Surroundings, Told, WakeAt},
 };
 
 /// Bytes of payload that one mailbox holds while they wait for their turn.
@@ -287,12 +287,17 @@ impl Handler<Requeued> for Mailbox {
 /// The endpoint has changed.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Replan(pub Arc<Plan>);
+pub struct Replan {
+    /// How to deliver from now on.
+    pub plan: Arc<Plan>,
+    /// Dropped when that is so.
+    pub told: Option<Told>,
+}
 
 impl Handler<Replan> for Mailbox {
     type Result = ();
 
-    fn handle(&mut self, Replan(plan): Replan, context: &mut Self::Context) {
+    fn handle(&mut self, Replan { plan, told: _told }: Replan, context: &mut Self::Context) {
         self.received += 1;
         let resumes = self.plan.is_paused() && !plan.is_paused();
         let moved = self.plan.endpoint.url != plan.endpoint.url || self.plan.in_flight_max != plan.in_flight_max;
@@ -332,12 +337,20 @@ impl Handler<Drain> for Mailbox {
 /// The shard has let go of the mailbox, or the endpoint is gone.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Stop;
+pub struct Stop(
+    /// Dropped when nothing more is begun.
+    pub Option<Told>,
+);
 
 impl Handler<Stop> for Mailbox {
     type Result = ();
 
     fn handle(&mut self, _: Stop, context: &mut Self::Context) {
-        context.stop();
+        self.draining = true;
+        self.give_back();
+        // Attempts under way hold its address: it ends with the last of them.
+        if self.in_flight.is_empty() {
+            context.stop();
+        }
     }
 }

@@ -12,6 +12,7 @@ use casewire_data::{
     store::{Document, Tombstone},
     token::{Scope, Token},
 };
+use tokio::sync::oneshot;
 
 use crate::{
     clock,
@@ -19,7 +20,7 @@ use crate::{
     directory::Directory,
     journal::Journal,
     matcher::{Matcher, Subscribe},
-    shard::{PutEndpoint, RemoveEndpoint, Shard},
+    shard::{PutEndpoint, RemoveEndpoint, Shard, Told},
 };
 
 /// The shards, known once all are started.
@@ -95,22 +96,31 @@ impl Registry {
         Box::pin(async move {
             journal.document(Document::Endpoint(Box::new((*endpoint).clone()))).await?;
             if let Some(newest) = directory.by_ordinal(endpoint.ordinal) {
-                announce(&matcher, &shards, &newest, false);
+                let (told, heard) = oneshot::channel();
+                announce(&matcher, &shards, &newest, false, Some(told));
+                // Nobody reads "paused" while an attempt may still begin.
+                let _ = heard.await;
             }
             Ok(endpoint)
         })
     }
 }
 
-/// Tells matcher and shard of an endpoint.
-pub fn announce(matcher: &Addr<Matcher>, shards: &Shards, endpoint: &Arc<Endpoint>, has_work: bool) {
+/// Tells matcher and shard of an endpoint; `told` is dropped when its mailbox knows, or there is none.
+pub fn announce(
+    matcher: &Addr<Matcher>,
+    shards: &Shards,
+    endpoint: &Arc<Endpoint>,
+    has_work: bool,
+    told: Option<Told>,
+) {
     matcher.do_send(Subscribe {
         tenant: endpoint.tenant.clone(),
         ordinal: endpoint.ordinal,
         patterns: endpoint.events.clone(),
     });
     if let Some(shard) = shard_of(shards, endpoint.ordinal) {
-        shard.do_send(PutEndpoint { endpoint: endpoint.clone(), has_work });
+        shard.do_send(PutEndpoint { endpoint: endpoint.clone(), has_work, told });
     }
 }
 
@@ -218,11 +228,17 @@ impl Handler<Delete> for Registry {
         let tombstone = Tombstone { id, ordinal, tenant: tenant.clone(), deleted_at: clock::wall() };
         self.directory.bury(tombstone.clone());
         self.matcher.do_send(Subscribe { tenant, ordinal, patterns: Vec::new() });
+        let (told, heard) = oneshot::channel();
         if let Some(shard) = shard_of(&self.shards, ordinal) {
-            shard.do_send(RemoveEndpoint(ordinal));
+            shard.do_send(RemoveEndpoint { ordinal, told });
         }
         let journal = self.journal.clone();
-        Box::pin(async move { journal.document(Document::EndpointDeleted(tombstone)).await })
+        Box::pin(async move {
+            journal.document(Document::EndpointDeleted(tombstone)).await?;
+            // Nobody reads "deleted" while an attempt may still begin.
+            let _ = heard.await;
+            Ok(())
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
 use casewire_data::{Error, endpoint::Endpoint, endpoint::EndpointStatus};
 use rustls::ClientConfig;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     clock::Clock,
@@ -30,6 +30,9 @@ use crate::{
 const REST: Duration = Duration::from_secs(30);
 /// How often resting and dead mailboxes are looked for.
 const ROUND: Duration = Duration::from_secs(1);
+
+/// Passed on with a change and dropped when everybody it concerns has acted on it; the other end waits for that.
+pub type Told = oneshot::Sender<()>;
 
 /// What every mailbox of a shard works with.
 pub struct Surroundings {
@@ -170,7 +173,7 @@ impl Shard {
             if entry.rests_since == Some(since) {
                 entry.rests_since = None;
                 if let Some(mailbox) = entry.mailbox.take() {
-                    mailbox.do_send(mailbox::Stop);
+                    mailbox.do_send(mailbox::Stop(None));
                 }
             }
         }
@@ -252,12 +255,14 @@ pub struct PutEndpoint {
     pub endpoint: Arc<Endpoint>,
     /// It has deliveries in the journal from an earlier run.
     pub has_work: bool,
+    /// Dropped when its mailbox has acted on it, or there is none.
+    pub told: Option<Told>,
 }
 
 impl Handler<PutEndpoint> for Shard {
     type Result = ();
 
-    fn handle(&mut self, PutEndpoint { endpoint, has_work }: PutEndpoint, context: &mut Self::Context) {
+    fn handle(&mut self, PutEndpoint { endpoint, has_work, told }: PutEndpoint, context: &mut Self::Context) {
         let ordinal = endpoint.ordinal;
         let paused = endpoint.status == EndpointStatus::Paused;
         let Some(entry) = self.endpoints.get_mut(&ordinal) else {
@@ -282,7 +287,7 @@ impl Handler<PutEndpoint> for Shard {
         }
         if self.endpoints.get(&ordinal).is_some_and(|entry| entry.mailbox.is_some()) {
             match Plan::new(endpoint, &self.surroundings.config) {
-                Ok(plan) => self.send(ordinal, mailbox::Replan(Arc::new(plan)), context),
+                Ok(plan) => self.send(ordinal, mailbox::Replan { plan: Arc::new(plan), told }, context),
                 Err(error) => tracing::error!(%error, "an endpoint that was just checked makes no sense"),
             }
         }
@@ -292,18 +297,23 @@ impl Handler<PutEndpoint> for Shard {
 /// An endpoint is gone.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct RemoveEndpoint(pub u32);
+pub struct RemoveEndpoint {
+    /// Its number.
+    pub ordinal: u32,
+    /// Dropped when its mailbox begins nothing more, or there is none.
+    pub told: Told,
+}
 
 impl Handler<RemoveEndpoint> for Shard {
     type Result = ();
 
-    fn handle(&mut self, RemoveEndpoint(ordinal): RemoveEndpoint, _: &mut Self::Context) {
+    fn handle(&mut self, RemoveEndpoint { ordinal, told }: RemoveEndpoint, _: &mut Self::Context) {
         if let Some(entry) = self.endpoints.remove(&ordinal) {
             if let Some(wake) = entry.wake {
                 self.wakes.remove(&(wake, ordinal));
             }
             if let Some(mailbox) = entry.mailbox {
-                mailbox.do_send(mailbox::Stop);
+                mailbox.do_send(mailbox::Stop(Some(told)));
             }
         }
     }

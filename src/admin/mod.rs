@@ -36,7 +36,7 @@ impl Engine {
     ///
     /// ```no_run
     /// use actix_web::{App, web};
-    /// use casewire::engine::Engine;
+    /// use casewire::Engine;
     ///
     /// # fn main() -> casewire_data::Result<()> {
     /// let engine = Engine::builder("data").start()?;

@@ -1,12 +1,39 @@
 //! One binary for all promises: a module a promise.
 
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test, in helper functions too")]
+
 mod binary;
+mod support;
 
 mod api;
+
+mod fan_out;
+mod identity;
+mod outcomes;
+mod schedule;
+
+mod pause;
+mod retry;
+
+mod idempotency;
+mod pressure;
+
+mod backlog;
+mod isolation;
+mod pace;
+
+mod restart;
+mod shutdown;
+
 mod corruption;
 mod crash;
-mod egress;
 mod power_loss;
 mod processes;
-mod tidy;
+
+mod egress;
 mod verifiers;
+
+mod embedding;
+mod examples;
+
+mod tidy;

@@ -63,7 +63,6 @@ impl Mailbox {
         let number = turn.attempts.saturating_add(1);
         let judgement = judge(&outcome, number, self.plan.delivery(event), &self.plan.schedule, now);
         let parked = self.in_flight.remove(&event.seq).is_some_and(|flight| flight.parked);
-        self.surroundings.in_flight.end(self.ordinal(), event.seq);
         if !parked {
             self.window.settle(event.seq);
         }
@@ -84,6 +83,8 @@ impl Mailbox {
             fate,
             attempt: Attempt { number, started_at, duration_us, outcome },
         });
+        // Only now: a stop that sees nothing in flight counts what the journal was told.
+        self.surroundings.in_flight.end(self.ordinal(), event.seq);
     }
 
     fn follow(&mut self, outcome: &Outcome, fate: Fate, effect: EndpointEffect, now: Timestamp) {

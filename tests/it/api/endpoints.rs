@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
-use super::host::{Host, keys};
+use crate::support::host::{Host, keys};
 
 /// The seed's own example.
 const SEED_BODY: &str = r#"{

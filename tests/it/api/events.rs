@@ -4,7 +4,10 @@ use actix_web::http::Method;
 use casewire_data::token::Scope;
 use serde_json::json;
 
-use super::host::{Host, fields, keys, receiver, until};
+use crate::support::{
+    host::{Host, fields, keys, receiver},
+    wait_until,
+};
 
 const PAUSED: &str = r#"{"url":"https://a.example","events":["cases.*"],"status":"paused"}"#;
 
@@ -116,8 +119,8 @@ async fn a_delivery_shows_its_attempts_and_what_the_receiver_said_only_with_payl
     let event = host.call(Method::POST, "/events", r#"{"type":"cases.created","data":{}}"#).await.data();
     let path = format!("/deliveries/{}.{id}", event["id"].as_str().unwrap());
 
-    let delivered = until(
-        || host.call(Method::GET, &path, ""),
+    let delivered = wait_until(
+        async || host.call(Method::GET, &path, "").await,
         |answer| answer.status == 200 && answer.data()["status"] == "delivered",
     )
     .await
@@ -135,8 +138,8 @@ async fn a_delivery_shows_its_attempts_and_what_the_receiver_said_only_with_payl
     let retried = host.call(Method::POST, &format!("{path}/retry"), "").await;
     assert_eq!(retried.status, 202, "{}", retried.text);
     assert_eq!(retried.data()["id"], delivered["id"]);
-    until(
-        || host.call(Method::GET, &path, ""),
+    wait_until(
+        async || host.call(Method::GET, &path, "").await,
         |answer| answer.data()["attempts"].as_array().is_some_and(|attempts| attempts.len() == 2),
     )
     .await;

@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use casewire_data::token::Scope;
 use serde_json::json;
 
-use super::host::{Host, fields, keys};
+use crate::support::host::{Host, fields, keys};
 
 const NOBODYS_ENDPOINT: &str = "wh_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
 const NOBODYS_EVENT: &str = "evt_01J1C6ZGQ6FQTH2X6M2VS3P0XW";

@@ -9,7 +9,7 @@ use std::{
 use actix_web::{http::Method, web};
 use casewire_data::limits::ADMIN_BODY_BYTES_MAX;
 
-use super::host::{Host, PREFIX, fields};
+use crate::support::host::{Host, PREFIX, fields};
 
 #[actix_web::test]
 async fn wrong_fields_are_named_all_at_once() {

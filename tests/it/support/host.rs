@@ -1,6 +1,6 @@
 //! A host application with an engine and the admin API, as an integrator would write it.
 
-use std::{future::Future, net::TcpListener, time::Duration};
+use std::net::TcpListener;
 
 use actix_web::{
     App, HttpResponse, HttpServer,
@@ -13,9 +13,9 @@ use casewire_data::{event::Tenant, token::Scope};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::PATIENCE;
+
 pub const PREFIX: &str = "/v2.3/webhooks";
-/// How long a test waits for what must come; only a failing test waits that long.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Host {
     pub engine: Engine,
@@ -23,7 +23,7 @@ pub struct Host {
     pub admin: String,
     address: String,
     server: ServerHandle,
-    _dir: TempDir,
+    _dir: Option<TempDir>,
 }
 
 impl Host {
@@ -33,11 +33,16 @@ impl Host {
             .egress_allow(vec!["127.0.0.0/8".parse().unwrap()])
             .start()
             .expect("an engine starts in an empty directory");
+        Self { _dir: Some(dir), ..Self::around(engine).await }
+    }
+
+    /// The admin API of an engine that runs already.
+    pub async fn around(engine: Engine) -> Self {
         let for_workers = engine.clone();
         let (address, server) =
             serve(move || App::new().service(web::scope(PREFIX).configure(for_workers.admin())));
         let (_, admin) = engine.create_token(Tenant::default(), vec![Scope::Admin], None).await.unwrap();
-        Self { engine, admin, address, server, _dir: dir }
+        Self { engine, admin, address, server, _dir: None }
     }
 
     /// Where the admin API listens.
@@ -119,23 +124,7 @@ where
     (address, handle)
 }
 
-/// Asks again until the answer is as expected.
-pub async fn until<F: Future<Output = Answer>>(
-    ask: impl Fn() -> F,
-    expected: impl Fn(&Answer) -> bool,
-) -> Answer {
-    let asked = async {
-        loop {
-            let answer = ask().await;
-            if expected(&answer) {
-                return answer;
-            }
-            rt::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    rt::time::timeout(PATIENCE, asked).await.expect("what the test waits for never came")
-}
-
+#[derive(Debug)]
 pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,

@@ -1,0 +1,99 @@
+//! An operator can have any delivery made again now, whatever its state.
+
+use casewire::{
+    DeliveryId, DeliveryStatus, EndpointDraft, EndpointStatus, ErrorKind, RetrySchedule, TenantHandle,
+};
+
+use crate::support::{Embedded, Gate, Receiver, Reply, to, wait_until};
+
+/// A receiver that fails until the gate is open.
+fn receiver_behind(works: &Gate) -> Receiver {
+    let works = works.clone();
+    Receiver::start(move |_| Reply::status(if works.is_open() { 204 } else { 500 }))
+}
+
+async fn retry(tenant: TenantHandle, id: DeliveryId) {
+    tenant.retry_delivery(id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_sent_again_under_its_id_and_its_attempts_go_on_counting() {
+    let home = Embedded::with(|builder| builder.retry_schedule(RetrySchedule::new(vec![0]).unwrap()));
+    let works = Gate::shut();
+    let receiver = receiver_behind(&works);
+    let endpoint = home.subscribe(to(receiver.url(), &["*"])).await;
+    let event = home.publish("cases.created").await;
+    let dead = home.until(event, endpoint, DeliveryStatus::Dead).await;
+    assert_eq!(dead.attempts.len(), 2);
+
+    // Still broken: dead again at once, with one attempt more.
+    retry(home.tenant(), dead.id).await;
+    wait_until(
+        async || home.delivery(event, endpoint).await,
+        |record| record.attempts.len() == 3 && record.status == DeliveryStatus::Dead,
+    )
+    .await;
+    works.open();
+    let home = home.restart().await;
+    retry(home.tenant(), dead.id).await;
+    let record = home.until(event, endpoint, DeliveryStatus::Delivered).await;
+    let numbers: Vec<_> = record.attempts.iter().map(|attempt| attempt.number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4]);
+    let requests = receiver.requests();
+    assert!(requests.iter().all(|it| it.event() == event && it.body == requests[0].body));
+}
+
+#[tokio::test]
+async fn a_delivery_that_waits_for_its_time_is_made_now_and_not_once_more() {
+    let (home, works) = (Embedded::start(), Gate::shut());
+    let receiver = receiver_behind(&works);
+    let hours = EndpointDraft { retry_schedule_seconds: Some(vec![3_600]), ..to(receiver.url(), &["*"]) };
+    let endpoint = home.subscribe(hours).await;
+    let event = home.publish("cases.created").await;
+    let waiting = home.until_retrying(event, endpoint).await;
+    assert!(waiting.next_attempt_at.is_some());
+    works.open();
+    retry(home.tenant(), waiting.id).await;
+    let record = home.until(event, endpoint, DeliveryStatus::Delivered).await;
+    assert_eq!((record.attempts.len(), record.next_attempt_at), (2, None));
+    home.shutdown().await;
+    assert_eq!(receiver.count(), 2);
+}
+
+#[tokio::test]
+async fn what_was_delivered_is_sent_once_more() {
+    let (home, receiver) = (Embedded::start(), Receiver::willing());
+    let endpoint = home.subscribe(to(receiver.url(), &["*"])).await;
+    let event = home.publish("cases.created").await;
+    let delivered = home.until(event, endpoint, DeliveryStatus::Delivered).await;
+    for attempts in 2..=4 {
+        retry(home.tenant(), delivered.id).await;
+        wait_until(
+            async || home.delivery(event, endpoint).await,
+            |record| record.status == DeliveryStatus::Delivered && record.attempts.len() == attempts,
+        )
+        .await;
+    }
+    let requests = receiver.requests();
+    assert_eq!(requests.len(), 4);
+    assert!(requests.iter().all(|it| it.event() == event && it.body == requests[0].body));
+}
+
+#[tokio::test]
+async fn a_retry_for_a_paused_endpoint_is_held_and_one_for_a_deleted_endpoint_refused() {
+    let (home, receiver) = (Embedded::start(), Receiver::willing());
+    let endpoint = home.subscribe(to(receiver.url(), &["*"])).await;
+    let event = home.publish("cases.created").await;
+    let id = home.until(event, endpoint, DeliveryStatus::Delivered).await.id;
+    home.set_status(endpoint, EndpointStatus::Paused).await;
+    retry(home.tenant(), id).await;
+    assert_eq!(home.delivery(event, endpoint).await.status, DeliveryStatus::Held);
+    assert_eq!(receiver.count(), 1);
+    home.set_status(endpoint, EndpointStatus::Active).await;
+    receiver.received(2).await;
+    home.until(event, endpoint, DeliveryStatus::Delivered).await;
+
+    home.tenant().delete_endpoint(endpoint).await.unwrap();
+    let refused = home.tenant().retry_delivery(id).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+}
