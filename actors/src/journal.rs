@@ -227,9 +227,11 @@ impl Queue {
             return Err(closed());
         }
         let room = Room { queue: self, events, bytes };
-        let over = self.events.fetch_add(events, Ordering::Relaxed) + events > self.events_max;
-        let too_big = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.bytes_max;
-        if over || too_big {
+        let events_before = self.events.fetch_add(events, Ordering::Relaxed);
+        let bytes_before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let is_full = events_before + events > self.events_max || bytes_before + bytes > self.bytes_max;
+        // A batch larger than the whole queue still passes, alone; or "busy" would never end for it.
+        if is_full && events_before > 0 {
             return Err(Error::new(ErrorKind::Busy, "the queue of events that wait for the disk is full; publish again shortly"));
         }
         Ok(room)

@@ -255,7 +255,8 @@ impl Handler<Deliver> for Mailbox {
     }
 }
 
-/// It is time for something that the mailbox asked to be woken for, or a row was put into the retry journal.
+/// It is time for something: look into the retry journal too. Whoever asked to be woken may be an earlier mailbox of
+/// this endpoint, or an operator who put a delivery there.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Wake;
@@ -264,20 +265,6 @@ impl Handler<Wake> for Mailbox {
     type Result = ();
 
     fn handle(&mut self, _: Wake, context: &mut Self::Context) {
-        self.received += 1;
-        self.work(context);
-    }
-}
-
-/// An operator put a delivery into the retry journal: look there.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Requeued;
-
-impl Handler<Requeued> for Mailbox {
-    type Result = ();
-
-    fn handle(&mut self, _: Requeued, context: &mut Self::Context) {
         self.received += 1;
         self.retries.note(self.now());
         self.work(context);

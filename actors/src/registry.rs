@@ -206,6 +206,17 @@ impl Handler<Disable> for Registry {
     }
 }
 
+/// Answered when every message sent before has been begun: what they write is in the journal's queue.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct CatchUp;
+
+impl Handler<CatchUp> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, _: CatchUp, _: &mut Self::Context) {}
+}
+
 /// Delete an endpoint.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<()>")]

@@ -26,8 +26,6 @@ use crate::{
     registry::{Disable, Registry},
 };
 
-/// How long a mailbox without work is kept, with its connections.
-const REST: Duration = Duration::from_secs(30);
 /// How often resting and dead mailboxes are looked for.
 const ROUND: Duration = Duration::from_secs(1);
 
@@ -167,7 +165,8 @@ impl Shard {
     /// Lets go of mailboxes that have rested long enough, and replaces those that died.
     fn make_round(&mut self, context: &mut Context<Self>) {
         let now = Instant::now();
-        while let Some((since, ordinal)) = self.resting.front().copied().filter(|(since, _)| now - *since >= REST) {
+        let rest = Duration::from_millis(self.surroundings.config.limits.mailbox_rest_ms);
+        while let Some((since, ordinal)) = self.resting.front().copied().filter(|(since, _)| now - *since >= rest) {
             self.resting.pop_front();
             let Some(entry) = self.endpoints.get_mut(&ordinal) else { continue };
             if entry.rests_since == Some(since) {
@@ -328,7 +327,7 @@ impl Handler<LookAgain> for Shard {
     type Result = ();
 
     fn handle(&mut self, LookAgain(ordinal): LookAgain, context: &mut Self::Context) {
-        self.send(ordinal, mailbox::Requeued, context);
+        self.send(ordinal, mailbox::Wake, context);
     }
 }
 

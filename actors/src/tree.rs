@@ -21,7 +21,7 @@ use crate::{
     in_flight::InFlight,
     journal::{Journal, JournalThreads, OnCommit},
     matcher::Matcher,
-    registry::{self, Registry, Shards},
+    registry::{self, CatchUp, Registry, Shards},
     shard::{Drain, Handover, Shard, Surroundings},
 };
 
@@ -153,7 +153,8 @@ impl Tree {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
         let interrupted = self.in_flight.len();
-        // What the last attempts came to is written before it is counted.
+        // What the last attempts came to, for endpoint and delivery, is written before it is counted.
+        let _ = self.registry.send(CatchUp).await;
         let pending = self.journal.read(|store| store.waiting()).await.unwrap_or(0);
         let finished = under_way.saturating_sub(interrupted) as u64;
         Drained { finished, interrupted: interrupted as u64, pending }

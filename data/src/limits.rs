@@ -60,11 +60,13 @@ pub struct Limits {
     pub queue_bytes_max: usize,
     /// Deliveries that one mailbox holds in memory; the rest of a backlog waits in the log.
     pub window_deliveries_max: usize,
+    /// Milliseconds that a mailbox without work is kept, with its connections.
+    pub mailbox_rest_ms: u64,
     /// Requests in flight to one endpoint, unless the endpoint says otherwise.
     pub in_flight_max: u32,
     /// Milliseconds of one attempt from connect to the end of the response body, unless the endpoint says otherwise.
     pub attempt_timeout_ms: u32,
-    /// Hours that events and delivery records are kept.
+    /// Milliseconds that events and delivery records are kept.
     pub retention_ms: i64,
     /// Bytes of one log segment; retention gives the disk back in such pieces.
     pub segment_bytes_max: u64,
@@ -78,6 +80,7 @@ impl Default for Limits {
             queue_events_max: 10_000,
             queue_bytes_max: 64 * 1024 * 1024,
             window_deliveries_max: 1_024,
+            mailbox_rest_ms: 30_000,
             in_flight_max: 32,
             attempt_timeout_ms: 20_000,
             retention_ms: 7 * 24 * 3_600_000,
@@ -100,6 +103,7 @@ impl Limits {
         range("queue_events_max", self.queue_events_max as u64, 1, 1_000_000);
         range("queue_bytes_max", self.queue_bytes_max as u64, 2 * EVENT_DATA_BYTES_MAX as u64, 1 << 32);
         range("window_deliveries_max", self.window_deliveries_max as u64, 1, 65_536);
+        range("mailbox_rest_ms", self.mailbox_rest_ms, 1, 3_600_000);
         range("max_in_flight", self.in_flight_max.into(), 1, IN_FLIGHT_MAX.into());
         range("attempt_timeout_ms", self.attempt_timeout_ms.into(), 10, u64::from(ATTEMPT_TIMEOUT_SECONDS_MAX) * 1_000);
         range("retention_ms", self.retention_ms.try_into().unwrap_or(0), 1_000, 10 * 366 * 86_400_000);

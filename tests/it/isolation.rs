@@ -49,7 +49,7 @@ async fn a_delivery_that_makes_the_engine_panic_is_set_aside_and_all_others_arri
     let poison = home.publish("cases.poison").await;
     events.extend(home.publish_many("cases.created", 20).await);
 
-    for (receiver, endpoint) in receivers.iter().zip(&endpoints) {
+    for endpoint in &endpoints {
         for event in &events {
             home.until(*event, *endpoint, DeliveryStatus::Delivered).await;
         }

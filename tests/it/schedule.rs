@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use actix_web::http::{Method, header::HttpDate};
-use casewire::{DeliveryStatus, EndpointStatus, RetrySchedule};
+use casewire::{DeliveryStatus, EndpointStatus, Limits, RetrySchedule};
 use serde_json::json;
 
 use crate::support::{Embedded, Receiver, Reply, Request, host::Host, to, wait_until};
@@ -43,6 +43,20 @@ async fn the_schedule_is_kept_and_its_end_is_a_dead_letter_that_lists_every_atte
     );
     host.stop().await;
     assert_eq!(receiver.count(), 4, "nothing after the last");
+}
+
+#[tokio::test]
+async fn a_retry_comes_although_its_mailbox_was_let_go_meanwhile() {
+    let limits = Limits { mailbox_rest_ms: 1, ..Limits::default() };
+    let home = Embedded::with(|builder| builder.limits(limits));
+    let receiver = Receiver::start(|request| Reply::status(if request.attempt == 1 { 500 } else { 204 }));
+    let mut draft = to(receiver.url(), &["*"]);
+    // Longer than it takes a shard to let go of a mailbox that rests.
+    draft.retry_schedule_seconds = Some(vec![3]);
+    let endpoint = home.subscribe(draft).await;
+    let event = home.publish("cases.created").await;
+    home.until(event, endpoint, DeliveryStatus::Delivered).await;
+    assert_eq!(receiver.count(), 2);
 }
 
 #[tokio::test]
