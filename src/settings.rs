@@ -1,6 +1,6 @@
 //! How the program runs: flags, environment and a TOML file become validated [`Settings`] in one step.
 //!
-//! [`KEYS`] is the one place where a setting is named, explained and given its default. A key `data_dir` is the flag
+//! `KEYS` is the one place where a setting is named, explained and given its default. A key `data_dir` is the flag
 //! `--data-dir`, the variable `CASEWIRE_DATA_DIR` and the line `data_dir = …` of the file; flags win over the
 //! environment, which wins over the file. Every given value is checked, also one that another source overrules.
 

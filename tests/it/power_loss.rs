@@ -45,7 +45,7 @@ struct Promised {
 
 #[test]
 fn what_was_acknowledged_survives_a_loss_of_power_at_every_sync() {
-    if !Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
+    if !strace_is_there() {
         return skip("there is no strace to write down what the disk is told");
     }
     let mut dice = Dice::thrown();
@@ -67,6 +67,44 @@ fn what_was_acknowledged_survives_a_loss_of_power_at_every_sync() {
         .flat_map(|run| calls(&fs::read_to_string(traces.path().join(run.to_string())).unwrap()))
         .collect();
     lose_power(dir.path(), &calls, &promised, &mut dice);
+}
+
+#[test]
+fn after_a_sync_that_failed_nothing_is_acknowledged() {
+    if !strace_is_there() {
+        return skip("there is no strace to let a sync fail");
+    }
+    let dir = TempDir::new().unwrap();
+    let mut failing = Command::new("strace");
+    failing.args(["-D", "-f", "-qq", "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=20+"]);
+    failing.args(["-e", "signal=none", "-o", "/dev/null"]);
+    let server = Server::start_through(failing, dir.path(), &[]);
+    let mut connection = server.connect();
+    let mut acknowledged = Vec::new();
+    let refused = loop {
+        let answer = connection.request("POST", "/events", r#"{"type":"cases.created","data":1}"#).unwrap();
+        if answer.status != 202 {
+            break answer;
+        }
+        acknowledged.push(answer.id(202));
+        assert!(acknowledged.len() < 1_000, "no sync ever failed");
+    };
+    assert_eq!(refused.status, 503, "{}", refused.text);
+    let after = connection.request("POST", "/events", r#"{"type":"cases.created","data":2}"#);
+    assert!(after.is_err() || after.is_ok_and(|answer| answer.status == 503), "it fails for good");
+    let ended = server.wait();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("could not sync"), "{}", ended.stderr);
+
+    let server = Server::start(dir.path(), &[]);
+    let mut connection = server.connect();
+    for id in &acknowledged {
+        assert_eq!(connection.request("GET", &format!("/events/{id}"), "").unwrap().status, 200, "{id}");
+    }
+}
+
+fn strace_is_there() -> bool {
+    Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// A tracer that is the binary's child, so that signals reach the binary itself.
