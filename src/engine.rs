@@ -257,12 +257,7 @@ impl fmt::Debug for Engine {
 }
 
 /// The engine's thread: an actix system from start to stop.
-fn run(
-    dir: PathBuf,
-    config: Config,
-    started: &mpsc::Sender<Result<Tree>>,
-    stopped: oneshot::Receiver<Stop>,
-) {
+fn run(dir: PathBuf, config: Config, started: &mpsc::Sender<Result<Tree>>, stopped: oneshot::Receiver<Stop>) {
     actix_rt::System::new().block_on(async move {
         let (tree, stoppable) = match Tree::start(&dir, config) {
             Ok(running) => running,

@@ -101,7 +101,8 @@ impl Publisher {
     /// Publishes up to 1,000 events, all or nothing, with one durable write. The error names the event at fault.
     pub async fn publish_batch(&self, events: Vec<NewEvent>) -> Result<Vec<Receipt>> {
         if events.is_empty() || events.len() > limits::BATCH_EVENTS_MAX {
-            let message = format!("a batch has 1 to {} events, not {}", limits::BATCH_EVENTS_MAX, events.len());
+            let message =
+                format!("a batch has 1 to {} events, not {}", limits::BATCH_EVENTS_MAX, events.len());
             return Err(Error::field("events", message));
         }
         for (index, event) in events.iter().enumerate() {
@@ -112,13 +113,17 @@ impl Publisher {
 
     async fn commit(&self, events: Vec<NewEvent>) -> Result<Vec<Receipt>> {
         if let Some(failure) = self.tree.failure() {
-            return Err(Error::new(ErrorKind::Storage, format!("nothing is accepted since the journal failed: {failure}")));
+            return Err(Error::new(
+                ErrorKind::Storage,
+                format!("nothing is accepted since the journal failed: {failure}"),
+            ));
         }
         let event_types = events.iter().map(|event| event.event_type.clone()).collect();
         let matching = Match { tenant: self.tenant.clone(), event_types };
         let routes = self.tree.matcher.send(matching).await.map_err(|_| gone())?;
         let events = events.into_iter().zip(routes).collect::<Vec<(NewEvent, Arc<[u32]>)>>();
-        let published = self.tree.journal.publish(Publication { tenant: self.tenant.clone(), events }).await?;
+        let published =
+            self.tree.journal.publish(Publication { tenant: self.tenant.clone(), events }).await?;
         Ok(published.into_iter().map(receipt).collect())
     }
 }

@@ -56,7 +56,9 @@ const KEYS: &[Key] = &[
                [default: created on an empty data directory and printed once]",
         apply: |settings, text| {
             if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err("is not fit for a token; use printable ASCII characters without spaces".to_owned());
+                return Err(
+                    "is not fit for a token; use printable ASCII characters without spaces".to_owned()
+                );
             }
             settings.admin_token = Some(AdminToken(text.to_owned()));
             Ok(())

@@ -119,7 +119,10 @@ impl TenantHandle {
     pub async fn retry_delivery(&self, id: DeliveryId) -> Result<()> {
         let (event, ordinal) = self.find_delivery(id).await?;
         if self.tree.directory.by_ordinal(ordinal).is_none() {
-            return Err(Error::new(ErrorKind::Conflict, "the delivery's endpoint was deleted; it cannot be sent again"));
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "the delivery's endpoint was deleted; it cannot be sent again",
+            ));
         }
         let (seq, event_position) = (event.seq, event.position);
         let trace = self.tree.journal.read(move |store| store.trace(&event, ordinal)).await??;
@@ -152,7 +155,8 @@ impl TenantHandle {
 
     async fn find_delivery(&self, id: DeliveryId) -> Result<(Event, u32)> {
         let (event, routes) = self.find_event(id.event).await.map_err(|_| nothing("delivery"))?;
-        let ordinal = routes.into_iter().find(|ordinal| self.tree.directory.id_of(*ordinal) == Some(id.endpoint));
+        let ordinal =
+            routes.into_iter().find(|ordinal| self.tree.directory.id_of(*ordinal) == Some(id.endpoint));
         ordinal.map(|ordinal| (event, ordinal)).ok_or_else(|| nothing("delivery"))
     }
 

@@ -51,14 +51,16 @@ impl Directory {
     /// A tenant's endpoints, newest first.
     pub fn endpoints(&self, tenant: &Tenant) -> Vec<Arc<Endpoint>> {
         let entries = self.read();
-        let all = (tenant.clone(), EndpointId::from_u128(0))..=(tenant.clone(), EndpointId::from_u128(u128::MAX));
+        let all =
+            (tenant.clone(), EndpointId::from_u128(0))..=(tenant.clone(), EndpointId::from_u128(u128::MAX));
         let ordinals = entries.ordinals.range(all).rev();
         ordinals.filter_map(|(_, ordinal)| entries.by_ordinal.get(ordinal).cloned()).collect()
     }
 
     /// How many endpoints a tenant has.
     pub fn endpoint_count(&self, tenant: &Tenant) -> usize {
-        let all = (tenant.clone(), EndpointId::from_u128(0))..=(tenant.clone(), EndpointId::from_u128(u128::MAX));
+        let all =
+            (tenant.clone(), EndpointId::from_u128(0))..=(tenant.clone(), EndpointId::from_u128(u128::MAX));
         self.read().ordinals.range(all).count()
     }
 

@@ -80,7 +80,13 @@ pub struct JournalThreads {
 
 impl Journal {
     /// Starts the threads.
-    pub fn start(writer: Writer, store: Store, clock: Clock, limits: &Limits, on_commit: OnCommit) -> (Self, JournalThreads) {
+    pub fn start(
+        writer: Writer,
+        store: Store,
+        clock: Clock,
+        limits: &Limits,
+        on_commit: OnCommit,
+    ) -> (Self, JournalThreads) {
         let (commands, inbox) = mpsc::channel();
         let (readings, reading_inbox) = mpsc::channel::<Reading>();
         let (failed, failure) = watch::channel(None);
@@ -144,7 +150,10 @@ impl Journal {
     }
 
     /// Reads on the reader's thread, after all that was written before is in.
-    pub async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Store) -> T + Send + 'static) -> Result<T> {
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Store) -> T + Send + 'static,
+    ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         let reading: Reading = Box::new(move |store| {
             let _ = answer.send(read(store));
@@ -232,7 +241,10 @@ impl Queue {
         let is_full = events_before + events > self.events_max || bytes_before + bytes > self.bytes_max;
         // A batch larger than the whole queue still passes, alone; or "busy" would never end for it.
         if is_full && events_before > 0 {
-            return Err(Error::new(ErrorKind::Busy, "the queue of events that wait for the disk is full; publish again shortly"));
+            return Err(Error::new(
+                ErrorKind::Busy,
+                "the queue of events that wait for the disk is full; publish again shortly",
+            ));
         }
         Ok(room)
     }
@@ -276,7 +288,9 @@ impl WriterThread {
         }
         match self.writer.close() {
             Ok(lock) => drop(lock),
-            Err(error) => tracing::error!(%error, "the journal did not end cleanly; the next start recovers it"),
+            Err(error) => {
+                tracing::error!(%error, "the journal did not end cleanly; the next start recovers it")
+            }
         }
     }
 
@@ -289,7 +303,11 @@ impl WriterThread {
         let until = if idle { self.retention_at } else { self.checkpoint_at.min(self.retention_at) };
         self.queue.asleep.store(true, Ordering::SeqCst);
         // A settlement left between the look above and the flag would not wake anybody.
-        let wait = if self.queue.settlements().is_empty() { until.saturating_duration_since(Instant::now()) } else { SETTLE_WAIT };
+        let wait = if self.queue.settlements().is_empty() {
+            until.saturating_duration_since(Instant::now())
+        } else {
+            SETTLE_WAIT
+        };
         let command = self.inbox.recv_timeout(wait);
         self.queue.asleep.store(false, Ordering::SeqCst);
         match command {
@@ -383,7 +401,10 @@ impl WriterThread {
             match self.writer.enforce_retention(self.clock.now()) {
                 Ok(0) => {}
                 Ok(deliveries) => {
-                    tracing::warn!(deliveries, "deliveries expired: retention took their events before they were settled");
+                    tracing::warn!(
+                        deliveries,
+                        "deliveries expired: retention took their events before they were settled"
+                    );
                 }
                 Err(error) => self.fail(error),
             }

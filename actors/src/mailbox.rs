@@ -15,12 +15,7 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, Addr, Context, Handler, Message};
-use casewire_data::{
-    Timestamp,
-    pace::Pace,
-    store::Parked,
-    window::Window,
-};
+use casewire_data::{Timestamp, pace::Pace, store::Parked, window::Window};
 
 use self::{backlog::Intake, retries::Retries};
 use crate::{
@@ -163,11 +158,15 @@ impl Mailbox {
     fn make_room(&mut self) {
         while self.window.len() >= self.surroundings.config.limits.window_deliveries_max {
             let oldest = self.window.oldest();
-            let Some((seq, flight)) = oldest.and_then(|seq| Some((seq, self.in_flight.get_mut(&seq)?))) else { return };
+            let Some((seq, flight)) = oldest.and_then(|seq| Some((seq, self.in_flight.get_mut(&seq)?)))
+            else {
+                return;
+            };
             flight.parked = true;
             let event_position = flight.event_position;
             self.window.settle(seq);
-            let due = self.now().plus_millis(i64::try_from(self.plan.deadline.as_millis()).unwrap_or(i64::MAX));
+            let due =
+                self.now().plus_millis(i64::try_from(self.plan.deadline.as_millis()).unwrap_or(i64::MAX));
             self.surroundings.journal.park(Parked {
                 endpoint: self.ordinal(),
                 seq,
@@ -287,7 +286,8 @@ impl Handler<Replan> for Mailbox {
     fn handle(&mut self, Replan { plan, told: _told }: Replan, context: &mut Self::Context) {
         self.received += 1;
         let resumes = self.plan.is_paused() && !plan.is_paused();
-        let moved = self.plan.endpoint.url != plan.endpoint.url || self.plan.in_flight_max != plan.in_flight_max;
+        let moved =
+            self.plan.endpoint.url != plan.endpoint.url || self.plan.in_flight_max != plan.in_flight_max;
         self.plan = plan;
         self.pace.set_in_flight_max(self.plan.in_flight_max);
         if moved {

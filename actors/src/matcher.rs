@@ -40,7 +40,9 @@ impl TenantPatterns {
         }
         let index = self.index.get_or_insert_with(|| {
             let each = self.patterns.iter();
-            PatternIndex::new(each.flat_map(|(ordinal, patterns)| patterns.iter().map(|one| (one.clone(), *ordinal))))
+            PatternIndex::new(
+                each.flat_map(|(ordinal, patterns)| patterns.iter().map(|one| (one.clone(), *ordinal))),
+            )
         });
         let routes: Routes = index.matches(event_type.as_str()).into();
         if self.cache.len() >= CACHED_TYPES_MAX {

@@ -75,7 +75,8 @@ impl Registry {
     fn created(&mut self, tenant: Tenant, draft: EndpointDraft) -> Result<Endpoint> {
         let endpoints_max = self.config.limits.endpoints_per_tenant_max;
         if self.directory.endpoint_count(&tenant) >= endpoints_max {
-            let message = format!("the tenant has {endpoints_max} endpoints, the most allowed; delete one first");
+            let message =
+                format!("the tenant has {endpoints_max} endpoints, the most allowed; delete one first");
             return Err(Error::new(ErrorKind::Conflict, message));
         }
         let now = clock::wall();
@@ -165,9 +166,8 @@ impl Handler<Update> for Registry {
     type Result = ResponseFuture<Result<Arc<Endpoint>>>;
 
     fn handle(&mut self, Update { tenant, id, patch }: Update, _: &mut Self::Context) -> Self::Result {
-        let patched = self
-            .find(&tenant, id)
-            .and_then(|endpoint| endpoint.patched(patch, &self.context(clock::wall())));
+        let patched =
+            self.find(&tenant, id).and_then(|endpoint| endpoint.patched(patch, &self.context(clock::wall())));
         match patched {
             Ok(endpoint) => self.put(endpoint),
             Err(error) => Box::pin(async { Err(error) }),
@@ -191,7 +191,8 @@ impl Handler<Disable> for Registry {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, Disable { id, tenant, reason }: Disable, _: &mut Self::Context) -> Self::Result {
-        let endpoint = self.find(&tenant, id).ok().filter(|endpoint| endpoint.status == EndpointStatus::Active);
+        let endpoint =
+            self.find(&tenant, id).ok().filter(|endpoint| endpoint.status == EndpointStatus::Active);
         match endpoint {
             Some(endpoint) => {
                 let put = self.put(endpoint.disabled(reason, clock::wall()));

@@ -166,7 +166,9 @@ impl Shard {
     fn make_round(&mut self, context: &mut Context<Self>) {
         let now = Instant::now();
         let rest = Duration::from_millis(self.surroundings.config.limits.mailbox_rest_ms);
-        while let Some((since, ordinal)) = self.resting.front().copied().filter(|(since, _)| now - *since >= rest) {
+        while let Some((since, ordinal)) =
+            self.resting.front().copied().filter(|(since, _)| now - *since >= rest)
+        {
             self.resting.pop_front();
             let Some(entry) = self.endpoints.get_mut(&ordinal) else { continue };
             if entry.rests_since == Some(since) {
@@ -236,7 +238,9 @@ impl Handler<Handover> for Shard {
                 }
                 match self.endpoints.get_mut(&ordinal) {
                     // Held events wait in the journal; a mailbox would only say so.
-                    Some(entry) if entry.mailbox.is_none() && entry.endpoint.status == EndpointStatus::Paused => {
+                    Some(entry)
+                        if entry.mailbox.is_none() && entry.endpoint.status == EndpointStatus::Paused =>
+                    {
                         entry.clean = None;
                     }
                     _ => self.send(ordinal, mailbox::Deliver(envelope.clone()), context),
@@ -267,7 +271,8 @@ impl Handler<PutEndpoint> for Shard {
         let Some(entry) = self.endpoints.get_mut(&ordinal) else {
             let clean = if has_work { None } else { Some(0) };
             let current = Rc::default();
-            let entry = Entry { endpoint, mailbox: None, sent: 0, clean, rests_since: None, wake: None, current };
+            let entry =
+                Entry { endpoint, mailbox: None, sent: 0, clean, rests_since: None, wake: None, current };
             self.endpoints.insert(ordinal, entry);
             if has_work && !paused {
                 self.send(ordinal, mailbox::Wake, context);

@@ -106,7 +106,8 @@ impl Tree {
         });
         shards.get_or_init(|| addresses.collect());
 
-        let with_work: std::collections::HashSet<u32> = journal.store().endpoints_with_work().into_iter().collect();
+        let with_work: std::collections::HashSet<u32> =
+            journal.store().endpoints_with_work().into_iter().collect();
         for endpoint in directory.all() {
             registry::announce(&matcher, &shards, &endpoint, with_work.contains(&endpoint.ordinal), None);
         }

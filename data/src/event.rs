@@ -20,11 +20,15 @@ pub struct Tenant(Arc<str>);
 impl Tenant {
     /// A tenant's name: 1 to 64 of `a-z`, `0-9`, `-`, `_`.
     pub fn new(name: &str) -> Result<Self> {
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+        let allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
         if name.is_empty() || name.len() > limits::TENANT_BYTES_MAX || !name.bytes().all(allowed) {
             return Err(Error::field(
                 "tenant",
-                format!("`{name}` is not a tenant's name; use 1 to {} of a-z, 0-9, - and _", limits::TENANT_BYTES_MAX),
+                format!(
+                    "`{name}` is not a tenant's name; use 1 to {} of a-z, 0-9, - and _",
+                    limits::TENANT_BYTES_MAX
+                ),
             ));
         }
         Ok(Self(name.into()))
@@ -58,7 +62,10 @@ impl EventType {
     /// A dotted name, `[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*`, at most 128 bytes.
     pub fn new(name: &str) -> Result<Self> {
         let wrong = |why: &str| {
-            Err(Error::field("type", format!("`{}` {why}; write it like `cases.created`", limits::shorten(name))))
+            Err(Error::field(
+                "type",
+                format!("`{}` {why}; write it like `cases.created`", limits::shorten(name)),
+            ))
         };
         if name.len() > limits::EVENT_TYPE_BYTES_MAX {
             return wrong(&format!("is longer than {} bytes", limits::EVENT_TYPE_BYTES_MAX));
@@ -189,12 +196,16 @@ impl NewEvent {
             limit(&format!("tags.{}", limits::shorten(name)), value, limits::LABEL_BYTES_MAX);
         }
         if self.tags.len() > limits::TAGS_MAX {
-            let message = format!("has {} entries; at most {} are allowed", self.tags.len(), limits::TAGS_MAX);
+            let message =
+                format!("has {} entries; at most {} are allowed", self.tags.len(), limits::TAGS_MAX);
             wrong.push(FieldError { field: "tags".into(), message });
         }
         if self.data.len() > limits::EVENT_DATA_BYTES_MAX {
-            let message =
-                format!("has {} bytes; at most {} are allowed", self.data.len(), limits::EVENT_DATA_BYTES_MAX);
+            let message = format!(
+                "has {} bytes; at most {} are allowed",
+                self.data.len(),
+                limits::EVENT_DATA_BYTES_MAX
+            );
             wrong.push(FieldError { field: "data".into(), message });
         }
         if wrong.is_empty() { Ok(()) } else { Err(Error::fields(wrong)) }
@@ -239,7 +250,17 @@ mod tests {
         for good in ["a", "cases.created", "assignments.billing-details.X_1", &"a".repeat(128)] {
             assert_eq!(EventType::new(good).unwrap().as_str(), good);
         }
-        for bad in ["", ".", "cases.", ".cases", "cases..created", "cases.*", "cases/created", "fälle", &"a".repeat(129)] {
+        for bad in [
+            "",
+            ".",
+            "cases.",
+            ".cases",
+            "cases..created",
+            "cases.*",
+            "cases/created",
+            "fälle",
+            &"a".repeat(129),
+        ] {
             assert!(EventType::new(bad).is_err(), "{bad}");
         }
     }

@@ -147,7 +147,13 @@ mod tests {
     fn ids_read_back_what_they_write_and_nothing_else() {
         let id: EventId = "evt_01J1C6ZGQ6FQTH2X6M2VS3P0XW".parse().unwrap();
         assert_eq!(id.to_string(), "evt_01J1C6ZGQ6FQTH2X6M2VS3P0XW");
-        for bad in ["", "evt_", "wh_01J1C6ZGQ6FQTH2X6M2VS3P0XW", "evt_01j1c6zgq6fqth2x6m2vs3p0xw", "evt_01J1C6ZGQ6FQTH2X6M2VS3P0XW0"] {
+        for bad in [
+            "",
+            "evt_",
+            "wh_01J1C6ZGQ6FQTH2X6M2VS3P0XW",
+            "evt_01j1c6zgq6fqth2x6m2vs3p0xw",
+            "evt_01J1C6ZGQ6FQTH2X6M2VS3P0XW0",
+        ] {
             assert!(bad.parse::<EventId>().is_err(), "{bad}");
         }
         let delivery = format!("{id}.wh_01J1C6ZGQ6FQTH2X6M2VS3P0XW");

@@ -32,5 +32,5 @@ pub mod store;
 pub mod error;
 pub mod limits;
 
-pub use timestamp::Timestamp;
 pub use error::{Error, ErrorKind, FieldError, Result};
+pub use timestamp::Timestamp;

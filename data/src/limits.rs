@@ -105,7 +105,12 @@ impl Limits {
         range("window_deliveries_max", self.window_deliveries_max as u64, 1, 65_536);
         range("mailbox_rest_ms", self.mailbox_rest_ms, 1, 3_600_000);
         range("max_in_flight", self.in_flight_max.into(), 1, IN_FLIGHT_MAX.into());
-        range("attempt_timeout_ms", self.attempt_timeout_ms.into(), 10, u64::from(ATTEMPT_TIMEOUT_SECONDS_MAX) * 1_000);
+        range(
+            "attempt_timeout_ms",
+            self.attempt_timeout_ms.into(),
+            10,
+            u64::from(ATTEMPT_TIMEOUT_SECONDS_MAX) * 1_000,
+        );
         range("retention_ms", self.retention_ms.try_into().unwrap_or(0), 1_000, 10 * 366 * 86_400_000);
         range("segment_bytes_max", self.segment_bytes_max, 64 * 1024, 4 << 30);
         range("endpoints_per_tenant_max", self.endpoints_per_tenant_max as u64, 1, 10_000_000);

@@ -36,7 +36,8 @@ impl Pace {
 
     /// Changes the most requests at once.
     pub fn set_in_flight_max(&mut self, in_flight_max: u32) {
-        self.allowed = if self.allowed == self.in_flight_max { in_flight_max } else { self.allowed.min(in_flight_max) };
+        self.allowed =
+            if self.allowed == self.in_flight_max { in_flight_max } else { self.allowed.min(in_flight_max) };
         self.in_flight_max = in_flight_max;
     }
 

@@ -197,6 +197,10 @@ fn rebuild(log: &Log, registry: &RegistryLog, dir: &Path) -> Result<(RetryJourna
     Ok((journal, view))
 }
 
+/// Bytes at the end of the log that every start holds against their checksums; what is older is checked when it is
+/// read, and by [`verify`].
+const CHECKED_BYTES: u64 = 256 * 1024 * 1024;
+
 /// Finds the log's end, cuts a torn tail off, and takes all entries from a checkpoint on into the view.
 fn replay(
     log: &Log,
@@ -207,7 +211,7 @@ fn replay(
 ) -> Result<View> {
     const UNSAVED_MAX: usize = 65_536;
     registry.documents.tombstones.keys().for_each(|ordinal| view.ledger.close(*ordinal));
-    let end = log.find_end(view_from)?;
+    let end = log.find_end(view_from.min(log.newest(CHECKED_BYTES)))?;
     if end.position < rows_from {
         // The retry journal outlived a crash of the process alone, so this much of the log was written.
         let what = format!("it ends at position {}, but it was written up to {rows_from}", end.position);

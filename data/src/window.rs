@@ -71,7 +71,10 @@ impl Window {
     /// Gives deliveries back that were taken up but not begun: `seq` and all after it, to be taken up again later.
     pub fn give_back_from(&mut self, seq: u64) {
         let keep = self.slots.partition_point(|slot| slot.seq < seq);
-        debug_assert!(self.slots.iter().skip(keep).all(|slot| !slot.done), "what is given back was not begun");
+        debug_assert!(
+            self.slots.iter().skip(keep).all(|slot| !slot.done),
+            "what is given back was not begun"
+        );
         self.slots.truncate(keep);
         self.last_taken = self.last_taken.min(seq - 1);
     }

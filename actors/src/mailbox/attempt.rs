@@ -28,7 +28,8 @@ impl Mailbox {
     pub(super) fn begin(&mut self, turn: Turn, context: &mut Context<Self>) {
         let seq = turn.envelope.event.seq;
         self.current.set(Some(seq));
-        self.in_flight.insert(seq, Flight { parked: turn.parked, event_position: turn.envelope.event.position });
+        self.in_flight
+            .insert(seq, Flight { parked: turn.parked, event_position: turn.envelope.event.position });
         self.surroundings.in_flight.begin(self.ordinal(), seq);
         let (started_at, started) = (self.now(), Instant::now());
         let mailbox = context.address();
@@ -49,7 +50,8 @@ impl Mailbox {
                 dispatcher.attempt(&request, plan.deadline).await
             };
             let outcome = AssertUnwindSafe(attempt).catch_unwind().await;
-            let outcome = outcome.unwrap_or_else(|_| quarantined("the engine panicked while it made this delivery"));
+            let outcome =
+                outcome.unwrap_or_else(|_| quarantined("the engine panicked while it made this delivery"));
             mailbox.do_send(Finished { turn, started_at, started, outcome });
         });
         self.current.set(None);
@@ -112,7 +114,11 @@ impl Mailbox {
             EndpointEffect::Disable { reason } => {
                 tracing::warn!(endpoint = %self.plan.endpoint.id, reason, "the endpoint is disabled");
                 self.pause_now(&reason, now);
-                self.surroundings.registry.do_send(Disable { id: self.plan.endpoint.id, tenant: self.plan.endpoint.tenant.clone(), reason });
+                self.surroundings.registry.do_send(Disable {
+                    id: self.plan.endpoint.id,
+                    tenant: self.plan.endpoint.tenant.clone(),
+                    reason,
+                });
             }
         }
     }

@@ -53,7 +53,8 @@ impl Intake {
 
 impl Mailbox {
     pub(super) fn has_room(&self) -> bool {
-        self.window.len() < self.surroundings.config.limits.window_deliveries_max && self.ready_bytes < READY_BYTES_MAX
+        self.window.len() < self.surroundings.config.limits.window_deliveries_max
+            && self.ready_bytes < READY_BYTES_MAX
     }
 
     pub(super) fn take(&mut self, envelope: Arc<Envelope>) {
@@ -65,7 +66,8 @@ impl Mailbox {
     /// Asks the journal where to begin.
     pub(super) fn resume(&mut self, context: &mut Context<Self>) {
         self.intake.reading = true;
-        let (journal, ordinal, mailbox) = (self.surroundings.journal.clone(), self.ordinal(), context.address());
+        let (journal, ordinal, mailbox) =
+            (self.surroundings.journal.clone(), self.ordinal(), context.address());
         actix_rt::spawn(async move {
             if let Ok(floor) = journal.read(move |store| store.resume_point(ordinal)).await {
                 mailbox.do_send(Resumed { floor });
@@ -85,7 +87,9 @@ impl Mailbox {
     pub(super) fn read_on(&mut self, context: &mut Context<Self>) {
         let limits = &self.surroundings.config.limits;
         let room = limits.window_deliveries_max.saturating_sub(self.window.len());
-        let hungry = self.ready.len() <= limits.window_deliveries_max / 2 && room > 0 && self.ready_bytes < READY_BYTES_MAX;
+        let hungry = self.ready.len() <= limits.window_deliveries_max / 2
+            && room > 0
+            && self.ready_bytes < READY_BYTES_MAX;
         if !self.intake.begun || !self.intake.behind || self.intake.reading || self.is_held() || !hungry {
             return;
         }
@@ -99,7 +103,8 @@ impl Mailbox {
             events_max = 1;
         }
         self.intake.reading = true;
-        let (journal, ordinal, mailbox) = (self.surroundings.journal.clone(), self.ordinal(), context.address());
+        let (journal, ordinal, mailbox) =
+            (self.surroundings.journal.clone(), self.ordinal(), context.address());
         let (after, position) = (self.window.last_taken(), self.intake.position);
         let bytes_max = READY_BYTES_MAX - self.ready_bytes;
         actix_rt::spawn(async move {

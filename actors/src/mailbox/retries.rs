@@ -44,7 +44,11 @@ impl Retries {
 
     pub(super) fn next_turn(&mut self) -> Option<Turn> {
         let waiting = self.turns.pop_front()?;
-        Some(Turn { envelope: Arc::new(Envelope::new(waiting.event)), attempts: waiting.attempts, parked: true })
+        Some(Turn {
+            envelope: Arc::new(Envelope::new(waiting.event)),
+            attempts: waiting.attempts,
+            parked: true,
+        })
     }
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {
@@ -84,7 +88,12 @@ impl Mailbox {
         let retries = &mut self.retries;
         let is_due = retries.release != Release::No
             || retries.next_due.is_some_and(|due| due <= self.surroundings.clock.now());
-        if !is_due || retries.reading || !retries.turns.is_empty() || !self.intake.is_begun() || self.is_held() {
+        if !is_due
+            || retries.reading
+            || !retries.turns.is_empty()
+            || !self.intake.is_begun()
+            || self.is_held()
+        {
             return;
         }
         let retries = &mut self.retries;
@@ -132,14 +141,17 @@ impl Handler<ReadDue> for Mailbox {
             }
         };
         if let DueUntil::LastAttemptBefore(position) = until {
-            self.retries.release = if due.waiting.is_empty() { Release::No } else { Release::Before(position) };
+            self.retries.release =
+                if due.waiting.is_empty() { Release::No } else { Release::Before(position) };
         }
         if let Some(next) = due.next {
             self.retries.note(next);
         }
         // What is under way was left out by name, but an attempt may have begun since the read did.
         let in_flight = &self.in_flight;
-        self.retries.turns.extend(due.waiting.into_iter().filter(|waiting| !in_flight.contains_key(&waiting.event.seq)));
+        self.retries
+            .turns
+            .extend(due.waiting.into_iter().filter(|waiting| !in_flight.contains_key(&waiting.event.seq)));
         if self.is_held() {
             self.retries.give_back();
         }

@@ -122,6 +122,14 @@ impl Log {
         sync_dir(&self.dir)
     }
 
+    /// Where the newest segments begin that hold `bytes` between them; always the beginning of an entry.
+    pub fn newest(&self, bytes: u64) -> u64 {
+        let segments = self.segments();
+        let end = segments.last().map_or(0, |segment| segment.end());
+        let reaches = segments.iter().rev().find(|segment| end - segment.header.start >= bytes);
+        reaches.or(segments.first()).map_or(0, |segment| segment.header.start)
+    }
+
     /// Walks the entries from `from` to the end of the files, and tells where the last whole group ends.
     ///
     /// A tail that was never acknowledged may be cut off; the module [`torn`] tells it from what was once whole. That

@@ -58,7 +58,9 @@ impl RetryRow {
             // long enough.
             DueUntil::Time(now) => self.due <= now || self.set_at > now,
             // One without an attempt is under way, or was when the engine stopped: its time is near anyhow.
-            DueUntil::LastAttemptBefore(position) => self.attempts.last().is_some_and(|last| *last < position),
+            DueUntil::LastAttemptBefore(position) => {
+                self.attempts.last().is_some_and(|last| *last < position)
+            }
         }
     }
 }

@@ -153,8 +153,12 @@ impl View {
                     codec::unpack(body, "a requeued delivery in the log")?;
                 let attempts = if rows { self.take_attempts(journal, &requeued)? } else { Vec::new() };
                 if self.ledger.requeued(&requeued) && rows {
-                    let row =
-                        RetryRow { event_position: requeued.event_position, due: requeued.due, set_at: requeued.due, attempts };
+                    let row = RetryRow {
+                        event_position: requeued.event_position,
+                        due: requeued.due,
+                        set_at: requeued.due,
+                        attempts,
+                    };
                     self.put_retry(requeued.endpoint, requeued.seq, &row);
                 }
             }
@@ -236,7 +240,12 @@ impl View {
     fn take_retry(&mut self, journal: &RetryJournal, endpoint: u32, seq: u64) -> Result<RetryRow> {
         let key = keys::row(Table::Retry, endpoint, seq);
         let Some(row) = journal.get::<RetryRow>(&key, Some(&self.rows))? else {
-            return Ok(RetryRow { event_position: 0, due: Timestamp::default(), set_at: Timestamp::default(), attempts: Vec::new() });
+            return Ok(RetryRow {
+                event_position: 0,
+                due: Timestamp::default(),
+                set_at: Timestamp::default(),
+                attempts: Vec::new(),
+            });
         };
         self.rows.delete(key);
         self.rows.delete(keys::due(endpoint, row.due, seq));
