@@ -115,6 +115,11 @@ fn storage_failed() -> Problem {
     Problem::unavailable(detail, RETRY_STORAGE_SECONDS)
 }
 
+fn stored_data_damaged() -> Problem {
+    let detail = "what is stored of this is damaged; the operator finds the place in the log and must restore a backup";
+    Problem::unavailable(detail, RETRY_STORAGE_SECONDS)
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error.kind() {
@@ -131,10 +136,10 @@ impl From<Error> for Problem {
             ErrorKind::Closed => {
                 Self::unavailable("the engine is shutting down; try again soon", RETRY_CLOSED_SECONDS)
             }
-            // Its message names files: that is for the operator, not for a tenant.
-            _ => {
-                tracing::error!(kind = ?error.kind(), %error, "a request failed for a reason of the engine's own");
-                storage_failed()
+            // Their messages name files: that is for the operator, not for a tenant.
+            kind => {
+                tracing::error!(?kind, %error, "a request failed for a reason of the engine's own");
+                if kind == ErrorKind::Damaged { stored_data_damaged() } else { storage_failed() }
             }
         }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use dice::Dice;
 pub use http::Connection;
 pub use receiver::{Attempt, Receiver, Reply};
-pub use server::{Server, TOKEN, run, run_with_input};
+pub use server::{Ended, Server, TOKEN, run, run_program, run_with_input};
 
 /// How long a test waits for what must come; only a failing test waits that long.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -188,8 +188,6 @@ fn damaged(original: &Original) -> (TempDir, &'static str) {
 fn the_program_names_the_damage_and_does_not_start() {
     let original = Original::make();
     let (image, file) = damaged(&original);
-    // As after a loss of power: all of the log is read at the start.
-    fs::write(image.path().join("run"), "doubtful\n").unwrap();
     let ended = Server::try_start(image.path(), &[]).err().expect("it does not start");
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let path = image.path().to_str().unwrap();
@@ -198,32 +196,6 @@ fn the_program_names_the_damage_and_does_not_start() {
     for told in [&ended.stderr, &verified.stderr] {
         assert!(told.contains(file) && told.contains("is damaged"), "{told}");
     }
-}
-
-#[test]
-fn after_a_clean_stop_damage_is_named_when_it_is_met() {
-    let original = Original::make();
-    let (image, file) = damaged(&original);
-    let server = Server::start(image.path(), &[]);
-    let mut connection = server.connect();
-    let mut refused = 0;
-    for id in &original.ids {
-        let Ok(answer) = connection.request("GET", &format!("/events/{id}"), "") else {
-            // Whoever cannot answer rightly ends, and says why.
-            let ended = server.wait();
-            assert_eq!(ended.code, Some(1), "{ended:?}");
-            assert!(ended.stderr.contains(file) && ended.stderr.contains("is damaged"), "{}", ended.stderr);
-            return;
-        };
-        if answer.status == 200 {
-            let given = String::from_utf8_lossy(&original.content[id].0);
-            assert!(answer.text.contains(&*given), "altered: {}", answer.text);
-        } else {
-            assert_eq!(answer.status, 503, "{id}: {}", answer.text);
-            refused += 1;
-        }
-    }
-    assert!(refused > 0, "{file} was damaged");
 }
 
 #[test]

@@ -47,8 +47,8 @@ async fn the_schedule_is_kept_and_its_end_is_a_dead_letter_that_lists_every_atte
 
 #[tokio::test]
 async fn a_retry_comes_although_its_mailbox_was_let_go_meanwhile() {
-    let limits = Limits { mailbox_rest_ms: 1, ..Limits::default() };
-    let home = Embedded::with(|builder| builder.limits(limits));
+    let restless = || Limits { mailbox_rest_ms: 1, ..Limits::default() };
+    let home = Embedded::with(move |builder| builder.limits(restless()));
     let receiver = Receiver::start(|request| Reply::status(if request.attempt == 1 { 500 } else { 204 }));
     let mut draft = to(receiver.url(), &["*"]);
     // Longer than it takes a shard to let go of a mailbox that rests.

@@ -43,6 +43,11 @@ pub fn run(arguments: &[&str], env: &[(&str, &str)]) -> Ended {
     run_with_input(arguments, env, "")
 }
 
+/// Runs another program of this package to its end.
+pub fn run_program(path: &Path) -> Ended {
+    Process::start(in_clean_environment(Command::new(path))).end()
+}
+
 /// As [`run`], with something on standard input.
 pub fn run_with_input(arguments: &[&str], env: &[(&str, &str)], input: &str) -> Ended {
     let mut command = command();
