@@ -54,7 +54,7 @@ pub(super) struct Stage {
 
 impl Stage {
     /// An engine with an endpoint for each receiver, ready for events.
-    pub(super) async fn set<'a>(
+    pub(super) async fn set(
         args: &Args,
         limits: Limits,
         urls: impl IntoIterator<Item = String>,

@@ -99,6 +99,9 @@ async fn watch(stage: &Stage, receivers: &[Receiver], seconds: u64) -> Vec<Sampl
     samples
 }
 
+/// One of the figures of a sample.
+type Part = fn(&Sample) -> f64;
+
 impl Sample {
     #[allow(clippy::cast_precision_loss, reason = "it is for people to read")]
     fn take(stage: &Stage, at: Duration, rate: f64, p99_ms: f64) -> Self {
@@ -121,7 +124,7 @@ impl Sample {
 /// Flat is what lies in the last third as it lay in the middle one.
 fn judge(samples: &[Sample], report: &mut Report) {
     let third = samples.len() / 3;
-    let series: [(&str, fn(&Sample) -> f64); 4] = [
+    let series: [(&str, Part); 4] = [
         ("RSS MB", |sample| sample.rss_mb),
         ("disk MB", |sample| sample.disk_mb),
         ("log segments", |sample| sample.segments),
@@ -148,7 +151,7 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Change a second, by least squares.
-fn slope(samples: &[Sample], part: fn(&Sample) -> f64) -> f64 {
+fn slope(samples: &[Sample], part: Part) -> f64 {
     let (x_mean, y_mean) =
         (mean(samples.iter().map(|sample| sample.seconds)), mean(samples.iter().map(part)));
     let (above, below) = samples.iter().fold((0.0, 0.0), |(above, below), sample| {
