@@ -69,6 +69,7 @@ pub struct Shard {
     endpoints: HashMap<u32, Entry>,
     wakes: BTreeSet<(Instant, u32)>,
     timer: Option<(Instant, SpawnHandle)>,
+    /// Endpoints that may rest, each at most once, and when they are to be looked at.
     resting: VecDeque<(Instant, u32)>,
     draining: bool,
 }
@@ -82,6 +83,8 @@ struct Entry {
     /// Without a mailbox: every delivery up to this event is settled, or `None` if the journal must be asked.
     clean: Option<u64>,
     rests_since: Option<Instant>,
+    /// It stands among the resting ones, although it may have work again by now.
+    queued: bool,
     wake: Option<Instant>,
     current: Rc<Cell<Option<u64>>>,
 }
@@ -166,16 +169,23 @@ impl Shard {
     fn make_round(&mut self, context: &mut Context<Self>) {
         let now = Instant::now();
         let rest = Duration::from_millis(self.surroundings.config.limits.mailbox_rest_ms);
-        while let Some((since, ordinal)) =
-            self.resting.front().copied().filter(|(since, _)| now - *since >= rest)
+        while let Some((_, ordinal)) = self.resting.front().copied().filter(|(since, _)| now - *since >= rest)
         {
             self.resting.pop_front();
             let Some(entry) = self.endpoints.get_mut(&ordinal) else { continue };
-            if entry.rests_since == Some(since) {
-                entry.rests_since = None;
-                if let Some(mailbox) = entry.mailbox.take() {
-                    mailbox.do_send(mailbox::Stop(None));
+            entry.queued = false;
+            match entry.rests_since {
+                Some(since) if now - since >= rest => {
+                    entry.rests_since = None;
+                    if let Some(mailbox) = entry.mailbox.take() {
+                        mailbox.do_send(mailbox::Stop(None));
+                    }
                 }
+                Some(_) => {
+                    entry.queued = true;
+                    self.resting.push_back((now, ordinal));
+                }
+                None => {}
             }
         }
         for entry in self.endpoints.values_mut() {
@@ -271,8 +281,16 @@ impl Handler<PutEndpoint> for Shard {
         let Some(entry) = self.endpoints.get_mut(&ordinal) else {
             let clean = if has_work { None } else { Some(0) };
             let current = Rc::default();
-            let entry =
-                Entry { endpoint, mailbox: None, sent: 0, clean, rests_since: None, wake: None, current };
+            let entry = Entry {
+                endpoint,
+                mailbox: None,
+                sent: 0,
+                clean,
+                rests_since: None,
+                queued: false,
+                wake: None,
+                current,
+            };
             self.endpoints.insert(ordinal, entry);
             if has_work && !paused {
                 self.send(ordinal, mailbox::Wake, context);
@@ -386,7 +404,11 @@ impl Handler<Rest> for Shard {
         if entry.rests_since.is_none() {
             let now = Instant::now();
             entry.rests_since = Some(now);
-            self.resting.push_back((now, rest.ordinal));
+            // A busy endpoint has nothing to do many times a second; queued anew each time, it would fill the memory.
+            if !entry.queued {
+                entry.queued = true;
+                self.resting.push_back((now, rest.ordinal));
+            }
         }
     }
 }

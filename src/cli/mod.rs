@@ -18,6 +18,7 @@ mod endpoints;
 mod publish;
 mod token;
 
+mod bench;
 mod check_url;
 mod journal;
 mod listen;
@@ -55,7 +56,8 @@ enum Command {
     CheckUrl(check_url::Args),
     /// Look at a data directory while no server runs on it.
     Journal(journal::Args),
-    // `bench` goes here: `/// …` and `Bench(bench::Args)`, and one line in `Cli::run`.
+    /// Measure the engine on this machine, beside what is possible on it.
+    Bench(bench::Args),
 }
 
 impl Cli {
@@ -75,6 +77,7 @@ impl Cli {
                 Command::Token(args) => token::run(args, json).await,
                 Command::CheckUrl(args) => check_url::run(args, json).await,
                 Command::Journal(args) => journal::run(args, json),
+                Command::Bench(args) => bench::run(args, json).await,
             }
         });
         match done {

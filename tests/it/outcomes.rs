@@ -1,10 +1,10 @@
 //! What an answer means: only a 2xx delivers, whatever its body; all else is tried again.
 
-use std::{io::Write, net::TcpStream, thread, time::Duration};
+use std::{io::Write, net::TcpStream, time::Duration};
 
 use casewire::{DeliveryStatus, FailureClass, Outcome};
 
-use crate::support::{Embedded, Receiver, Reply, to};
+use crate::support::{Embedded, Receiver, Reply, to, work_for};
 
 #[tokio::test]
 async fn any_2xx_delivers_at_the_first_attempt() {
@@ -78,7 +78,7 @@ async fn a_2xx_delivers_whatever_its_body_does() {
         "/endless" => Reply::raw(|connection| {
             let _ = connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n");
             while connection.write_all(b"x").is_ok() {
-                thread::sleep(Duration::from_millis(20));
+                work_for(Duration::from_millis(20));
             }
         }),
         "/huge" => Reply::status(200).body(vec![b'x'; 10_000_000]),

@@ -3,20 +3,19 @@
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     sync::{Arc, Barrier},
-    thread,
     time::Duration,
 };
 
 use casewire::{DeliveryStatus, EndpointDraft, EndpointPatch, FailureClass};
 
-use crate::support::{Embedded, Gate, Receiver, Reply, to};
+use crate::support::{Embedded, Gate, Receiver, Reply, to, work_for};
 
 /// How long receivers work on a request, so that several at once can be seen.
 const WORK: Duration = Duration::from_millis(5);
 
 fn busy_receiver() -> Receiver {
     Receiver::start(|_| {
-        thread::sleep(WORK);
+        work_for(WORK);
         Reply::status(204)
     })
 }
@@ -62,7 +61,7 @@ async fn strain_halves_what_is_in_flight_and_each_success_adds_one() {
                 return Reply::status(status);
             }
             let allowed = 1 + replied.load(Ordering::SeqCst);
-            thread::sleep(WORK);
+            work_for(WORK);
             assert!(
                 request.concurrent <= allowed,
                 "{} at once after {allowed} - 1 successes",

@@ -1,10 +1,10 @@
 //! A shutdown accepts nothing more, lets attempts finish within its grace, and reports what it left.
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use casewire::{EndpointDraft, ErrorKind, ShutdownReport};
 
-use crate::support::{Embedded, Gate, PATIENCE, Receiver, Reply, to};
+use crate::support::{Embedded, Gate, PATIENCE, Receiver, Reply, to, work_for};
 
 /// Five events for an endpoint that takes two at once and holds them up at the gate.
 async fn two_of_five_in_flight(gate: &Gate) -> (Embedded, Receiver) {
@@ -12,7 +12,7 @@ async fn two_of_five_in_flight(gate: &Gate) -> (Embedded, Receiver) {
     let receiver = Receiver::start(move |_| {
         at_receiver.pass();
         // The reply comes well after the shutdown has begun, not just with it.
-        thread::sleep(Duration::from_millis(50));
+        work_for(Duration::from_millis(50));
         Reply::status(204)
     });
     home.subscribe(EndpointDraft { max_in_flight: Some(2), ..to(receiver.url(), &["*"]) }).await;

@@ -17,6 +17,11 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// A receiver at work for a time. For what a receiver does only: a test waits for what it expects.
+pub fn work_for(time: Duration) {
+    std::thread::park_timeout(time);
+}
+
 /// Looks until what is seen is as expected and answers with it; panics with what was seen last.
 pub async fn wait_until<T: Debug>(mut look: impl AsyncFnMut() -> T, expected: impl Fn(&T) -> bool) -> T {
     let deadline = tokio::time::Instant::now() + PATIENCE;

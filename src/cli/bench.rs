@@ -1,0 +1,108 @@
+//! `casewire bench`: measures the engine on this machine, beside something simple that bounds what is possible.
+//!
+//! Everything runs in one process (the backlog's engine in a child), on loopback, bounded in time and count. Compared
+//! runs alternate, so that a machine which is busy for a while troubles both, and medians and ratios are reported.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use self::report::Report;
+use super::{Failure, Outcome};
+
+mod histogram;
+mod load;
+mod process;
+mod report;
+mod sink;
+mod stage;
+
+mod append;
+mod raw;
+
+mod backlog;
+mod child;
+mod fanout;
+mod isolation;
+mod publish;
+mod steady;
+
+/// What `bench` takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What to measure; isolation, fanout and publish one after the other if not given.
+    scenario: Option<Scenario>,
+    /// Rounds of each of the compared runs; they alternate.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Seconds of each run [default: 5; steady: 600].
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: Option<u64>,
+    /// Endpoints that each event goes to [default: 1,10,100; steady: 10].
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    fan_out: Vec<u64>,
+    /// Events offered a second [default: 200; steady: 1000].
+    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rate: Option<u32>,
+    /// Events of the backlog.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    events: u64,
+    /// How long the steady run keeps events.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    retention_seconds: u32,
+    /// Bytes of each event's payload.
+    #[arg(long, value_name = "BYTES", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(64..=65_536))]
+    payload_bytes: u32,
+    /// Threads of the engine that deliver.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    workers: u32,
+    /// Where to make the temporary data directories: it is this disk that is measured [default: the system's].
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Where the backlog's child delivers to.
+    #[arg(long, hide = true)]
+    child_url: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Scenario {
+    /// Ten endpoints, all healthy, and with one that hangs and one that refuses: what the other eight notice.
+    Isolation,
+    /// Deliveries a second and CPU of each, beside a bare client that sends the same requests.
+    Fanout,
+    /// How long a durable publish takes, beside a bare append and sync of the same bytes.
+    Publish,
+    /// Events that pile up for a receiver that is down, and how they arrive after a restart.
+    Backlog,
+    /// A steady load with retention: whether memory and disk stay flat.
+    Steady,
+    /// The engine of the backlog, in a process of its own so that its memory can be told.
+    #[value(hide = true)]
+    BacklogEngine,
+}
+
+/// Runs a scenario, or the short ones; fails if an event was lost.
+pub(super) async fn run(args: Args, json: bool) -> Outcome {
+    let scenarios = match args.scenario {
+        Some(Scenario::BacklogEngine) => return child::run(&args).await,
+        Some(scenario) => vec![scenario],
+        None => vec![Scenario::Isolation, Scenario::Fanout, Scenario::Publish],
+    };
+    let mut lost = 0;
+    for scenario in scenarios {
+        let report = measure(scenario, &args).await?;
+        report.print(json);
+        lost += report.lost;
+    }
+    if lost > 0 { Err(Failure::failed(format!("{lost} deliveries were lost"))) } else { Ok(()) }
+}
+
+async fn measure(scenario: Scenario, args: &Args) -> Result<Report, Failure> {
+    match scenario {
+        Scenario::Isolation => isolation::measure(args).await,
+        Scenario::Fanout => fanout::measure(args).await,
+        Scenario::Publish => publish::measure(args).await,
+        Scenario::Backlog | Scenario::BacklogEngine => backlog::measure(args).await,
+        Scenario::Steady => steady::measure(args).await,
+    }
+}

@@ -1,0 +1,205 @@
+//! Events for an engine: so many a second whatever becomes of them, or as many as arrive.
+
+use std::{
+    cell::Cell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use casewire_data::{ErrorKind, event::NewEvent};
+use futures_util::future::join_all;
+
+use super::{
+    super::Failure,
+    process,
+    sink::{self, Receiver, Sink},
+    stage::EVENT_TYPE,
+};
+use crate::publisher::Publisher;
+
+/// Publishers of a saturated engine, each of which waits for its event to be durable.
+pub(super) const PUBLISHERS: usize = 64;
+/// Events on their way to a saturated engine's receivers: fewer than a mailbox holds, so that it is the usual path
+/// that is measured, not the catching-up.
+const UNDER_WAY_MAX: u64 = 512;
+/// How often the offered events that are due are published.
+const TICK: Duration = Duration::from_millis(2);
+/// How long a saturating publisher waits when enough is under way.
+const PAUSE: Duration = Duration::from_micros(500);
+/// Time that deliveries have to arrive when nothing more is published.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a run goes on before it is measured.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// How events are published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// So many events a second.
+    Offered(u32),
+    /// As many as the watched receivers take.
+    Saturated,
+}
+
+/// Publishes numbered events.
+pub(super) struct Load {
+    publisher: Publisher,
+    payload_bytes: u32,
+    numbers: Cell<u64>,
+    waiting: Cell<u64>,
+    refused: Cell<u64>,
+    failure: Cell<Option<Failure>>,
+}
+
+/// What the watched receivers saw in a measured time.
+pub(super) struct Measured {
+    /// Deliveries a second.
+    pub(super) rate: f64,
+    /// CPU of everything but the receivers, of each delivery, in microseconds.
+    pub(super) cpu_us: f64,
+    /// CPU of the receivers, of each delivery, in microseconds.
+    pub(super) sink_cpu_us: f64,
+}
+
+/// A moment of a run.
+pub(super) struct Mark {
+    at: Instant,
+    delivered: u64,
+    cpu_us: u64,
+    sink_cpu_us: u64,
+}
+
+impl Mark {
+    /// Now.
+    pub(super) fn set(receivers: &[Receiver]) -> Self {
+        let delivered = receivers.iter().map(Receiver::received).sum();
+        Self { at: Instant::now(), delivered, cpu_us: process::cpu_us(), sink_cpu_us: Sink::cpu_us() }
+    }
+
+    /// What has happened since.
+    #[allow(clippy::cast_precision_loss, reason = "it is for people to read")]
+    pub(super) fn measure(&self, receivers: &[Receiver]) -> Measured {
+        let now = Self::set(receivers);
+        let delivered = (now.delivered - self.delivered) as f64;
+        let sink_cpu_us = (now.sink_cpu_us - self.sink_cpu_us) as f64;
+        let cpu_us = (now.cpu_us - self.cpu_us) as f64;
+        Measured {
+            rate: delivered / (now.at - self.at).as_secs_f64(),
+            cpu_us: (cpu_us - sink_cpu_us) / delivered,
+            sink_cpu_us: sink_cpu_us / delivered,
+        }
+    }
+}
+
+impl Load {
+    /// A load of payloads of so many bytes.
+    pub(super) fn new(publisher: Publisher, payload_bytes: u32) -> Rc<Self> {
+        Rc::new(Self {
+            publisher,
+            payload_bytes,
+            numbers: Cell::new(0),
+            waiting: Cell::new(0),
+            refused: Cell::new(0),
+            failure: Cell::new(None),
+        })
+    }
+
+    /// Events that were accepted.
+    pub(super) fn published(&self) -> u64 {
+        self.numbers.get() - self.waiting.get() - self.refused.get()
+    }
+
+    /// Events that found the engine's queue full.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.get()
+    }
+
+    /// Publishes for a time after the warm-up, and measures that time.
+    pub(super) async fn run(
+        self: &Rc<Self>,
+        pace: Pace,
+        time: Duration,
+        receivers: &Rc<Vec<Receiver>>,
+    ) -> Result<Measured, Failure> {
+        let until = Instant::now() + WARM_UP + time;
+        let (load, watched) = (self.clone(), receivers.clone());
+        let publishing = actix_rt::spawn(async move {
+            match pace {
+                Pace::Offered(rate) => load.offer(rate, until).await,
+                Pace::Saturated => load.saturate(until, &watched).await,
+            }
+        });
+        actix_rt::time::sleep(WARM_UP).await;
+        receivers.iter().for_each(Receiver::note_times);
+        let mark = Mark::set(receivers);
+        actix_rt::time::sleep(time).await;
+        let measured = mark.measure(receivers);
+        let _ = publishing.await;
+        self.failure.take().map_or(Ok(measured), Err)
+    }
+
+    /// Publishes so many events a second until a time, whether or not those before were accepted yet.
+    pub(super) async fn offer(self: &Rc<Self>, rate: u32, until: Instant) {
+        let begun = Instant::now();
+        let mut sent: u64 = 0;
+        while Instant::now() < until {
+            let due =
+                u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX) * u64::from(rate) / 1_000_000;
+            while sent < due {
+                sent += 1;
+                let load = self.clone();
+                // None waits for another, so a slow engine can't slow the load down and look fast.
+                actix_rt::spawn(async move { load.publish(sink::now_us()).await });
+            }
+            actix_rt::time::sleep(TICK).await;
+        }
+        while self.waiting.get() > 0 {
+            actix_rt::time::sleep(TICK).await;
+        }
+    }
+
+    async fn saturate(self: &Rc<Self>, until: Instant, receivers: &[Receiver]) {
+        let publisher = || async {
+            while Instant::now() < until {
+                // The slowest receiver sets the pace.
+                let arrived = receivers.iter().map(Receiver::distinct).min().unwrap_or(u64::MAX);
+                if self.numbers.get() >= arrived.saturating_add(UNDER_WAY_MAX) {
+                    actix_rt::time::sleep(PAUSE).await;
+                } else {
+                    self.publish(sink::now_us()).await;
+                }
+            }
+        };
+        join_all((0..PUBLISHERS).map(|_| publisher())).await;
+    }
+
+    /// Publishes one event, to be counted from a time.
+    async fn publish(&self, at_us: u64) {
+        let number = self.numbers.replace(self.numbers.get() + 1);
+        self.waiting.set(self.waiting.get() + 1);
+        let accepted = match NewEvent::new(EVENT_TYPE, sink::payload(number, at_us, self.payload_bytes)) {
+            Ok(event) => self.publisher.publish_event(event).await.map(drop),
+            Err(error) => Err(error),
+        };
+        self.waiting.set(self.waiting.get() - 1);
+        if let Err(error) = accepted {
+            self.refused.set(self.refused.get() + 1);
+            if error.kind() != ErrorKind::Busy {
+                self.failure.set(Some(error.into()));
+            }
+        }
+    }
+
+    /// Waits until all that was accepted has arrived, and tells how many deliveries have not.
+    pub(super) async fn missing(&self, receivers: &[Receiver]) -> u64 {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let published = self.published();
+            let missing =
+                receivers.iter().map(|receiver| published.saturating_sub(receiver.distinct())).sum();
+            if missing == 0 || Instant::now() > deadline {
+                return missing;
+            }
+            actix_rt::time::sleep(TICK).await;
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! How long it takes until a published event is durable, beside a bare append and sync of the same bytes.
+
+use std::{
+    cell::{Cell, RefCell},
+    time::{Duration, Instant},
+};
+
+use casewire_data::{event::NewEvent, limits::Limits};
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::{
+    super::Failure,
+    Args,
+    append::{self, Appended},
+    histogram::Histogram,
+    load::PUBLISHERS,
+    report::{Report, figure, median},
+    sink,
+    stage::{EVENT_TYPE, Scratch, Stage},
+};
+
+/// Seconds of a run if not said otherwise.
+const SECONDS: u64 = 3;
+
+/// See the module.
+pub(super) async fn measure(args: &Args) -> Result<Report, Failure> {
+    let seconds = args.seconds.unwrap_or(SECONDS);
+    let bytes = logged_bytes(args).await?;
+    let mut report = Report {
+        scenario: "publish",
+        settings: format!(
+            "{} rounds of {seconds} s each, {} B payload, {bytes} B logged for each event, no endpoint",
+            args.rounds, args.payload_bytes
+        ),
+        headings: vec!["publishers", "", "events/s", "p50 ms", "p99 ms"],
+        ..Report::default()
+    };
+    for publishers in [1, PUBLISHERS] {
+        compare(args, publishers, bytes, Duration::from_secs(seconds), &mut report).await?;
+    }
+    Ok(report)
+}
+
+async fn compare(
+    args: &Args,
+    publishers: usize,
+    bytes: usize,
+    time: Duration,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let (mut engine, mut bare): (Vec<Appended>, Vec<Appended>) = (Vec::new(), Vec::new());
+    for _ in 0..args.rounds {
+        let stage = Stage::set(args, Limits::default(), []).await?;
+        engine.push(publish(&stage, args, publishers, time).await?);
+        stage.strike().await;
+        let scratch = Scratch::new(args)?;
+        bare.push(match publishers {
+            1 => append::alone(scratch.path(), bytes, time)?,
+            _ => append::in_groups(scratch.path(), bytes, publishers, time).await?,
+        });
+    }
+    for (name, runs) in [("engine", &engine), ("bare append and sync", &bare)] {
+        let figures: [fn(&Appended) -> f64; 3] =
+            [|run| run.rate, |run| run.times.percentile_ms(0.5), |run| run.times.percentile_ms(0.99)];
+        let figures = figures.map(|part| figure(median(runs.iter().map(part))));
+        report.rows.push([json!(publishers), json!(name)].into_iter().chain(figures).collect());
+    }
+    let ratio = |part: fn(&Appended) -> f64| {
+        figure(median(engine.iter().zip(&bare).map(|(engine, bare)| part(engine) / part(bare))))
+    };
+    report.found(format!("{publishers} publishers: ratio of events/s"), ratio(|run| run.rate));
+    report.found(format!("{publishers} publishers: ratio of p50"), ratio(|run| run.times.percentile_ms(0.5)));
+    report
+        .found(format!("{publishers} publishers: ratio of p99"), ratio(|run| run.times.percentile_ms(0.99)));
+    Ok(())
+}
+
+async fn publish(stage: &Stage, args: &Args, publishers: usize, time: Duration) -> Result<Appended, Failure> {
+    let publisher = stage.publisher();
+    let (begun, times) = (Instant::now(), RefCell::new(Histogram::default()));
+    let count = Cell::new(0_u32);
+    let one = || async {
+        while begun.elapsed() < time {
+            let data = sink::payload(u64::from(count.get()), 0, args.payload_bytes);
+            let before = Instant::now();
+            publisher.publish_event(NewEvent::new(EVENT_TYPE, data)?).await?;
+            times.borrow_mut().add(append::micros(before));
+            count.set(count.get() + 1);
+        }
+        Ok(())
+    };
+    let done: Vec<Result<(), casewire_data::Error>> = join_all((0..publishers).map(|_| one())).await;
+    let rate = f64::from(count.get()) / begun.elapsed().as_secs_f64();
+    done.into_iter().collect::<Result<Vec<()>, _>>()?;
+    Ok(Appended { times: times.into_inner(), rate })
+}
+
+/// What the log grows by for one event.
+async fn logged_bytes(args: &Args) -> Result<usize, Failure> {
+    const EVENTS: u64 = 100;
+    let stage = Stage::set(args, Limits::default(), []).await?;
+    let log = stage.dir().join("log");
+    let length = || -> u64 {
+        let segments = std::fs::read_dir(&log).into_iter().flatten().flatten();
+        segments.filter_map(|segment| segment.metadata().ok()).map(|metadata| metadata.len()).sum()
+    };
+    let before = length();
+    for number in 0..EVENTS {
+        let event = NewEvent::new(EVENT_TYPE, sink::payload(number, 0, args.payload_bytes))?;
+        stage.publisher().publish_event(event).await?;
+    }
+    let bytes = (length() - before) / EVENTS;
+    stage.strike().await;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
