@@ -22,7 +22,7 @@ use casewire_data::{
 };
 use tokio::sync::{oneshot, watch};
 
-use crate::{clock::Clock, envelope::Envelope};
+use crate::{clock::Clock, envelope::Envelope, unwritten::Unwritten};
 
 /// Writes that share one sync.
 const BATCH_WRITES_MAX: usize = 1_024;
@@ -49,6 +49,9 @@ enum Command {
     Close,
 }
 
+/// What a mailbox left for the journal, and who counts it.
+type Settlement = (Write, Option<Unwritten>);
+
 type Reading = Box<dyn FnOnce(&Store) + Send>;
 
 /// A handle on the journal. Clones share it.
@@ -66,7 +69,7 @@ struct Queue {
     bytes: AtomicUsize,
     events_max: usize,
     bytes_max: usize,
-    settlements: Mutex<Vec<Write>>,
+    settlements: Mutex<Vec<Settlement>>,
     /// The writer blocks without a time-out: whoever leaves a settlement must wake it.
     asleep: AtomicBool,
     closed: AtomicBool,
@@ -139,14 +142,20 @@ impl Journal {
         self.write(Write::Requeue(requeued)).await.map(drop)
     }
 
-    /// Notes an attempt and its fate. Durable soon.
-    pub fn settle(&self, settled: Settled) {
-        self.leave(Write::Settle(settled));
+    /// Notes an attempt and its fate. Durable soon; until it is written it counts as unwritten.
+    pub fn settle(&self, settled: Settled, unwritten: &Unwritten) {
+        unwritten.add();
+        self.leave(Write::Settle(settled), Some(unwritten.clone()));
+    }
+
+    /// Has settlements written now, without waiting for company.
+    pub fn hurry(&self) {
+        let _ = self.commands.send(Command::Wake);
     }
 
     /// Notes that a delivery is set aside. Durable soon.
     pub fn park(&self, parked: Parked) {
-        self.leave(Write::Park(parked));
+        self.leave(Write::Park(parked), None);
     }
 
     /// Reads on the reader's thread, after all that was written before is in.
@@ -209,8 +218,8 @@ impl Journal {
         answered.await.map_err(|_| self.failure().unwrap_or_else(closed))?
     }
 
-    fn leave(&self, write: Write) {
-        self.queue.settlements().push(write);
+    fn leave(&self, write: Write, unwritten: Option<Unwritten>) {
+        self.queue.settlements().push((write, unwritten));
         if self.queue.asleep.swap(false, Ordering::SeqCst) {
             let _ = self.commands.send(Command::Wake);
         }
@@ -249,7 +258,7 @@ impl Queue {
         Ok(room)
     }
 
-    fn settlements(&self) -> MutexGuard<'_, Vec<Write>> {
+    fn settlements(&self) -> MutexGuard<'_, Vec<Settlement>> {
         self.settlements.lock().expect("nothing panics while it holds this lock")
     }
 }
@@ -336,12 +345,14 @@ impl WriterThread {
             }
             next = if writes.len() < BATCH_WRITES_MAX { self.inbox.try_recv().ok() } else { None };
         }
-        let mut settlements = std::mem::take(&mut *self.queue.settlements());
+        let settlements = std::mem::take(&mut *self.queue.settlements());
+        let (settlements, unwritten): (Vec<Write>, Vec<_>) = settlements.into_iter().unzip();
         waiters.resize_with(writes.len() + settlements.len(), || None);
-        writes.append(&mut settlements);
+        writes.extend(settlements);
         if !writes.is_empty() {
             self.commit(writes, waiters);
         }
+        Unwritten::written(&unwritten.into_iter().flatten().collect::<Vec<_>>());
         for reading in readings {
             let _ = self.readings.send(reading);
         }

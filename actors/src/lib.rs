@@ -10,6 +10,7 @@ pub mod config;
 pub mod matcher;
 
 pub mod journal;
+pub mod unwritten;
 
 pub mod envelope;
 pub mod shard;

@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
 };
 
-use actix::{Actor, ActorContext, Addr, Context, Handler, Message};
+use actix::{Actor, ActorContext, Addr, Context, Handler, Message, WeakAddr};
 use casewire_data::{Timestamp, pace::Pace, store::Parked, window::Window};
 
 use self::{backlog::Intake, retries::Retries};
@@ -23,6 +23,7 @@ use crate::{
     envelope::Envelope,
     plan::Plan,
     shard::{Rest, Shard, Surroundings, Told, WakeAt},
+    unwritten::Unwritten,
 };
 
 /// Bytes of payload that one mailbox holds while they wait for their turn.
@@ -40,6 +41,7 @@ pub struct Mailbox {
     ready: VecDeque<Arc<Envelope>>,
     ready_bytes: usize,
     in_flight: HashMap<u64, Flight>,
+    unwritten: Unwritten,
     intake: Intake,
     retries: Retries,
     /// Deliveries up to this event are made one at a time, in order: they were held while the endpoint was paused.
@@ -80,8 +82,13 @@ pub struct Beginning {
 }
 
 impl Mailbox {
-    /// A mailbox that has not started yet.
-    pub fn new(beginning: Beginning, surroundings: Rc<Surroundings>, shard: Addr<Shard>) -> Self {
+    /// A mailbox that has not started yet, and will have this address.
+    pub fn new(
+        beginning: Beginning,
+        surroundings: Rc<Surroundings>,
+        shard: Addr<Shard>,
+        address: WeakAddr<Self>,
+    ) -> Self {
         let Beginning { plan, clean, current, poisoned } = beginning;
         let dispatcher = Rc::new(new_dispatcher(&plan, &surroundings));
         Self {
@@ -90,6 +97,12 @@ impl Mailbox {
             ready: VecDeque::new(),
             ready_bytes: 0,
             in_flight: HashMap::new(),
+            unwritten: Unwritten::new(move || {
+                // Weak, or the mailbox would keep itself alive.
+                if let Some(address) = address.upgrade() {
+                    address.do_send(Written);
+                }
+            }),
             intake: Intake::new(clean.is_none()),
             retries: Retries::new(clean.is_none()),
             in_order_through: 0,
@@ -135,12 +148,27 @@ impl Mailbox {
                 break;
             }
             let allowed = if in_order { self.pace.allowed(now).min(1) } else { self.pace.allowed(now) };
-            if self.in_flight.len() >= allowed as usize {
+            if !self.may_begin_another(allowed as usize) {
                 break;
             }
             let Some(turn) = self.next_turn() else { break };
             self.begin(turn, context);
         }
+    }
+
+    /// What was answered but is not written yet counts too: a crash would repeat it.
+    fn may_begin_another(&self, allowed: usize) -> bool {
+        let in_flight = self.in_flight.len();
+        if in_flight + self.unwritten.count() < allowed {
+            return true;
+        }
+        if in_flight >= allowed || (self.ready.is_empty() && !self.retries.is_busy()) {
+            // Another attempt's end, or another event, brings it back here.
+            return false;
+        }
+        self.unwritten.wait();
+        self.surroundings.journal.hurry();
+        in_flight + self.unwritten.count() < allowed
     }
 
     /// Retries come first: they are older, and bounded by what was read.
@@ -266,6 +294,19 @@ impl Handler<Wake> for Mailbox {
     fn handle(&mut self, _: Wake, context: &mut Self::Context) {
         self.received += 1;
         self.retries.note(self.now());
+        self.work(context);
+    }
+}
+
+/// Settlements that the mailbox waited for are written.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Written;
+
+impl Handler<Written> for Mailbox {
+    type Result = ();
+
+    fn handle(&mut self, _: Written, context: &mut Self::Context) {
         self.work(context);
     }
 }

@@ -218,7 +218,10 @@ fn start(
         }
     };
     let beginning = Beginning { plan, clean: entry.clean.take(), current: entry.current.clone(), poisoned };
-    let mailbox = Mailbox::new(beginning, surroundings.clone(), context.address()).start();
+    let (surroundings, shard) = (surroundings.clone(), context.address());
+    let mailbox = Mailbox::create(|context| {
+        Mailbox::new(beginning, surroundings, shard, context.address().downgrade())
+    });
     entry.sent = 0;
     entry.mailbox = Some(mailbox.clone());
     Some(mailbox)

@@ -76,7 +76,7 @@ impl Mailbox {
         log_attempt(&turn.envelope, &self.plan.endpoint.id, number, &outcome, fate);
         self.follow(&outcome, fate, judgement.effect, now);
         let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.surroundings.journal.settle(Settled {
+        let settled = Settled {
             endpoint: self.ordinal(),
             seq: event.seq,
             event_position: event.position,
@@ -84,7 +84,8 @@ impl Mailbox {
             floor: self.window.floor(),
             fate,
             attempt: Attempt { number, started_at, duration_us, outcome },
-        });
+        };
+        self.surroundings.journal.settle(settled, &self.unwritten);
         // Only now: a stop that sees nothing in flight counts what the journal was told.
         self.surroundings.in_flight.end(self.ordinal(), event.seq);
     }
