@@ -34,7 +34,7 @@ pub struct Backlog {
     pub events: Vec<Arc<Event>>,
     /// Where to read on.
     pub position: u64,
-    /// The last event that was looked at, whether it was for this endpoint or not.
+    /// The last event that was looked at, or is gone, whether it was for this endpoint or not.
     pub through: u64,
     /// Whether the end of the log was reached; if not, call again from `position`.
     pub at_end: bool,
@@ -158,10 +158,10 @@ impl Store {
         position: Option<u64>,
         (events_max, bytes_max): (usize, usize),
     ) -> Result<Backlog> {
-        let (from, above) = {
+        let (from, above, last_seq) = {
             let view = self.shared.view();
             let above = view.ledger.cursor(endpoint).above;
-            (position.unwrap_or_else(|| view.position_after(after)), above)
+            (position.unwrap_or_else(|| view.position_after(after)), above, view.next_seq - 1)
         };
         let mut scan = self.shared.log.scan(from);
         // Not `from`: retention may have moved the beginning, and no distance is read by that.
@@ -174,6 +174,8 @@ impl Store {
             }
             let Some((at, kind)) = scan.next_entry()? else {
                 backlog.at_end = true;
+                // Retention may have taken the last events: whoever waits for them would read on for ever.
+                backlog.through = backlog.through.max(last_seq);
                 break;
             };
             backlog.position = scan.position();

@@ -101,3 +101,18 @@ fn a_settlement_that_comes_after_its_event_is_gone_changes_nothing() {
     assert!(refused[0].is_err());
     kept_is_whole((&writer, &store), given_up);
 }
+
+#[test]
+fn a_reader_whose_events_went_learns_that_nothing_up_to_the_newest_is_left() {
+    let dir = fresh_dir();
+    let (mut writer, store) = open(dir.path(), small(), NOW).unwrap();
+    publish(&mut writer, events(10), &[1], NOW);
+    // An entry that is no event begins a segment, and the one with all events goes.
+    let later = NOW.plus_millis(50 * MINUTE_MS);
+    let event = stored(&store, 1)[0].clone();
+    commit(&mut writer, requeued(&event, 1, later), later);
+    writer.enforce_retention(NOW.plus_millis(200 * MINUTE_MS)).unwrap();
+    let backlog = store.backlog(1, 3, None, ALL).unwrap();
+    assert!(backlog.at_end && backlog.events.is_empty(), "{backlog:?}");
+    assert_eq!(backlog.through, 10);
+}
