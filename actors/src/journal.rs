@@ -42,7 +42,7 @@ pub type Committed = (Arc<Envelope>, Arc<[u32]>);
 pub type OnCommit = Box<dyn FnMut(Vec<Committed>) + Send>;
 
 enum Command {
-    Write(Write, Option<oneshot::Sender<Result<Vec<Published>>>>),
+    Write(Write, Waiter),
     Read(Reading),
     /// Nothing to do but to look at the settlements.
     Wake,
@@ -128,18 +128,17 @@ impl Journal {
     pub async fn publish(&self, publication: Publication) -> Result<Vec<Published>> {
         let events = publication.events.len();
         let bytes = publication.events.iter().map(|(event, _)| event.data.len()).sum();
-        let _room = self.queue.enter(events, bytes)?;
-        self.write(Write::Publish(publication)).await
+        self.write(Write::Publish(publication), Some(Queue::enter(&self.queue, events, bytes)?)).await
     }
 
     /// Writes a change of the registry; answers when it is durable.
     pub async fn document(&self, document: Document) -> Result<()> {
-        self.write(Write::Document(document)).await.map(drop)
+        self.write(Write::Document(document), None).await.map(drop)
     }
 
     /// Has a delivery attempted again; answers when that is durable.
     pub async fn requeue(&self, requeued: Requeued) -> Result<()> {
-        self.write(Write::Requeue(requeued)).await.map(drop)
+        self.write(Write::Requeue(requeued), None).await.map(drop)
     }
 
     /// Notes an attempt and its fate. Durable soon; until it is written it counts as unwritten.
@@ -212,9 +211,9 @@ impl Journal {
         }
     }
 
-    async fn write(&self, write: Write) -> Result<Vec<Published>> {
+    async fn write(&self, write: Write, room: Option<Room>) -> Result<Vec<Published>> {
         let (answer, answered) = oneshot::channel();
-        self.commands.send(Command::Write(write, Some(answer))).map_err(|_| closed())?;
+        self.commands.send(Command::Write(write, Waiter { answer, room })).map_err(|_| closed())?;
         answered.await.map_err(|_| self.failure().unwrap_or_else(closed))?
     }
 
@@ -232,22 +231,37 @@ impl fmt::Debug for Journal {
     }
 }
 
+/// Who waits for a write. The place in the queue goes with the write: were it the publisher's own, one that gives up
+/// would free it while the events still wait.
+struct Waiter {
+    answer: oneshot::Sender<Result<Vec<Published>>>,
+    room: Option<Room>,
+}
+
+impl Waiter {
+    fn answer(self, written: Written) {
+        // First, so that whoever reads the answer finds the place free.
+        drop(self.room);
+        let _ = self.answer.send(written);
+    }
+}
+
 /// A place in the queue, given back when dropped.
-struct Room<'a> {
-    queue: &'a Queue,
+struct Room {
+    queue: Arc<Queue>,
     events: usize,
     bytes: usize,
 }
 
 impl Queue {
-    fn enter(&self, events: usize, bytes: usize) -> Result<Room<'_>> {
-        if self.closed.load(Ordering::SeqCst) {
+    fn enter(queue: &Arc<Self>, events: usize, bytes: usize) -> Result<Room> {
+        if queue.closed.load(Ordering::SeqCst) {
             return Err(closed());
         }
-        let room = Room { queue: self, events, bytes };
-        let events_before = self.events.fetch_add(events, Ordering::Relaxed);
-        let bytes_before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let is_full = events_before + events > self.events_max || bytes_before + bytes > self.bytes_max;
+        let room = Room { queue: queue.clone(), events, bytes };
+        let events_before = queue.events.fetch_add(events, Ordering::Relaxed);
+        let bytes_before = queue.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let is_full = events_before + events > queue.events_max || bytes_before + bytes > queue.bytes_max;
         // A batch larger than the whole queue still passes, alone; or "busy" would never end for it.
         if is_full && events_before > 0 {
             return Err(Error::new(
@@ -263,7 +277,7 @@ impl Queue {
     }
 }
 
-impl Drop for Room<'_> {
+impl Drop for Room {
     fn drop(&mut self) {
         self.queue.events.fetch_sub(self.events, Ordering::Relaxed);
         self.queue.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -282,8 +296,6 @@ struct WriterThread {
     checkpoint_at: Instant,
     retention_at: Instant,
 }
-
-type Waiter = Option<oneshot::Sender<Result<Vec<Published>>>>;
 
 impl WriterThread {
     fn run(mut self) {
@@ -329,7 +341,7 @@ impl WriterThread {
     /// Commits all that waits, then passes the reads on. Tells whether to close.
     fn work_off(&mut self, first: Option<Command>) -> bool {
         let mut writes: Vec<Write> = Vec::new();
-        let mut waiters: Vec<Waiter> = Vec::new();
+        let mut waiters: Vec<Option<Waiter>> = Vec::new();
         let mut readings = Vec::new();
         let mut closing = false;
         let mut next = first;
@@ -337,7 +349,7 @@ impl WriterThread {
             match command {
                 Command::Write(write, waiter) => {
                     writes.push(write);
-                    waiters.push(waiter);
+                    waiters.push(Some(waiter));
                 }
                 Command::Read(reading) => readings.push(reading),
                 Command::Wake => {}
@@ -359,12 +371,12 @@ impl WriterThread {
         closing
     }
 
-    fn commit(&mut self, writes: Vec<Write>, waiters: Vec<Waiter>) {
+    fn commit(&mut self, writes: Vec<Write>, waiters: Vec<Option<Waiter>>) {
         match self.writer.commit(writes, self.clock.now(), &mut random) {
             Ok(answers) => self.answer(answers, waiters),
             Err(error) => {
                 for waiter in waiters.into_iter().flatten() {
-                    let _ = waiter.send(Err(error.clone()));
+                    waiter.answer(Err(error.clone()));
                 }
                 self.fail(error);
             }
@@ -374,7 +386,7 @@ impl WriterThread {
         }
     }
 
-    fn answer(&mut self, answers: Vec<Written>, waiters: Vec<Waiter>) {
+    fn answer(&mut self, answers: Vec<Written>, waiters: Vec<Option<Waiter>>) {
         let mut committed = Vec::new();
         for (answer, waiter) in answers.into_iter().zip(waiters) {
             if let Ok(published) = &answer {
@@ -383,7 +395,7 @@ impl WriterThread {
                 committed.extend(routed.map(|(event, routes)| (Arc::new(Envelope::new(event)), routes)));
             }
             if let Some(waiter) = waiter {
-                let _ = waiter.send(answer);
+                waiter.answer(answer);
             }
         }
         if !committed.is_empty() {
@@ -444,3 +456,6 @@ fn random() -> u128 {
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     thread::Builder::new().name(name.to_owned()).spawn(run).expect("the operating system starts a thread")
 }
+
+#[cfg(test)]
+mod tests;
