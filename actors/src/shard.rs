@@ -302,13 +302,11 @@ impl Handler<PutEndpoint> for Shard {
         };
         let resumes = entry.endpoint.status == EndpointStatus::Paused && !paused;
         let was = std::mem::replace(&mut entry.endpoint, endpoint.clone());
-        if entry.mailbox.is_none() && resumes {
+        if entry.mailbox.is_none() && resumes && !self.draining {
             // It begins as paused, so that it resumes in order like any other.
             entry.endpoint = was;
-            self.mailbox(ordinal, context);
-            if let Some(entry) = self.endpoints.get_mut(&ordinal) {
-                entry.endpoint = endpoint.clone();
-            }
+            start(entry, None, &self.surroundings, context);
+            entry.endpoint = endpoint.clone();
         }
         if self.endpoints.get(&ordinal).is_some_and(|entry| entry.mailbox.is_some()) {
             match Plan::new(endpoint, &self.surroundings.config) {

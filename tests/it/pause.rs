@@ -1,6 +1,8 @@
 //! A paused endpoint holds its deliveries, and gets them in publish order when it is active again.
 
-use casewire::{DeliveryStatus, EndpointDraft, EndpointId, EndpointStatus, EventId};
+use std::io::{Read, Write};
+
+use casewire::{DeliveryStatus, EndpointDraft, EndpointId, EndpointStatus, EventId, Limits};
 
 use crate::support::{Embedded, Gate, Receiver, Reply, to, wait_until};
 
@@ -150,4 +152,26 @@ async fn deleting_an_endpoint_cancels_what_waits_for_it() {
     home.until(second, stays, DeliveryStatus::Dead).await;
     assert_eq!(home.delivery(event, gone).await.status, DeliveryStatus::Cancelled);
     assert_eq!(receiver.requests().iter().filter(|request| request.path != "/stays").count(), 1);
+}
+
+#[tokio::test]
+async fn a_resumed_endpoint_without_work_is_let_go_with_its_connections() {
+    let limits = Limits { mailbox_rest_ms: 1, ..Limits::default() };
+    let home = Embedded::with(move |builder| builder.limits(limits.clone()));
+    let closed = Gate::shut();
+    let at_receiver = closed.clone();
+    let receiver = Receiver::start(move |_| {
+        let closed = at_receiver.clone();
+        Reply::raw(move |connection| {
+            connection.write_all(b"HTTP/1.1 204 Scripted\r\n\r\n").unwrap();
+            if matches!(connection.read(&mut [0]), Ok(0)) {
+                closed.open();
+            }
+        })
+    });
+    let endpoint = home.subscribe(paused(&receiver)).await;
+    let event = home.publish("cases.created").await;
+    home.set_status(endpoint, EndpointStatus::Active).await;
+    home.until(event, endpoint, DeliveryStatus::Delivered).await;
+    wait_until(async || closed.is_open(), |is_closed| *is_closed).await;
 }
