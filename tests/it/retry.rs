@@ -97,3 +97,30 @@ async fn a_retry_for_a_paused_endpoint_is_held_and_one_for_a_deleted_endpoint_re
     let refused = home.tenant().retry_delivery(id).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);
 }
+
+/// A look for what is due that began before an attempt does not know of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_retry_comes_early_however_often_the_retry_journal_is_looked_into() {
+    let home = Embedded::start();
+    let receiver =
+        Receiver::start(|request| Reply::status(if request.text().contains("again") { 204 } else { 500 }));
+    let draft = EndpointDraft { retry_schedule_seconds: Some(vec![3_600]), ..to(receiver.url(), &["*"]) };
+    let endpoint = home.subscribe(draft).await;
+    let again = home.engine.publisher().publish_json("cases.updated", r#"{"again":1}"#).await.unwrap().id;
+    home.until(again, endpoint, DeliveryStatus::Delivered).await;
+    let mut failing = Vec::new();
+    for _ in 0..300 {
+        let retried = home.tenant();
+        let (event, sent_again) = tokio::join!(
+            home.publish("cases.created"),
+            retried.retry_delivery(DeliveryId { event: again, endpoint }),
+        );
+        let _ = sent_again;
+        failing.push(event);
+    }
+    receiver.received_all(&failing).await;
+    for event in failing {
+        let record = home.until_retrying(event, endpoint).await;
+        assert_eq!(record.attempts.len(), 1, "{record:?}");
+    }
+}

@@ -30,6 +30,7 @@ impl Mailbox {
         self.current.set(Some(seq));
         self.in_flight
             .insert(seq, Flight { parked: turn.parked, event_position: turn.envelope.event.position });
+        self.retries.begun(seq);
         self.surroundings.in_flight.begin(self.ordinal(), seq);
         let (started_at, started) = (self.now(), Instant::now());
         let mailbox = context.address();

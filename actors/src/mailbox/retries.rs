@@ -24,6 +24,9 @@ pub struct Retries {
     turns: VecDeque<Waiting>,
     next_due: Option<Timestamp>,
     reading: bool,
+    /// Attempts begun since the read under way was asked for. They may be over by the time it is answered, and what
+    /// it tells of them is of no use: it may have come before their end, or after it and look due by a clock put back.
+    begun: HashSet<u64>,
     release: Release,
 }
 
@@ -39,7 +42,7 @@ enum Release {
 impl Retries {
     pub(super) fn new(must_ask: bool) -> Self {
         let next_due = must_ask.then(|| Timestamp::from_micros(i64::MIN));
-        Self { turns: VecDeque::new(), next_due, reading: false, release: Release::No }
+        Self { turns: VecDeque::new(), next_due, reading: false, begun: HashSet::new(), release: Release::No }
     }
 
     pub(super) fn next_turn(&mut self) -> Option<Turn> {
@@ -61,6 +64,13 @@ impl Retries {
 
     pub(super) fn is_busy(&self) -> bool {
         self.reading || !self.turns.is_empty() || self.release != Release::No
+    }
+
+    /// An attempt begins.
+    pub(super) fn begun(&mut self, seq: u64) {
+        if self.reading {
+            self.begun.insert(seq);
+        }
     }
 
     /// Something is due at a time.
@@ -132,6 +142,7 @@ impl Handler<ReadDue> for Mailbox {
 
     fn handle(&mut self, ReadDue { due, until }: ReadDue, context: &mut Self::Context) {
         self.retries.reading = false;
+        let begun = std::mem::take(&mut self.retries.begun);
         let due = match due {
             Ok(due) => due,
             Err(error) => {
@@ -147,11 +158,10 @@ impl Handler<ReadDue> for Mailbox {
         if let Some(next) = due.next {
             self.retries.note(next);
         }
-        // What is under way was left out by name, but an attempt may have begun since the read did.
-        let in_flight = &self.in_flight;
+        // What was under way was left out by name; what began since notes itself when it fails.
         self.retries
             .turns
-            .extend(due.waiting.into_iter().filter(|waiting| !in_flight.contains_key(&waiting.event.seq)));
+            .extend(due.waiting.into_iter().filter(|waiting| !begun.contains(&waiting.event.seq)));
         if self.is_held() {
             self.retries.give_back();
         }
