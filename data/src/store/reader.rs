@@ -20,6 +20,8 @@ use crate::{
 
 /// Log bytes that one call of [`Store::backlog`] reads at most, so that no reader keeps the others waiting.
 const SCAN_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Payload after which [`Store::due`] leaves the rest for the next call: an endpoint's window of memory is bounded.
+const DUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A handle for reading. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -195,7 +197,7 @@ impl Store {
     }
 
     /// Deliveries of an endpoint that are to be attempted by `until`, the earliest first, passing over those that
-    /// `skip` names.
+    /// `skip` names. At most `limit` of them, and not much over 4 MiB of payload.
     pub fn due(
         &self,
         endpoint: u32,
@@ -203,11 +205,16 @@ impl Store {
         limit: usize,
         skip: impl Fn(u64) -> bool,
     ) -> Result<Due> {
-        let (rows, next) = self.due_rows(endpoint, until, limit, skip)?;
-        let mut waiting = Vec::with_capacity(rows.len());
+        let (rows, mut next) = self.due_rows(endpoint, until, limit, skip)?;
+        let (mut waiting, mut bytes) = (Vec::with_capacity(rows.len()), 0);
         for row in rows {
+            if bytes >= DUE_BYTES_MAX {
+                next = Some(next.map_or(row.due, |next| next.min(row.due)));
+                break;
+            }
             match self.event_at(row.event_position) {
                 Ok((event, _)) => {
+                    bytes += event.content.data.len();
                     let attempts = row.attempts.len() as u16;
                     waiting.push(Waiting { event: Arc::new(event), due: row.due, attempts });
                 }

@@ -76,3 +76,22 @@ fn what_is_requeued_is_due_before_rows_are_flushed_and_wherever_it_stood() {
     let both = vec![settled(&all[0], 1, true, 3, Fate::Dead), requeued(&all[0], 1, NOW)];
     assert!(writer.commit(both, NOW, &mut || 7).unwrap()[1].is_err(), "the look that it rests on is stale");
 }
+
+#[test]
+fn what_is_due_is_read_a_few_megabytes_at_a_time() {
+    let dir = fresh_dir();
+    let (mut writer, store) = opened(dir.path());
+    let large = || event(&"x".repeat(1_000_000));
+    publish(&mut writer, (0..10).map(|_| large()).collect(), &[1], NOW);
+    for event in stored(&store, 1) {
+        commit(&mut writer, settled(&event, 1, false, event.seq, Fate::RetryAt(NOW)), NOW);
+    }
+    let mut seen = Vec::new();
+    while seen.len() < 10 {
+        let due = store.due(1, DueUntil::Time(NOW), 256, |seq| seen.contains(&seq)).unwrap();
+        assert!((1..=5).contains(&due.waiting.len()), "{} at once", due.waiting.len());
+        seen.extend(due.waiting.iter().map(|one| one.event.seq));
+        assert_eq!(due.next, (seen.len() < 10).then_some(NOW));
+    }
+    assert_eq!(seen, (1..=10).collect::<Vec<_>>());
+}
