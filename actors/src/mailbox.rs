@@ -210,7 +210,9 @@ impl Mailbox {
             return;
         }
         let now = self.now();
-        let probe = self.pace.probe_at().filter(|_| self.intake.is_behind());
+        // While something is under way there is no probe, and its end does what is to be done next.
+        let may_probe = self.intake.is_behind() && self.in_flight.is_empty() && self.ready.is_empty();
+        let probe = self.pace.probe_at().filter(|_| may_probe && !self.intake.is_reading());
         let times = [self.retries.next_due(), self.pace.rests_until(now), probe];
         if let Some(at) = times.into_iter().flatten().min() {
             let at = self.surroundings.clock.instant(at.max(now.plus_millis(1)));
