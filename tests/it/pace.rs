@@ -8,7 +8,7 @@ use std::{
 
 use casewire::{DeliveryStatus, EndpointDraft, EndpointPatch, FailureClass};
 
-use crate::support::{Embedded, Gate, Receiver, Reply, to, work_for};
+use crate::support::{Embedded, Gate, Receiver, Reply, to, wait_until, work_for};
 
 /// How long receivers work on a request, so that several at once can be seen.
 const WORK: Duration = Duration::from_millis(5);
@@ -119,4 +119,31 @@ async fn an_endpoints_own_deadline_ends_its_attempts() {
     let record = home.until(event, endpoint, DeliveryStatus::Dead).await;
     assert_eq!(record.attempts[0].outcome.failure_class(), Some(FailureClass::Timeout));
     assert!(record.attempts[0].duration_us >= 1_000_000, "{record:?}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_goes_down_again_is_not_sent_all_that_waits_for_a_retry() {
+    const IN_A_ROW: usize = 31;
+    let home = Embedded::start();
+    let receiver = Receiver::start(|request| {
+        Reply::status(if request.text().contains("cases.good") { 204 } else { 500 })
+    });
+    let draft = EndpointDraft { retry_schedule_seconds: Some(vec![3_600; 2]), ..limited(&receiver, 1) };
+    let endpoint = home.subscribe(draft).await;
+    let good = async || home.publish("cases.good").await;
+    let mut failed = Vec::new();
+    // A success now and then keeps it up, so that many come to wait for a retry.
+    for _ in 0..10 {
+        failed.extend(home.publish_many("cases.updated", IN_A_ROW).await);
+        home.until(good().await, endpoint, DeliveryStatus::Delivered).await;
+    }
+    failed.extend(home.publish_many("cases.updated", IN_A_ROW + 1).await);
+    receiver.received_all(&failed).await;
+    // The probe succeeds; what is tried again then fails as before, and the next probe is half a second away.
+    good().await;
+    wait_until(async || receiver.requests().iter().any(|request| request.attempt == 2), |again| *again).await;
+    let probe = home.publish("cases.closed").await;
+    receiver.received_all(&[probe]).await;
+    let again = receiver.requests().iter().filter(|request| request.attempt == 2).count();
+    assert!(again <= 2 * IN_A_ROW, "{again} of {} were sent again", failed.len());
 }

@@ -104,6 +104,7 @@ impl Mailbox {
                 if is_the_endpoints_fault && self.pace.failed(now) {
                     tracing::warn!(endpoint = %self.plan.endpoint.id, "the endpoint is down; its backlog waits");
                     self.give_back();
+                    self.retries.end_release(now);
                 }
             }
         }

@@ -82,6 +82,12 @@ impl Retries {
         self.release = Release::Asked;
     }
 
+    /// The outage goes on: what waits keeps to its schedule again.
+    pub(super) fn end_release(&mut self, now: Timestamp) {
+        self.release = Release::No;
+        self.note(now);
+    }
+
     /// Forgets what was read; it is still in the retry journal.
     pub(super) fn give_back(&mut self) {
         if let Some(first) = self.turns.front() {
@@ -151,9 +157,13 @@ impl Handler<ReadDue> for Mailbox {
                 return;
             }
         };
+        let mut release_ended = false;
         if let DueUntil::LastAttemptBefore(position) = until {
-            self.retries.release =
-                if due.waiting.is_empty() { Release::No } else { Release::Before(position) };
+            release_ended = self.retries.release == Release::No;
+            if !release_ended {
+                self.retries.release =
+                    if due.waiting.is_empty() { Release::No } else { Release::Before(position) };
+            }
         }
         if let Some(next) = due.next {
             self.retries.note(next);
@@ -162,7 +172,7 @@ impl Handler<ReadDue> for Mailbox {
         self.retries
             .turns
             .extend(due.waiting.into_iter().filter(|waiting| !begun.contains(&waiting.event.seq)));
-        if self.is_held() {
+        if self.is_held() || release_ended {
             self.retries.give_back();
         }
         self.work(context);
