@@ -4,10 +4,12 @@
 //! for company, since losing one only repeats a delivery. Reads pass through the writer, so that each sees all that
 //! its caller wrote before.
 
+mod queue;
+
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
@@ -22,6 +24,7 @@ use casewire_data::{
 };
 use tokio::sync::{oneshot, watch};
 
+use self::queue::{Queue, Room};
 use crate::{clock::Clock, envelope::Envelope, unwritten::Unwritten};
 
 /// Writes that share one sync.
@@ -61,18 +64,6 @@ pub struct Journal {
     queue: Arc<Queue>,
     store: Store,
     failure: watch::Receiver<Option<Error>>,
-}
-
-/// What waits for the writer, counted so that it stays bounded.
-struct Queue {
-    events: AtomicUsize,
-    bytes: AtomicUsize,
-    events_max: usize,
-    bytes_max: usize,
-    settlements: Mutex<Vec<Settlement>>,
-    /// The writer blocks without a time-out: whoever leaves a settlement must wake it.
-    asleep: AtomicBool,
-    closed: AtomicBool,
 }
 
 /// The journal's threads, to be joined at the end.
@@ -243,44 +234,6 @@ impl Waiter {
         // First, so that whoever reads the answer finds the place free.
         drop(self.room);
         let _ = self.answer.send(written);
-    }
-}
-
-/// A place in the queue, given back when dropped.
-struct Room {
-    queue: Arc<Queue>,
-    events: usize,
-    bytes: usize,
-}
-
-impl Queue {
-    fn enter(queue: &Arc<Self>, events: usize, bytes: usize) -> Result<Room> {
-        if queue.closed.load(Ordering::SeqCst) {
-            return Err(closed());
-        }
-        let room = Room { queue: queue.clone(), events, bytes };
-        let events_before = queue.events.fetch_add(events, Ordering::Relaxed);
-        let bytes_before = queue.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let is_full = events_before + events > queue.events_max || bytes_before + bytes > queue.bytes_max;
-        // A batch larger than the whole queue still passes, alone; or "busy" would never end for it.
-        if is_full && events_before > 0 {
-            return Err(Error::new(
-                ErrorKind::Busy,
-                "the queue of events that wait for the disk is full; publish again shortly",
-            ));
-        }
-        Ok(room)
-    }
-
-    fn settlements(&self) -> MutexGuard<'_, Vec<Settlement>> {
-        self.settlements.lock().expect("nothing panics while it holds this lock")
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.queue.events.fetch_sub(self.events, Ordering::Relaxed);
-        self.queue.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
