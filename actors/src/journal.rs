@@ -8,6 +8,7 @@ mod queue;
 
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -93,9 +94,17 @@ impl Journal {
             asleep: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         });
-        let reader_store = store.clone();
+        let (reader_store, reader_failed) = (store.clone(), failed.clone());
         let reader = spawn("casewire-reader", move || {
-            reading_inbox.into_iter().for_each(|reading| reading(&reader_store));
+            for reading in reading_inbox {
+                // The store is only read, so a panic leaves nothing half done; but what is stored cannot be read.
+                if catch_unwind(AssertUnwindSafe(|| reading(&reader_store))).is_err() {
+                    fail(
+                        &reader_failed,
+                        Error::new(ErrorKind::Damaged, "reading the journal made the engine panic"),
+                    );
+                }
+            }
         });
         let retention_every =
             RETENTION_EVERY.min(Duration::from_millis((limits.retention_ms / 8).max(100).cast_unsigned()));
@@ -166,18 +175,18 @@ impl Journal {
         &self.store
     }
 
-    /// Resolves when the journal has failed; never if it does not.
+    /// Resolves when the journal has failed or ended.
     pub async fn failed(&self) -> Error {
         let mut failure = self.failure.clone();
-        match failure.wait_for(Option::is_some).await {
-            Ok(error) => error.clone().expect("waited until there is one"),
-            Err(_) => std::future::pending().await,
-        }
+        let failed = failure.wait_for(Option::is_some).await.ok().and_then(|error| error.clone());
+        failed.unwrap_or_else(closed)
     }
 
     /// Why the journal accepts nothing, if it has failed.
     pub fn failure(&self) -> Option<Error> {
-        self.failure.borrow().clone()
+        let failure = self.failure.borrow().clone();
+        // Its threads are gone, be it at a stop or in a panic.
+        failure.or_else(|| self.failure.has_changed().is_err().then(closed))
     }
 
     /// Whether the queue has room.
@@ -389,12 +398,16 @@ impl WriterThread {
 
     /// Fails closed: whoever waits or asks later learns why.
     fn fail(&mut self, error: Error) {
-        self.failed.send_if_modified(|failure| {
-            let first = failure.is_none();
-            failure.get_or_insert(error);
-            first
-        });
+        fail(&self.failed, error);
     }
+}
+
+fn fail(failed: &watch::Sender<Option<Error>>, error: Error) {
+    failed.send_if_modified(|failure| {
+        let first = failure.is_none();
+        failure.get_or_insert(error);
+        first
+    });
 }
 
 fn closed() -> Error {

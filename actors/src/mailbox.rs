@@ -44,8 +44,6 @@ pub struct Mailbox {
     unwritten: Unwritten,
     intake: Intake,
     retries: Retries,
-    /// Deliveries up to this event are made one at a time, in order: they were held while the endpoint was paused.
-    in_order_through: u64,
     draining: bool,
     /// Messages received from the shard, so that both know when nothing is on its way.
     received: u64,
@@ -105,7 +103,6 @@ impl Mailbox {
             }),
             intake: Intake::new(clean.is_none()),
             retries: Retries::new(clean.is_none()),
-            in_order_through: 0,
             draining: false,
             received: 0,
             plan,
@@ -142,7 +139,7 @@ impl Mailbox {
     fn begin_attempts(&mut self, context: &mut Context<Self>) {
         let now = self.now();
         while !self.is_held() && self.intake.is_begun() {
-            let in_order = self.window.floor() < self.in_order_through;
+            let in_order = self.window.floor() < self.plan.endpoint.held_through;
             if in_order && self.retries.is_reading() {
                 // What was attempted before the pause goes first.
                 break;
@@ -250,6 +247,15 @@ fn new_dispatcher(plan: &Plan, surroundings: &Surroundings) -> Dispatcher {
     })
 }
 
+impl Drop for Mailbox {
+    /// After a panic, attempts of this mailbox may still be under way, but nobody waits for their end any more.
+    fn drop(&mut self) {
+        for seq in self.in_flight.keys() {
+            self.surroundings.in_flight.end(self.plan.endpoint.ordinal, *seq);
+        }
+    }
+}
+
 impl Actor for Mailbox {
     type Context = Context<Self>;
 
@@ -344,7 +350,7 @@ impl Handler<Replan> for Mailbox {
             self.give_back();
         }
         if resumes {
-            self.resume_in_order(context);
+            self.resume_held();
         }
         self.work(context);
     }

@@ -166,10 +166,17 @@ impl Handler<Update> for Registry {
     type Result = ResponseFuture<Result<Arc<Endpoint>>>;
 
     fn handle(&mut self, Update { tenant, id, patch }: Update, _: &mut Self::Context) -> Self::Result {
-        let patched =
-            self.find(&tenant, id).and_then(|endpoint| endpoint.patched(patch, &self.context(clock::wall())));
+        let patched = self.find(&tenant, id).and_then(|endpoint| {
+            let was_paused = endpoint.status == EndpointStatus::Paused;
+            Ok((was_paused, endpoint.patched(patch, &self.context(clock::wall()))?))
+        });
         match patched {
-            Ok(endpoint) => self.put(endpoint),
+            Ok((was_paused, mut endpoint)) => {
+                if was_paused && endpoint.status == EndpointStatus::Active {
+                    endpoint.held_through = self.journal.store().last_seq();
+                }
+                self.put(endpoint)
+            }
             Err(error) => Box::pin(async { Err(error) }),
         }
     }

@@ -194,7 +194,9 @@ impl Shard {
                 tracing::error!(endpoint = %entry.endpoint.id, seq = poisoned, "a mailbox panicked and is replaced");
                 entry.mailbox = None;
                 entry.clean = None;
-                start(entry, poisoned, &self.surroundings, context);
+                if !self.draining {
+                    start(entry, poisoned, &self.surroundings, context);
+                }
             }
         }
     }

@@ -61,6 +61,10 @@ pub struct Endpoint {
     pub timeout_seconds: Option<u32>,
     /// Its own retry schedule; the engine's default if absent.
     pub retry: Option<RetrySchedule>,
+    /// Deliveries up to this event were held when it last became active: they go out in order. An event's number in
+    /// the log, not shown.
+    #[serde(default)]
+    pub held_through: u64,
     /// When it was created.
     pub created_at: Timestamp,
     /// When any of the above last changed.
@@ -168,6 +172,7 @@ impl EndpointDraft {
             max_in_flight: None,
             timeout_seconds: None,
             retry: None,
+            held_through: 0,
             created_at: context.now,
             updated_at: context.now,
         };

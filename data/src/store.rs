@@ -92,12 +92,13 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
     let lock = DirectoryLock::take(dir)?;
     let paths = Paths::of(dir);
     let mark = RunMark::new(dir, &paths.retry);
-    let registry = RegistryLog::open(&paths.registry, now, mark.is_there())?;
+    let reach = lock.reach();
+    let registry = RegistryLog::open(&paths.registry, now, mark.is_there(), reach.registry)?;
     let log = Log::open(&paths.log)?;
     let recovered = if mark.is_believable() {
         // Before sled is opened, because opening writes: after a loss of power from here on it is not to be believed.
         mark.set_running()?;
-        recover(&log, &registry, &paths.retry).transpose()?
+        recover(&log, &registry, &paths.retry, reach.log).transpose()?
     } else {
         None
     };
@@ -105,7 +106,7 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
         Some(recovered) => recovered,
         None => {
             mark.set_doubtful()?;
-            rebuild(&log, &registry, &paths.retry)?
+            rebuild(&log, &registry, &paths.retry, reach.log)?
         }
     };
     let active = match log.segments().last() {
@@ -130,6 +131,7 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
         next_seq,
         failure: None,
         unsynced: true,
+        synced_to: 0,
         checkpointed,
         lock,
     };
@@ -151,7 +153,12 @@ impl Paths {
 }
 
 /// Brings a believable retry journal up to the log. `None` if it must be made anew after all.
-fn recover(log: &Log, registry: &RegistryLog, dir: &Path) -> Option<Result<(RetryJournal, View)>> {
+fn recover(
+    log: &Log,
+    registry: &RegistryLog,
+    dir: &Path,
+    reach: u64,
+) -> Option<Result<(RetryJournal, View)>> {
     let Some(oldest) = log.segments().first().cloned() else {
         return Some(Err(lost_log(dir, "it has no segment, but a run of this store left at least one")));
     };
@@ -166,7 +173,7 @@ fn recover(log: &Log, registry: &RegistryLog, dir: &Path) -> Option<Result<(Retr
             return None;
         }
     };
-    match replay(log, registry, &journal, view, (view_from, rows_from)) {
+    match replay(log, registry, &journal, view, Replay { view: view_from, rows: rows_from, reach }) {
         Ok(view) if view.ledger.expired_through + 1 < oldest.header.first_seq => {
             let first = oldest.header.first_seq;
             Some(Err(lost_log(
@@ -180,6 +187,16 @@ fn recover(log: &Log, registry: &RegistryLog, dir: &Path) -> Option<Result<(Retr
     }
 }
 
+/// A log that ends before what is known to have been written to it.
+fn cut_short(dir: &Path, end: u64, written: u64) -> Error {
+    let message = format!(
+        "what is in {} ends at position {end}, but it was written and acknowledged up to {written}: it was cut or \
+         removed; restore it from a backup",
+        dir.display()
+    );
+    Error::new(ErrorKind::Damaged, message)
+}
+
 fn lost_log(retry: &Path, what: &str) -> Error {
     let log = retry.with_file_name("log");
     let message = format!("the log in {} is not whole: {what}; restore it from a backup", log.display());
@@ -187,14 +204,25 @@ fn lost_log(retry: &Path, what: &str) -> Error {
 }
 
 /// Makes the retry journal anew from the whole log.
-fn rebuild(log: &Log, registry: &RegistryLog, dir: &Path) -> Result<(RetryJournal, View)> {
+fn rebuild(log: &Log, registry: &RegistryLog, dir: &Path, reach: u64) -> Result<(RetryJournal, View)> {
     RetryJournal::wipe(dir)?;
     let journal = RetryJournal::open(dir)?;
     let mut view = View::default();
     // What the first segment does not hold was taken by retention.
     view.ledger.expired_through = log.segments().first().map_or(0, |first| first.header.first_seq - 1);
-    let view = replay(log, registry, &journal, view, (0, 0))?;
+    let view = replay(log, registry, &journal, view, Replay { view: 0, rows: 0, reach })?;
     Ok((journal, view))
+}
+
+/// From where a log is replayed, and how far it must reach.
+#[derive(Clone, Copy, Debug)]
+struct Replay {
+    /// The cursors' checkpoint.
+    view: u64,
+    /// The place up to which rows are in.
+    rows: u64,
+    /// Where the log ended, at the least.
+    reach: u64,
 }
 
 /// Bytes at the end of the log that every start holds against their checksums; what is older is checked when it is
@@ -207,15 +235,15 @@ fn replay(
     registry: &RegistryLog,
     journal: &RetryJournal,
     mut view: View,
-    (view_from, rows_from): (u64, u64),
+    Replay { view: view_from, rows: rows_from, reach }: Replay,
 ) -> Result<View> {
     const UNSAVED_MAX: usize = 65_536;
     registry.documents.tombstones.keys().for_each(|ordinal| view.ledger.close(*ordinal));
     let end = log.find_end(view_from.min(log.newest(CHECKED_BYTES)))?;
-    if end.position < rows_from {
-        // The retry journal outlived a crash of the process alone, so this much of the log was written.
-        let what = format!("it ends at position {}, but it was written up to {rows_from}", end.position);
-        return Err(lost_log(&journal.dir, &what));
+    // What the retry journal has, and what was noted after a sync, was written: it outlived a crash of the process alone.
+    let written = rows_from.max(reach);
+    if end.position < written {
+        return Err(cut_short(&journal.dir.with_file_name("log"), end.position, written));
     }
     if end.torn_bytes > 0 {
         tracing::warn!(

@@ -75,12 +75,10 @@ impl Mailbox {
         });
     }
 
-    /// After a pause: what was held goes out in order, up to the last event published until now.
-    pub(super) fn resume_in_order(&mut self, context: &mut Context<Self>) {
-        self.in_order_through = self.surroundings.journal.store().last_seq();
-        self.intake.missed(self.in_order_through);
+    /// After a pause: what was held is read, and what was attempted before is due.
+    pub(super) fn resume_held(&mut self) {
+        self.intake.missed(self.plan.endpoint.held_through);
         self.retries.note(self.now());
-        let _ = context;
     }
 
     /// Reads on when half the window is free. An endpoint that is down gets one event, as a probe, when it is time.

@@ -1,19 +1,50 @@
-//! Who holds the directory, and how the last holder left it.
+//! Who holds the directory, how the last holder left it, and how far what it acknowledged reaches.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::Write as _,
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use super::segment::{storage, sync_dir};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The right to use a data directory; released when dropped.
+/// How far log and registry reach, at the least.
+///
+/// Noted after each sync, so it is never ahead of the disk, and not synced itself, so it costs nothing: it survives a
+/// crash of the process, and after a loss of power it may be old. Whatever ends before it was cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// End of the log.
+    pub log: u64,
+    /// End of the registry.
+    pub registry: u64,
+}
+
+impl Reach {
+    const BYTES: usize = 20;
+
+    fn encode(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..8].copy_from_slice(&self.log.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.registry.to_le_bytes());
+        let checksum = crc32c::crc32c(&bytes[..16]);
+        bytes[16..].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8; Self::BYTES]) -> Option<Self> {
+        let long = |at: usize| bytes[at..at + 8].try_into().map(u64::from_le_bytes).ok();
+        let reach = Self { log: long(0)?, registry: long(8)? };
+        (reach.encode() == *bytes).then_some(reach)
+    }
+}
+
+/// The right to use a data directory; released when dropped. Its file also holds the [`Reach`].
 #[derive(Debug)]
 pub struct DirectoryLock {
-    _file: File,
+    file: File,
 }
 
 impl DirectoryLock {
@@ -27,10 +58,11 @@ impl DirectoryLock {
             }
         }
         let path = dir.join("lock");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = file.map_err(|error| storage("open", &path, &error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(Error::new(
                 ErrorKind::Locked,
                 format!(
@@ -39,6 +71,22 @@ impl DirectoryLock {
                 ),
             )),
             Err(TryLockError::Error(error)) => Err(storage("lock", &path, &error)),
+        }
+    }
+}
+
+impl DirectoryLock {
+    /// What the last holder noted; nothing if it noted nothing that is whole.
+    pub fn reach(&self) -> Reach {
+        let mut bytes = [0; Reach::BYTES];
+        let read = self.file.read_exact_at(&mut bytes, 0).ok();
+        read.and_then(|()| Reach::decode(&bytes)).unwrap_or_default()
+    }
+
+    /// Notes how far what is synced reaches. Best effort: without it less damage is told from a torn tail.
+    pub fn note(&self, reach: Reach) {
+        if let Err(error) = self.file.write_all_at(&reach.encode(), 0) {
+            tracing::warn!(%error, "could not note how far the journal reaches");
         }
     }
 }
@@ -101,7 +149,8 @@ impl RunMark {
 
     fn write(&self, text: &str) -> Result<()> {
         let new = self.path.with_extension("new");
-        let written = File::create(&new).and_then(|mut file| {
+        let private = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
+        let written = private.and_then(|mut file| {
             file.write_all(text.as_bytes())?;
             file.sync_all()
         });

@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     codec::{self, FLAG_CONTINUES, HEADER_BYTES, Kind},
-    segment::{Segment, SegmentHeader, is_segment, storage, sync_dir},
+    segment::{Segment, SegmentHeader, create_private_dir, is_segment, storage, sync_dir},
     torn,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -43,10 +43,7 @@ pub struct LogEnd {
 impl Log {
     /// Opens the folder, creating it if it is not there. Reads no entries yet.
     pub fn open(dir: &Path) -> Result<Self> {
-        if !dir.is_dir() {
-            fs::create_dir_all(dir).map_err(|error| storage("create", dir, &error))?;
-            sync_dir(dir.parent().expect("a log lies in a data directory"))?;
-        }
+        create_private_dir(dir)?;
         let log = Self::open_existing(dir)?;
         log.remove_stillborn()?;
         Ok(log)

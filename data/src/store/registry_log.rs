@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     codec::{self, Kind, Place},
+    cut_short,
     log::Log,
     segment::{Segment, SegmentHeader},
 };
@@ -105,7 +106,8 @@ pub struct RegistryLog {
 
 impl RegistryLog {
     /// Opens the folder and reads all documents. Once a run has left a registry there, none is damage.
-    pub fn open(dir: &Path, now: Timestamp, was_there: bool) -> Result<Self> {
+    /// `reach` is where it ended, at the least.
+    pub fn open(dir: &Path, now: Timestamp, was_there: bool, reach: u64) -> Result<Self> {
         let log = Log::open(dir)?;
         if log.segments().is_empty() {
             if was_there {
@@ -115,6 +117,9 @@ impl RegistryLog {
             log.begin_segment(SegmentHeader { start: 0, first_seq: 0, last_id: 0, created_at: now })?;
         }
         let end = log.find_end(0)?;
+        if end.position < reach {
+            return Err(cut_short(dir, end.position, reach));
+        }
         if end.torn_bytes > 0 {
             tracing::warn!(bytes = end.torn_bytes, "cut a torn, never acknowledged tail off the registry");
             log.trim(end.position)?;
@@ -129,6 +134,11 @@ impl RegistryLog {
         let active = log.segments().last().expect("a registry has a segment").clone();
         let rewritten_bytes = active.entry_bytes();
         Ok(Self { log, active, documents, rewritten_bytes })
+    }
+
+    /// Where it ends.
+    pub fn end(&self) -> u64 {
+        self.active.end()
     }
 
     /// Writes documents, synced, and applies them.

@@ -19,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     codec,
-    segment::{storage, sync_dir},
+    segment::{create_private_dir, storage, sync_dir},
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -68,6 +68,7 @@ pub struct RetryJournal {
 impl RetryJournal {
     /// Opens it, creating it if it is not there. An error means: make it anew from the log.
     pub fn open(dir: &Path) -> Result<Self> {
+        create_private_dir(dir)?;
         remove_unfinished_snapshots(dir)?;
         let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
         let db = open_when_free(&config)?;

@@ -1,9 +1,9 @@
 //! One file of the log: a header of its own, then entries.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions},
     io,
-    os::unix::fs::FileExt,
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -49,7 +49,9 @@ impl Segment {
     pub fn create(dir: &Path, header: SegmentHeader) -> Result<Self> {
         let path = dir.join(file_name(header.start));
         // A crash between create and first sync leaves a file without entries; it is written over.
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
+        // For nobody else's eyes: it holds payloads and secrets.
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&path);
         let file = file.map_err(|error| storage("create", &path, &error))?;
         file.write_all_at(&encode(&header), 0).map_err(|error| storage("write", &path, &error))?;
         file.sync_all().map_err(|error| storage("sync", &path, &error))?;
@@ -148,6 +150,16 @@ impl Segment {
 /// A failure of the disk, in words.
 pub fn storage(action: &str, path: &Path, error: &io::Error) -> Error {
     Error::new(ErrorKind::Storage, format!("could not {action} {}: {error}", path.display()))
+}
+
+/// Creates a folder of the data directory, for nobody else's eyes, if it is not there.
+pub fn create_private_dir(dir: &Path) -> Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    created.map_err(|error| storage("create", dir, &error))?;
+    sync_dir(dir.parent().expect("it lies in a data directory"))
 }
 
 /// Has the disk hold the directory's entries: a file's name is durable only after this.

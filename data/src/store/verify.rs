@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     Paths,
     codec::Kind,
+    cut_short,
     guard::DirectoryLock,
     log::Log,
     record::{EventBody, Fate, Settled},
@@ -55,15 +56,16 @@ pub struct StatsReport {
 
 /// Checks every entry of log and registry. Damage is an error that names the place.
 pub fn verify(dir: &Path) -> Result<VerifyReport> {
-    let _lock = existing(dir)?;
+    let lock = existing(dir)?;
+    let reach = lock.reach();
     let paths = Paths::of(dir);
     let mut report = VerifyReport::default();
-    let torn = walk(&paths.registry, |_, _, _| {
+    let torn = walk(&paths.registry, reach.registry, |_, _, _| {
         report.documents += 1;
         Ok(())
     })?;
     report.torn_bytes += torn.torn_bytes;
-    let torn = walk(&paths.log, |_, kind, body| {
+    let torn = walk(&paths.log, reach.log, |_, kind, body| {
         report.entries += 1;
         if kind == Kind::Event {
             EventBody::split(body)?.event(0)?;
@@ -83,7 +85,7 @@ pub fn stats(dir: &Path) -> Result<StatsReport> {
     let mut report =
         StatsReport { retry_journal_bytes: bytes_below(&paths.retry)?, ..StatsReport::default() };
     let mut times: Option<(Timestamp, Timestamp)> = None;
-    let walked = walk(&paths.log, |_, kind, body| {
+    let walked = walk(&paths.log, 0, |_, kind, body| {
         match kind {
             Kind::Event => {
                 let body = EventBody::split(body)?;
@@ -117,11 +119,14 @@ struct Walked {
     torn_bytes: u64,
 }
 
-fn walk(dir: &Path, mut entry: impl FnMut(u64, Kind, &[u8]) -> Result<()>) -> Result<Walked> {
+fn walk(dir: &Path, reach: u64, mut entry: impl FnMut(u64, Kind, &[u8]) -> Result<()>) -> Result<Walked> {
     let log = Log::open_existing(dir)?;
     let segments = log.segments();
     let first = segments.first().map_or(0, |segment| segment.header.start);
     let end = log.find_end(first)?;
+    if end.position < reach {
+        return Err(cut_short(dir, end.position, reach));
+    }
     log.commit_to(end.position);
     let mut scan = log.scan(first);
     while let Some((position, kind)) = scan.next_entry()? {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Shared, StoreOptions,
     codec::{self, Kind},
-    guard::{DirectoryLock, RunMark},
+    guard::{DirectoryLock, Reach, RunMark},
     idempotency::{self, Resolution},
     keys,
     record::{Expired, Parked, Requeued, Settled},
@@ -70,6 +70,7 @@ pub struct Writer {
     pub(super) next_seq: u64,
     pub(super) failure: Option<Error>,
     pub(super) unsynced: bool,
+    pub(super) synced_to: u64,
     pub(super) checkpointed: u64,
     pub(super) lock: DirectoryLock,
 }
@@ -241,17 +242,32 @@ impl Writer {
             self.unsynced = true;
         }
         if staged.must_sync {
-            self.active.sync()?;
-            self.unsynced = false;
+            self.sync()?;
         }
         let documents = std::mem::take(&mut staged.documents);
         if !documents.is_empty() {
             let deleted: Vec<_> = documents.iter().filter_map(deleted_ordinal).collect();
             self.registry.append(documents, now)?;
+            self.note_reach();
             let mut view = self.shared.view();
             deleted.into_iter().for_each(|ordinal| view.ledger.close(ordinal));
         }
         Ok(())
+    }
+
+    /// Has the disk hold the log, and notes that it does.
+    fn sync(&mut self) -> Result<()> {
+        self.active.sync()?;
+        self.unsynced = false;
+        self.note_reach();
+        Ok(())
+    }
+
+    fn note_reach(&mut self) {
+        if !self.unsynced {
+            self.synced_to = self.active.end();
+        }
+        self.lock.note(Reach { log: self.synced_to, registry: self.registry.end() });
     }
 
     fn take_into_view(&mut self, staged: Staged) -> Result<()> {
@@ -299,8 +315,7 @@ impl Writer {
 
     fn try_checkpoint(&mut self) -> Result<()> {
         if self.unsynced {
-            self.active.sync()?;
-            self.unsynced = false;
+            self.sync()?;
         }
         let end = self.active.end();
         {

@@ -18,6 +18,7 @@ fn batches(dir: &Path, count: usize) -> (PathBuf, Vec<u64>) {
 fn cut_at_any_byte_it_opens_with_whole_publications_only() {
     let dir = fresh_dir();
     let (path, ends) = batches(dir.path(), 4);
+    forget_reach(dir.path());
     let last = *ends.last().unwrap();
     let name = path.file_name().unwrap();
     for length in (ends[0]..=last).rev() {
@@ -50,9 +51,33 @@ fn a_cut_that_only_damage_can_make_is_named_while_the_machine_has_run_on() {
 }
 
 #[test]
+fn after_a_kill_no_byte_of_what_was_acknowledged_can_go_unnoticed() {
+    let dir = fresh_dir();
+    let (log, _) = batches(dir.path(), 2);
+    let registry = {
+        let (mut writer, _) = opened(dir.path());
+        for number in 0..3 {
+            commit(&mut writer, Write::Document(Document::Token(token(number, "t".into()))), NOW);
+        }
+        files(&dir.path().join("registry")).into_keys().next().unwrap()
+    };
+    for path in [log, registry] {
+        let whole = fs::read(&path).unwrap();
+        for cut in [0, 5, 63, 64, 65, whole.len() / 2, whole.len() - 1] {
+            let image = copy_of(dir.path());
+            fs::write(image.path().join(path.strip_prefix(dir.path()).unwrap()), &whole[..cut]).unwrap();
+            for error in [verify(image.path()).unwrap_err(), open(image.path(), options(), NOW).unwrap_err()] {
+                assert_eq!(error.kind(), ErrorKind::Damaged, "{} cut to {cut}: {error}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn a_lost_sector_is_damage_if_a_later_sync_proves_that_it_was_there_and_a_torn_tail_if_not() {
     let dir = fresh_dir();
     let (path, ends) = batches(dir.path(), 4);
+    forget_reach(dir.path());
     let whole = fs::read(&path).unwrap();
     for sector in 1..whole.len() / 512 {
         let mut bytes = whole.clone();
