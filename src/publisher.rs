@@ -113,10 +113,14 @@ impl Publisher {
 
     async fn commit(&self, events: Vec<NewEvent>) -> Result<Vec<Receipt>> {
         if let Some(failure) = self.tree.failure() {
-            return Err(Error::new(
-                ErrorKind::Storage,
-                format!("nothing is accepted since the journal failed: {failure}"),
-            ));
+            return Err(match failure.kind() {
+                ErrorKind::Closed => failure,
+                // Whatever failed, to the publisher it is the disk that takes nothing.
+                _ => Error::new(
+                    ErrorKind::Storage,
+                    format!("nothing is accepted since the journal failed: {failure}"),
+                ),
+            });
         }
         let event_types = events.iter().map(|event| event.event_type.clone()).collect();
         let matching = Match { tenant: self.tenant.clone(), event_types };

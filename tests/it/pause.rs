@@ -1,10 +1,13 @@
 //! A paused endpoint holds its deliveries, and gets them in publish order when it is active again.
 
-use std::io::{Read, Write};
+use std::{
+    io::{Read, Write},
+    time::Duration,
+};
 
 use casewire::{DeliveryStatus, EndpointDraft, EndpointId, EndpointStatus, EventId, Limits};
 
-use crate::support::{Embedded, Gate, Receiver, Reply, to, wait_until};
+use crate::support::{Embedded, Gate, Receiver, Reply, to, wait_until, work_for};
 
 const HELD: usize = 200;
 
@@ -62,6 +65,26 @@ async fn what_was_held_over_restarts_arrives_in_publish_order() {
     receiver.received_all(&held).await;
     home.shutdown().await;
     assert_eq!(receiver.events(), held);
+}
+
+#[tokio::test]
+async fn what_was_held_keeps_its_order_over_a_restart_in_the_middle_of_it() {
+    let home = Embedded::start();
+    let receiver = Receiver::start(|_| {
+        work_for(Duration::from_millis(2));
+        Reply::status(204)
+    });
+    let endpoint = home.subscribe(paused(&receiver)).await;
+    let held = home.publish_many("cases.updated", HELD).await;
+    home.set_status(endpoint, EndpointStatus::Active).await;
+    receiver.received(HELD / 10).await;
+    let home = home.restart().await;
+    assert!(receiver.count() < HELD, "it was to be in the middle");
+    receiver.received_all(&held).await;
+    home.shutdown().await;
+    let mut arrived = receiver.events();
+    arrived.dedup();
+    assert_eq!(arrived, held);
 }
 
 /// Ten events for an endpoint that takes two at once and holds them up at the gate.

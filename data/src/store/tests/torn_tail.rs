@@ -66,7 +66,8 @@ fn after_a_kill_no_byte_of_what_was_acknowledged_can_go_unnoticed() {
         for cut in [0, 5, 63, 64, 65, whole.len() / 2, whole.len() - 1] {
             let image = copy_of(dir.path());
             fs::write(image.path().join(path.strip_prefix(dir.path()).unwrap()), &whole[..cut]).unwrap();
-            for error in [verify(image.path()).unwrap_err(), open(image.path(), options(), NOW).unwrap_err()] {
+            for error in [verify(image.path()).unwrap_err(), open(image.path(), options(), NOW).unwrap_err()]
+            {
                 assert_eq!(error.kind(), ErrorKind::Damaged, "{} cut to {cut}: {error}", path.display());
             }
         }
