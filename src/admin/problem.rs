@@ -1,6 +1,6 @@
 //! What went wrong, as `application/problem+json` (RFC 9457).
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -76,6 +76,13 @@ impl Problem {
     pub(super) fn method_not_allowed(allow: &'static str) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("this path takes {allow}"))
             .with(header::ALLOW, allow)
+    }
+
+    /// 408: the body did not come in time. The connection closes, since the rest of it may still come.
+    pub(super) fn too_slow(limit: Duration) -> Self {
+        let detail =
+            format!("the body was not here after {} s; send it faster, or send less", limit.as_secs());
+        Self::new(StatusCode::REQUEST_TIMEOUT, detail)
     }
 
     /// 413: the body is over its limit, and was not read further.
@@ -167,6 +174,10 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status);
         if let Some((name, value)) = &self.header {
             response.insert_header((name.clone(), *value));
+        }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            // RFC 9110, 15.5.9.
+            response.force_close();
         }
         let errors = self.errors.iter().map(|FieldError { field, message }| FieldView { field, message });
         let view = ProblemView {
