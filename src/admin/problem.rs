@@ -132,7 +132,7 @@ impl From<Error> for Problem {
         match error.kind() {
             ErrorKind::Invalid => Self {
                 status: StatusCode::UNPROCESSABLE_ENTITY,
-                detail: error.message().to_owned(),
+                detail: detail_of_invalid(&error),
                 errors: error.field_errors().iter().take(FIELD_ERRORS_MAX).cloned().collect(),
                 header: None,
             },
@@ -149,6 +149,14 @@ impl From<Error> for Problem {
                 if kind == ErrorKind::Damaged { stored_data_damaged() } else { storage_failed() }
             }
         }
+    }
+}
+
+/// What is wrong and where: a detail is often all that is shown or logged of a problem.
+fn detail_of_invalid(error: &Error) -> String {
+    match error.field_errors() {
+        [only] if only.message == error.message() => format!("{}: {}", only.field, only.message),
+        _ => error.message().to_owned(),
     }
 }
 
@@ -246,7 +254,7 @@ mod tests {
         let (_, _, body) = answer(&Problem::field("events[0]", "is empty"));
         assert_eq!(
             body,
-            r#"{"type":"about:blank","title":"Unprocessable Entity","status":422,"detail":"is empty","errors":[{"field":"events[0]","message":"is empty"}]}"#
+            r#"{"type":"about:blank","title":"Unprocessable Entity","status":422,"detail":"events[0]: is empty","errors":[{"field":"events[0]","message":"is empty"}]}"#
         );
         let (_, _, body) = answer(&Error::new(ErrorKind::Damaged, "/var/lib/casewire/db at 17").into());
         assert!(!body.contains("/var/lib"), "{body}");
