@@ -193,6 +193,15 @@ fn exit_codes_are_0_good_1_failed_2_wrong_use() {
 }
 
 #[test]
+fn a_host_without_a_scheme_is_answered_with_the_url_to_write() {
+    for bare in ["127.0.0.1", "localhost", "example.com:8443/hook", "[::1]"] {
+        let ended = run(&["check-url", bare], &[]);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.stdout.contains(&format!("write https://{bare}\n")), "{ended:?}");
+    }
+}
+
+#[test]
 fn every_command_speaks_json() {
     let dir = TempDir::new().unwrap();
     let receiver = Receiver::start(|_| 200);
