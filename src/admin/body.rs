@@ -1,5 +1,8 @@
-//! Takes in a JSON body: of the right type, within its limits, and text.
+//! Takes in a JSON body: of the right type, within its limits, in time, and text.
 
+use std::time::Duration;
+
+use actix_rt::time::timeout;
 use actix_web::{
     HttpRequest,
     http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName},
@@ -13,25 +16,25 @@ use super::problem::Problem;
 /// Arrays and objects inside each other. Not deeper than the recursion limit of serde_json, so
 /// that whatever is accepted here can also be read again when it is rendered.
 const DEPTH_MAX: usize = 127;
+/// How long a body may take to come in, to its last byte. Whoever sends it a byte at a time must not
+/// hold a connection and memory for longer; the largest body there is comes in time over 3 Mbit/s.
+const TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Reads a request's body. To be called when the caller is authorized and not before.
 ///
 /// The text is not known to be JSON yet; it is known not to nest deeper than [`DEPTH_MAX`].
-pub(super) async fn read(request: &HttpRequest, mut payload: Payload) -> Result<String, Problem> {
+pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<String, Problem> {
+    read_within(request, payload, TIME_MAX).await
+}
+
+async fn read_within(request: &HttpRequest, payload: Payload, limit: Duration) -> Result<String, Problem> {
     check_type(request)?;
     let announced =
         header(request, &actix_web::http::header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
     if announced.is_some_and(|bytes: u64| bytes > limits::ADMIN_BODY_BYTES_MAX as u64) {
         return Err(Problem::too_large());
     }
-    let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Problem::malformed("the body broke off; send the request again"))?;
-        if body.len() + chunk.len() > limits::ADMIN_BODY_BYTES_MAX {
-            return Err(Problem::too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let body = timeout(limit, collect(payload)).await.map_err(|_| Problem::too_slow(limit))??;
     let text = String::from_utf8(body.into()).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let (line, column) = place(error.as_bytes(), at);
@@ -41,6 +44,19 @@ pub(super) async fn read(request: &HttpRequest, mut payload: Payload) -> Result<
     })?;
     check_depth(&text)?;
     Ok(text)
+}
+
+/// All of the body, unless it is too large.
+async fn collect(mut payload: Payload) -> Result<BytesMut, Problem> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Problem::malformed("the body broke off; send the request again"))?;
+        if body.len() + chunk.len() > limits::ADMIN_BODY_BYTES_MAX {
+            return Err(Problem::too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
@@ -100,9 +116,24 @@ fn place(body: &[u8], at: usize) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::{ResponseError, test::TestRequest};
+    use std::{
+        io::{Read as _, Write as _},
+        net::{TcpListener, TcpStream},
+        thread,
+    };
 
+    use actix_web::{
+        App, FromRequest as _, HttpServer, ResponseError, dev,
+        test::TestRequest,
+        web::{self, Bytes},
+    };
+    use futures_util::stream;
+
+    use super::super::unread;
     use super::*;
+
+    /// Long for a test's own body, short for a person.
+    const SHORT: Duration = Duration::from_millis(200);
 
     fn type_status(content_type: Option<&str>) -> u16 {
         let request = TestRequest::post();
@@ -135,5 +166,46 @@ mod tests {
         check_depth(&format!(r#"{{"a":"\"{}"}}"#, "[".repeat(10_000))).unwrap();
         let problem = check_depth(&format!("\n{}", nested(10_000))).unwrap_err();
         assert!(problem.to_string().contains("line 2 column 128"), "{problem}");
+    }
+
+    #[actix_web::test]
+    async fn a_body_that_trickles_in_is_read_until_its_time_is_over_and_no_longer() {
+        let trickle = stream::repeat(()).then(|()| async {
+            actix_rt::time::sleep(SHORT / 20).await;
+            Ok(Bytes::from_static(b" "))
+        });
+        let request = TestRequest::post().insert_header((CONTENT_TYPE, "application/json")).to_http_request();
+        let mut payload: dev::Payload = dev::Payload::Stream { payload: Box::pin(trickle) };
+        let payload = Payload::from_request(&request, &mut payload).await.unwrap();
+        let problem = read_within(&request, payload, SHORT).await.unwrap_err();
+        assert_eq!(problem.status_code(), 408, "{problem}");
+    }
+
+    #[actix_web::test]
+    async fn a_connection_whose_body_never_came_is_answered_and_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let read = |request: HttpRequest, payload| async move { read_within(&request, payload, SHORT).await };
+        let app =
+            move || App::new().service(web::scope("").wrap_fn(unread::keep).default_service(web::to(read)));
+        let server = HttpServer::new(app).workers(1).disable_signals().listen(listener).unwrap().run();
+        let stop = server.handle();
+        actix_rt::spawn(server);
+
+        let client = thread::spawn(move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            let head =
+                "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{";
+            stream.write_all(head.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer.to_ascii_lowercase()
+        });
+        let answer = actix_rt::task::spawn_blocking(|| client.join().unwrap()).await.unwrap();
+        assert!(answer.starts_with("http/1.1 408 "), "{answer}");
+        assert!(answer.contains("content-type: application/problem+json"), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+        stop.stop(false).await;
     }
 }

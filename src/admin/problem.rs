@@ -1,6 +1,6 @@
 //! What went wrong, as `application/problem+json` (RFC 9457).
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -78,6 +78,13 @@ impl Problem {
             .with(header::ALLOW, allow)
     }
 
+    /// 408: the body did not come in time. The connection closes, since the rest of it may still come.
+    pub(super) fn too_slow(limit: Duration) -> Self {
+        let detail =
+            format!("the body was not here after {} s; send it faster, or send less", limit.as_secs());
+        Self::new(StatusCode::REQUEST_TIMEOUT, detail)
+    }
+
     /// 413: the body is over its limit, and was not read further.
     pub(super) fn too_large() -> Self {
         let detail = format!("send at most {} bytes in one request", limits::ADMIN_BODY_BYTES_MAX);
@@ -125,7 +132,7 @@ impl From<Error> for Problem {
         match error.kind() {
             ErrorKind::Invalid => Self {
                 status: StatusCode::UNPROCESSABLE_ENTITY,
-                detail: error.message().to_owned(),
+                detail: detail_of_invalid(&error),
                 errors: error.field_errors().iter().take(FIELD_ERRORS_MAX).cloned().collect(),
                 header: None,
             },
@@ -142,6 +149,14 @@ impl From<Error> for Problem {
                 if kind == ErrorKind::Damaged { stored_data_damaged() } else { storage_failed() }
             }
         }
+    }
+}
+
+/// What is wrong and where: a detail is often all that is shown or logged of a problem.
+fn detail_of_invalid(error: &Error) -> String {
+    match error.field_errors() {
+        [only] if only.message == error.message() => format!("{}: {}", only.field, only.message),
+        _ => error.message().to_owned(),
     }
 }
 
@@ -167,6 +182,10 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status);
         if let Some((name, value)) = &self.header {
             response.insert_header((name.clone(), *value));
+        }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            // RFC 9110, 15.5.9.
+            response.force_close();
         }
         let errors = self.errors.iter().map(|FieldError { field, message }| FieldView { field, message });
         let view = ProblemView {
@@ -235,7 +254,7 @@ mod tests {
         let (_, _, body) = answer(&Problem::field("events[0]", "is empty"));
         assert_eq!(
             body,
-            r#"{"type":"about:blank","title":"Unprocessable Entity","status":422,"detail":"is empty","errors":[{"field":"events[0]","message":"is empty"}]}"#
+            r#"{"type":"about:blank","title":"Unprocessable Entity","status":422,"detail":"events[0]: is empty","errors":[{"field":"events[0]","message":"is empty"}]}"#
         );
         let (_, _, body) = answer(&Error::new(ErrorKind::Damaged, "/var/lib/casewire/db at 17").into());
         assert!(!body.contains("/var/lib"), "{body}");

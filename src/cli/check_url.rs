@@ -1,6 +1,7 @@
 //! `casewire check-url`: what the egress policy says of a URL, and why.
 
 use casewire_actors::egress::{self, AddressVerdict, Explanation};
+use casewire_data::limits::shorten;
 use serde_json::{Value, json};
 
 use super::{
@@ -26,13 +27,24 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, json: bool) -> Outcome {
     let settings =
         Settings::load(&Flags::only([("config", args.config), ("egress-allow", args.egress_allow)]))?;
-    let explanation = egress::explain(&settings.egress, &args.url).await;
+    let mut explanation = egress::explain(&settings.egress, &args.url).await;
+    if !explanation.permitted && explanation.addresses.is_empty() && is_bare_host(&args.url) {
+        let whole = shorten(&args.url);
+        explanation.reason =
+            Some(format!("this is not a whole URL, and nothing was looked up; write https://{whole}"));
+    }
     if json {
         output::json(&as_json(&explanation))
     } else {
         print(&explanation)
     }
     if explanation.permitted { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// Whether the scheme was left out: `127.0.0.1`, or `example.com:80`, of which a parser takes the host for the scheme.
+fn is_bare_host(url: &str) -> bool {
+    let of_host = |char: char| char.is_alphanumeric() || char == '[';
+    url.starts_with(of_host) && !url.contains("://") && !url.contains(char::is_whitespace)
 }
 
 fn print(explanation: &Explanation) {

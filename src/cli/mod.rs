@@ -84,7 +84,7 @@ impl Cli {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 if !matches!(failure, Failure::Told) {
-                    eprintln!("error: {failure}");
+                    output::complain(&failure.to_string());
                 }
                 failure.exit_code()
             }

@@ -18,6 +18,13 @@ pub(super) fn announce(text: &str) {
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
+/// Says on stderr what goes wrong, whether or not anybody reads it.
+///
+/// Never by `eprintln!`, which panics when stderr cannot be written (its disk is full, its reader gone).
+pub(super) fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "error: {text}");
+}
+
 /// Prints a value as indented JSON.
 pub(super) fn json(value: &Value) {
     line(&format!("{value:#}"));

@@ -58,7 +58,7 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         }
     };
     if let Some(error) = failure {
-        eprintln!("error: {error}; answering 503 for {RED_SECONDS} s, then exiting");
+        output::complain(&format!("{error}; answering 503 for {RED_SECONDS} s, then exiting"));
         let red = actix_rt::time::sleep(Duration::from_secs(RED_SECONDS));
         select(pin!(stop.next()), pin!(red)).await;
         server.stop(false).await;
@@ -96,7 +96,11 @@ fn is_fresh(dir: &Path) -> Result<bool, Failure> {
 
 fn log_to_stderr(filter: &str, json: bool) -> Outcome {
     let filter = EnvFilter::try_new(filter).map_err(|error| Failure::Usage(format!("log: {error}")))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(BoxMakeWriter::new(io::stderr));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(BoxMakeWriter::new(io::stderr))
+        // A line that cannot be written is lost. To complain of it there would end the thread that logged it.
+        .log_internal_errors(false);
     // A second subscriber can't be set; the first one then serves as well.
     let _ = if json { log.json().try_init() } else { log.with_ansi(false).try_init() };
     Ok(())
@@ -150,7 +154,7 @@ impl StopSignal {
 fn exit_at_once_on(signal: impl Future<Output = ()> + 'static) {
     actix_rt::spawn(async move {
         signal.await;
-        eprintln!("error: told twice to stop; attempts in flight are made again after the next start");
+        output::complain("told twice to stop; attempts in flight are made again after the next start");
         std::process::exit(1);
     });
 }

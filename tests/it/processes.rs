@@ -15,7 +15,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::binary::{Attempt, Receiver, Server, TOKEN, run, run_with_input};
+use crate::binary::{Attempt, PATIENCE, Receiver, Server, TOKEN, run, run_with_input};
 
 /// A batch of events, and how many.
 fn batch(events: usize, marker: &str) -> String {
@@ -193,6 +193,15 @@ fn exit_codes_are_0_good_1_failed_2_wrong_use() {
 }
 
 #[test]
+fn a_host_without_a_scheme_is_answered_with_the_url_to_write() {
+    for bare in ["127.0.0.1", "localhost", "example.com:8443/hook", "[::1]"] {
+        let ended = run(&["check-url", bare], &[]);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.stdout.contains(&format!("write https://{bare}\n")), "{ended:?}");
+    }
+}
+
+#[test]
 fn every_command_speaks_json() {
     let dir = TempDir::new().unwrap();
     let receiver = Receiver::start(|_| 200);
@@ -279,4 +288,37 @@ fn a_full_disk_ends_acknowledging_and_the_next_start_has_all_that_was() {
     for id in &acknowledged {
         assert_eq!(connection.request("GET", &format!("/events/{id}"), "").unwrap().status, 200, "{id}");
     }
+}
+
+#[test]
+fn a_stderr_that_cannot_be_written_stops_nothing() {
+    let dir = TempDir::new().unwrap();
+    let receiver = Receiver::start(|attempt| match attempt.path.as_str() {
+        "/healthy" => 200,
+        "/failing" => 500,
+        _ => 410,
+    });
+    let mut unwritable = Command::new("sh");
+    unwritable.args(["-c", "exec \"$0\" \"$@\" 2>/dev/full"]);
+    let server = Server::start_through(unwritable, dir.path(), &[]);
+    server.endpoint(&receiver.url("/healthy"), &["*"]);
+    server.endpoint(&receiver.url("/failing"), &["*"]);
+    let (gone, _) = server.endpoint(&receiver.url("/gone"), &["*"]);
+
+    let mut connection = server.connect();
+    let mut published = Vec::new();
+    for part in 0..5 {
+        let answer = connection.request("POST", "/events/batch", &batch(20, &part.to_string())).unwrap();
+        published.extend(ids(&answer.data(202)));
+    }
+    receiver.wait("every event at the healthy endpoint", |attempts| {
+        let taken = taken(attempts);
+        published.iter().all(|id| taken.contains(id.as_str()))
+    });
+    let begun = Instant::now();
+    let path = format!("/endpoints/{gone}");
+    while connection.request("GET", &path, "").unwrap().data(200)["status"] != "paused" {
+        assert!(begun.elapsed() < PATIENCE, "the endpoint that is gone is never paused");
+    }
+    assert_eq!(server.terminate().code, Some(0));
 }

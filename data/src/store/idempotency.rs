@@ -28,7 +28,8 @@ pub fn resolve<'a>(
     mut known_key: impl FnMut(&[u8; HASH_BYTES]) -> Result<Option<KnownKey>>,
 ) -> Result<std::result::Result<Vec<Resolution>, Error>> {
     let mut resolutions: Vec<Resolution> = Vec::with_capacity(events.size_hint().0);
-    for (index, event) in events.enumerate() {
+    let mut events = events.enumerate();
+    while let Some((index, event)) = events.next() {
         let Some(key) = &event.idempotency_key else {
             resolutions.push(Resolution::Fresh(None));
             continue;
@@ -45,18 +46,21 @@ pub fn resolve<'a>(
             (None, None) => (Resolution::Fresh(Some((hash, content))), content),
         };
         if first_content != content {
-            return Ok(Err(conflict(index, key)));
+            let alone = index == 0 && events.next().is_none();
+            return Ok(Err(conflict(key, (!alone).then_some(index))));
         }
         resolutions.push(resolution);
     }
     Ok(Ok(resolutions))
 }
 
-fn conflict(index: usize, key: &str) -> Error {
+/// `index` is that of the event, if there are others in its publication.
+fn conflict(key: &str, index: Option<usize>) -> Error {
     let hours = limits::IDEMPOTENCY_MILLIS / 3_600_000;
     let key = limits::shorten(key);
+    let place = index.map(|index| format!(" (event {index})")).unwrap_or_default();
     let message = format!(
-        "idempotency key `{key}` (event {index}) was used within {hours} h for another event; choose a new key"
+        "idempotency key `{key}`{place} was used within {hours} h for another event; choose a new key"
     );
     Error::new(ErrorKind::Conflict, message)
 }

@@ -105,10 +105,9 @@ async fn only_an_admin_of_the_default_tenant_creates_tokens_for_others() {
         fields(&host.call(Method::POST, "/tokens", wrong).await.problem(422)),
         ["tenant", "scopes[1]"]
     );
-    assert_eq!(
-        fields(&host.call(Method::POST, "/tokens", r#"{"scopes":[]}"#).await.problem(422)),
-        ["scopes"]
-    );
+    let none = host.call(Method::POST, "/tokens", r#"{"scopes":[]}"#).await.problem(422);
+    assert_eq!(fields(&none), ["scopes"]);
+    assert!(none["detail"].as_str().unwrap().starts_with("scopes: "), "{none}");
     host.stop().await;
 }
 
