@@ -5,6 +5,7 @@
 //! its caller wrote before.
 
 mod queue;
+mod writer;
 
 use std::{
     fmt,
@@ -12,7 +13,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, Sender},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -25,17 +26,12 @@ use casewire_data::{
 };
 use tokio::sync::{oneshot, watch};
 
-use self::queue::{Queue, Room};
+use self::{
+    queue::{Queue, Room},
+    writer::{CHECKPOINT_EVERY, WriterThread},
+};
 use crate::{clock::Clock, envelope::Envelope, unwritten::Unwritten};
 
-/// Writes that share one sync.
-const BATCH_WRITES_MAX: usize = 1_024;
-/// How long settlements wait for company.
-const SETTLE_WAIT: Duration = Duration::from_millis(2);
-/// How often the retry journal is brought up to the log.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
-/// Log bytes after which it is brought up earlier; bounds what a restart replays.
-const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
 /// How often retention looks, at most.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 
@@ -246,162 +242,6 @@ impl Waiter {
     }
 }
 
-struct WriterThread {
-    writer: Writer,
-    inbox: Receiver<Command>,
-    readings: Sender<Reading>,
-    queue: Arc<Queue>,
-    clock: Clock,
-    on_commit: OnCommit,
-    failed: watch::Sender<Option<Error>>,
-    retention_every: Duration,
-    checkpoint_at: Instant,
-    retention_at: Instant,
-}
-
-impl WriterThread {
-    fn run(mut self) {
-        loop {
-            let first = self.next();
-            let closing = self.work_off(first);
-            if closing {
-                break;
-            }
-            self.keep_house();
-        }
-        match self.writer.close() {
-            Ok(lock) => drop(lock),
-            Err(error) => {
-                tracing::error!(%error, "the journal did not end cleanly; the next start recovers it")
-            }
-        }
-    }
-
-    /// Waits for a command, for the settlements' time, or for the next checkpoint.
-    fn next(&mut self) -> Option<Command> {
-        if !self.queue.settlements().is_empty() {
-            return self.inbox.recv_timeout(SETTLE_WAIT).ok();
-        }
-        let idle = self.writer.bytes_since_checkpoint() == 0;
-        let until = if idle { self.retention_at } else { self.checkpoint_at.min(self.retention_at) };
-        self.queue.asleep.store(true, Ordering::SeqCst);
-        // A settlement left between the look above and the flag would not wake anybody.
-        let wait = if self.queue.settlements().is_empty() {
-            until.saturating_duration_since(Instant::now())
-        } else {
-            SETTLE_WAIT
-        };
-        let command = self.inbox.recv_timeout(wait);
-        self.queue.asleep.store(false, Ordering::SeqCst);
-        match command {
-            Ok(command) => Some(command),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Command::Close),
-        }
-    }
-
-    /// Commits all that waits, then passes the reads on. Tells whether to close.
-    fn work_off(&mut self, first: Option<Command>) -> bool {
-        let mut writes: Vec<Write> = Vec::new();
-        let mut waiters: Vec<Option<Waiter>> = Vec::new();
-        let mut readings = Vec::new();
-        let mut closing = false;
-        let mut next = first;
-        while let Some(command) = next {
-            match command {
-                Command::Write(write, waiter) => {
-                    writes.push(write);
-                    waiters.push(Some(waiter));
-                }
-                Command::Read(reading) => readings.push(reading),
-                Command::Wake => {}
-                Command::Close => closing = true,
-            }
-            next = if writes.len() < BATCH_WRITES_MAX { self.inbox.try_recv().ok() } else { None };
-        }
-        let settlements = std::mem::take(&mut *self.queue.settlements());
-        let (settlements, unwritten): (Vec<Write>, Vec<_>) = settlements.into_iter().unzip();
-        waiters.resize_with(writes.len() + settlements.len(), || None);
-        writes.extend(settlements);
-        if !writes.is_empty() {
-            self.commit(writes, waiters);
-        }
-        Unwritten::written(&unwritten.into_iter().flatten().collect::<Vec<_>>());
-        for reading in readings {
-            let _ = self.readings.send(reading);
-        }
-        closing
-    }
-
-    fn commit(&mut self, writes: Vec<Write>, waiters: Vec<Option<Waiter>>) {
-        match self.writer.commit(writes, self.clock.now(), &mut random) {
-            Ok(answers) => self.answer(answers, waiters),
-            Err(error) => {
-                for waiter in waiters.into_iter().flatten() {
-                    waiter.answer(Err(error.clone()));
-                }
-                self.fail(error);
-            }
-        }
-        if let Err(error) = self.writer.flush_rows() {
-            self.fail(error);
-        }
-    }
-
-    fn answer(&mut self, answers: Vec<Written>, waiters: Vec<Option<Waiter>>) {
-        let mut committed = Vec::new();
-        for (answer, waiter) in answers.into_iter().zip(waiters) {
-            if let Ok(published) = &answer {
-                let fresh = published.iter().filter_map(|published| published.fresh.clone());
-                let routed = fresh.filter(|(_, routes)| !routes.is_empty());
-                committed.extend(routed.map(|(event, routes)| (Arc::new(Envelope::new(event)), routes)));
-            }
-            if let Some(waiter) = waiter {
-                waiter.answer(answer);
-            }
-        }
-        if !committed.is_empty() {
-            (self.on_commit)(committed);
-        }
-    }
-
-    fn keep_house(&mut self) {
-        let now = Instant::now();
-        let due = now >= self.checkpoint_at && self.writer.bytes_since_checkpoint() > 0;
-        if due || self.writer.bytes_since_checkpoint() >= CHECKPOINT_BYTES {
-            self.checkpoint_at = now + CHECKPOINT_EVERY;
-            match self.writer.checkpoint() {
-                Ok(()) => {
-                    let _ = self.readings.send(Box::new(|store| {
-                        if let Err(error) = store.flush_retry_journal() {
-                            tracing::warn!(%error, "the retry journal was not flushed; a restart replays more of the log");
-                        }
-                    }));
-                }
-                Err(error) => self.fail(error),
-            }
-        }
-        if now >= self.retention_at {
-            self.retention_at = now + self.retention_every;
-            match self.writer.enforce_retention(self.clock.now()) {
-                Ok(0) => {}
-                Ok(deliveries) => {
-                    tracing::warn!(
-                        deliveries,
-                        "deliveries expired: retention took their events before they were settled"
-                    );
-                }
-                Err(error) => self.fail(error),
-            }
-        }
-    }
-
-    /// Fails closed: whoever waits or asks later learns why.
-    fn fail(&mut self, error: Error) {
-        fail(&self.failed, error);
-    }
-}
-
 fn fail(failed: &watch::Sender<Option<Error>>, error: Error) {
     failed.send_if_modified(|failure| {
         let first = failure.is_none();
@@ -412,11 +252,6 @@ fn fail(failed: &watch::Sender<Option<Error>>, error: Error) {
 
 fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the engine is stopping or has stopped")
-}
-
-fn random() -> u128 {
-    let word = || u128::from(getrandom::u64().expect("the operating system has randomness"));
-    word() << 64 | word()
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {

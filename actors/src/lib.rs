@@ -14,6 +14,7 @@ pub mod unwritten;
 
 pub mod envelope;
 pub mod shard;
+pub mod surroundings;
 
 pub mod mailbox;
 pub mod plan;

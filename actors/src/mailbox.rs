@@ -22,7 +22,8 @@ use crate::{
     dispatch::{DispatchConfig, Dispatcher},
     envelope::Envelope,
     plan::Plan,
-    shard::{Rest, Shard, Surroundings, Told, WakeAt},
+    shard::{Rest, Shard, Told, WakeAt},
+    surroundings::Surroundings,
     unwritten::Unwritten,
 };
 

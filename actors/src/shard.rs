@@ -12,18 +12,15 @@ use std::{
 };
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
-use casewire_data::{Error, endpoint::Endpoint, endpoint::EndpointStatus};
-use rustls::ClientConfig;
-use tokio::sync::{oneshot, watch};
+use casewire_data::endpoint::{Endpoint, EndpointStatus};
+use tokio::sync::oneshot;
 
 use crate::{
-    clock::Clock,
-    config::Config,
-    in_flight::InFlight,
-    journal::{Committed, Journal},
+    journal::Committed,
     mailbox::{self, Beginning, Mailbox},
     plan::{self, Plan},
-    registry::{Disable, Registry},
+    registry::Disable,
+    surroundings::Surroundings,
 };
 
 /// How often resting and dead mailboxes are looked for.
@@ -31,35 +28,6 @@ const ROUND: Duration = Duration::from_secs(1);
 
 /// Passed on with a change and dropped when everybody it concerns has acted on it; the other end waits for that.
 pub type Told = oneshot::Sender<()>;
-
-/// What every mailbox of a shard works with.
-pub struct Surroundings {
-    /// The journal.
-    pub journal: Journal,
-    /// The engine's clock.
-    pub clock: Clock,
-    /// Who is told that an endpoint is to be disabled.
-    pub registry: Addr<Registry>,
-    /// Limits and defaults.
-    pub config: Arc<Config>,
-    /// TLS, with the sessions that can be resumed.
-    pub tls: Arc<ClientConfig>,
-    /// Attempts under way.
-    pub in_flight: Arc<InFlight>,
-    /// Where damage found while reading is reported, so that the engine stops rather than serve around it.
-    pub damage: watch::Sender<Option<Error>>,
-}
-
-impl Surroundings {
-    /// The journal cannot be read: the engine fails closed.
-    pub fn report_damage(&self, error: &Error) {
-        self.damage.send_if_modified(|damage| {
-            let first = damage.is_none();
-            damage.get_or_insert_with(|| error.clone());
-            first
-        });
-    }
-}
 
 /// The actor; see the module.
 pub struct Shard {

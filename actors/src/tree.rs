@@ -22,7 +22,8 @@ use crate::{
     journal::{Journal, JournalThreads, OnCommit},
     matcher::Matcher,
     registry::{self, CatchUp, Registry, Shards},
-    shard::{Drain, Handover, Shard, Surroundings},
+    shard::{Drain, Handover, Shard},
+    surroundings::Surroundings,
 };
 
 /// How often a stop looks whether the attempts under way are over.

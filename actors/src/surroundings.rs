@@ -1,0 +1,39 @@
+//! What every mailbox works with: the engine as seen from one arbiter.
+
+use std::sync::Arc;
+
+use actix::Addr;
+use casewire_data::Error;
+use rustls::ClientConfig;
+use tokio::sync::watch;
+
+use crate::{clock::Clock, config::Config, in_flight::InFlight, journal::Journal, registry::Registry};
+
+/// See the module.
+pub struct Surroundings {
+    /// The journal.
+    pub journal: Journal,
+    /// The engine's clock.
+    pub clock: Clock,
+    /// Who is told that an endpoint is to be disabled.
+    pub registry: Addr<Registry>,
+    /// Limits and defaults.
+    pub config: Arc<Config>,
+    /// TLS, with the sessions that can be resumed.
+    pub tls: Arc<ClientConfig>,
+    /// Attempts under way.
+    pub in_flight: Arc<InFlight>,
+    /// Where damage found while reading is reported, so that the engine stops rather than serve around it.
+    pub damage: watch::Sender<Option<Error>>,
+}
+
+impl Surroundings {
+    /// The journal cannot be read: the engine fails closed.
+    pub fn report_damage(&self, error: &Error) {
+        self.damage.send_if_modified(|damage| {
+            let first = damage.is_none();
+            damage.get_or_insert_with(|| error.clone());
+            first
+        });
+    }
+}
