@@ -41,7 +41,7 @@ impl Reach {
     }
 }
 
-/// The right to use a data directory; released when dropped. Its file also holds the [`Reach`].
+/// The right to use a data directory; released when dropped. Its file also holds how far the journal reaches.
 #[derive(Debug)]
 pub struct DirectoryLock {
     file: File,
