@@ -130,8 +130,6 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
         ids,
         next_seq,
         failure: None,
-        unsynced: true,
-        synced_to: 0,
         checkpointed,
         lock,
     };

@@ -69,8 +69,6 @@ pub struct Writer {
     pub(super) ids: UlidSequence,
     pub(super) next_seq: u64,
     pub(super) failure: Option<Error>,
-    pub(super) unsynced: bool,
-    pub(super) synced_to: u64,
     pub(super) checkpointed: u64,
     pub(super) lock: DirectoryLock,
 }
@@ -239,7 +237,6 @@ impl Writer {
     fn put_on_disk(&mut self, staged: &mut Staged, now: Timestamp) -> Result<()> {
         if !staged.bytes.is_empty() {
             self.active.append(&staged.bytes)?;
-            self.unsynced = true;
         }
         if staged.must_sync {
             self.sync()?;
@@ -256,18 +253,14 @@ impl Writer {
     }
 
     /// Has the disk hold the log, and notes that it does.
-    fn sync(&mut self) -> Result<()> {
+    fn sync(&self) -> Result<()> {
         self.active.sync()?;
-        self.unsynced = false;
         self.note_reach();
         Ok(())
     }
 
-    fn note_reach(&mut self) {
-        if !self.unsynced {
-            self.synced_to = self.active.end();
-        }
-        self.lock.note(Reach { log: self.synced_to, registry: self.registry.end() });
+    fn note_reach(&self) {
+        self.lock.note(Reach { log: self.active.durable_to(), registry: self.registry.end() });
     }
 
     fn take_into_view(&mut self, staged: Staged) -> Result<()> {
@@ -314,10 +307,10 @@ impl Writer {
     }
 
     fn try_checkpoint(&mut self) -> Result<()> {
-        if self.unsynced {
+        let end = self.active.end();
+        if self.active.durable_to() < end {
             self.sync()?;
         }
-        let end = self.active.end();
         {
             let mut view = self.shared.view();
             view.checkpoint(end);
