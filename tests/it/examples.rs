@@ -17,7 +17,11 @@ fn every_example_runs_to_its_end() {
     let built = env::current_exe().unwrap().parent().unwrap().with_file_name("examples");
     let mut outputs = Vec::new();
     for source in sources.read_dir().unwrap() {
-        let name = source.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
+        let path = source.unwrap().path();
+        if path.extension().is_none_or(|it| it != "rs") {
+            continue;
+        }
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let binary = built.join(&name).with_extension(env::consts::EXE_EXTENSION);
         if binary.exists() {
             outputs.push((name, printed(run_program(&binary))));

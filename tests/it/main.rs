@@ -31,6 +31,7 @@ mod power_loss;
 mod processes;
 
 mod egress;
+mod receivers;
 mod verifiers;
 
 mod embedding;

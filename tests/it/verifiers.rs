@@ -50,7 +50,8 @@ fn takes(mut verifier: Command, input: &str) -> bool {
     }
 }
 
-fn can(probe: &mut Command) -> bool {
+/// Whether a program is there and ends well.
+pub fn can(probe: &mut Command) -> bool {
     probe.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
