@@ -20,6 +20,7 @@ pub mod retry;
 pub mod window;
 
 pub mod dialect;
+pub mod javascript;
 pub mod samples;
 pub mod signature;
 pub mod template;

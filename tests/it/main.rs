@@ -31,6 +31,7 @@ mod power_loss;
 mod processes;
 
 mod egress;
+mod javascript;
 mod verifiers;
 
 mod embedding;
