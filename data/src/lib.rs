@@ -21,6 +21,7 @@ pub mod window;
 
 pub mod dialect;
 mod embedded;
+pub mod javascript;
 pub mod samples;
 pub mod signature;
 pub mod template;

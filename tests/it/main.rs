@@ -32,6 +32,7 @@ mod processes;
 
 mod egress;
 mod receivers;
+mod javascript;
 mod verifiers;
 
 mod embedding;

@@ -7,8 +7,13 @@ pub struct Dice(u64);
 
 impl Dice {
     pub fn thrown() -> Self {
+        Self::of(RandomState::new().hash_one("casewire") >> 32)
+    }
+
+    /// The same game in every run, unless `CASEWIRE_SEED` asks for another.
+    pub fn of(seed: u64) -> Self {
         let given = std::env::var("CASEWIRE_SEED").ok().map(|text| text.parse().expect("a number"));
-        let seed = given.unwrap_or_else(|| RandomState::new().hash_one("casewire") >> 32);
+        let seed = given.unwrap_or(seed);
         println!("CASEWIRE_SEED={seed}");
         Self(seed)
     }
