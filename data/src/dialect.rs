@@ -1,79 +1,90 @@
-//! A dialect: the format in which one system's webhooks are sent. Data, not code.
+//! A dialect: the format in which one system's webhooks are sent, and taken in. Data, not code.
 //!
-//! One TOML file a revision, made of a few orthogonal primitives: vocabulary, body template, signature. A file is read
-//! and compiled once; an endpoint names it by id and revision (`xpath@1`), so a later revision changes nothing for it.
-//! A file with a key that this version does not know is refused, never half understood.
+//! One TOML file a revision, made of a few orthogonal primitives (`data/dialects/README.md` explains them all). A file
+//! is read and compiled once; an endpoint names it by id and revision (`xpath@1`), so a later revision changes nothing
+//! for it. A file with a key that this version does not know is refused, never half understood.
+//!
+//! The modules, in reading order.
+
+mod file;
+
+mod context;
+mod part;
+mod path;
+
+mod expression;
+mod template;
+
+mod condition;
+
+mod body;
+mod header;
+mod inbound;
+mod params;
+mod rule;
+mod signing;
+mod vocabulary;
+
+mod collection;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use serde::Deserialize;
 
+pub use self::{
+    collection::Dialects,
+    context::{Message, Params},
+    file::Mistake,
+    header::check_header,
+    params::Param,
+    rule::{Probe, ProbeMethod, Ruling},
+};
+use self::{
+    body::Bodies,
+    condition::When,
+    context::{Context, EventParts},
+    file::{Section, Sheet},
+    inbound::Inbound,
+    part::{Part, Roots},
+    rule::{Handshake, Headers, Rule},
+    signing::{Keys, SecretRules, Signature},
+    vocabulary::Vocabulary,
+};
 use crate::{
     Timestamp,
-    error::{Error, Result},
-    event::Event,
+    error::{Error, FieldError, Result},
+    event::{Event, NewEvent, Tenant},
     limits,
     pattern::Pattern,
-    signature::Signer,
-    template::Template,
+    secret::Secret,
 };
 
-mod header;
-mod vocabulary;
-
-pub use header::check_header;
-use vocabulary::Vocabulary;
-
-/// The dialects that Casewire brings along.
-const BUILTIN: [&str; 2] =
-    [include_str!("../dialects/standard@1.toml"), include_str!("../dialects/xpath@1.toml")];
-
-/// All dialects that an engine speaks, by id.
-#[derive(Clone, Debug)]
-pub struct Dialects {
-    by_id: BTreeMap<String, Arc<Dialect>>,
-}
-
-impl Dialects {
-    /// The dialects that Casewire brings along.
-    pub fn builtin() -> Self {
-        let dialects =
-            BUILTIN.map(|text| Dialect::parse(text).expect("a test compiles every file that is embedded"));
-        Self { by_id: dialects.into_iter().map(|dialect| (dialect.id.clone(), Arc::new(dialect))).collect() }
-    }
-
-    /// The dialect of an id such as `xpath@1`; the error names all that there are.
-    pub fn get(&self, id: &str) -> Result<Arc<Dialect>> {
-        self.by_id.get(id).cloned().ok_or_else(|| {
-            let known: Vec<_> = self.ids().collect();
-            let message =
-                format!("there is no dialect `{}`; choose from {}", limits::shorten(id), known.join(", "));
-            Error::field("dialect", message)
-        })
-    }
-
-    /// The ids of all dialects, ascending.
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.by_id.keys().map(String::as_str)
-    }
-}
+/// What the headers of a delivery may be made of.
+const HEADER: Roots = Roots::EVENT.and(Roots::PARAMS).and(Roots::SECRET).and(Roots::ATTEMPT);
 
 /// A dialect, compiled.
 #[derive(Clone, Debug)]
 pub struct Dialect {
     id: String,
     summary: String,
+    text: Arc<str>,
     assumptions: Vec<Assumption>,
     vocabulary: Vocabulary,
-    content_type: String,
-    body: Template,
-    signature: SignatureScheme,
+    params: Vec<Param>,
+    bodies: Bodies,
+    headers: Headers,
+    secret: Option<SecretRules>,
+    signature: Option<Signature>,
+    acknowledgement: Vec<Rule>,
+    handshake: Option<Handshake>,
+    sandbox: Option<When>,
+    inbound: Option<Inbound>,
+    /// An endpoint's parameters change the body.
+    body_has_params: bool,
 }
 
 /// What no document of the system says and Casewire decided.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assumption {
     /// In a word: `signature`.
     pub topic: String,
@@ -81,50 +92,98 @@ pub struct Assumption {
     pub text: String,
 }
 
-/// How a delivery is signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(tag = "scheme", rename_all = "kebab-case", deny_unknown_fields)]
-enum SignatureScheme {
-    /// `webhook-id`, `webhook-timestamp`, `webhook-signature` (Standard Webhooks 1.0.0, `v1`).
-    StandardWebhooks,
+/// What an endpoint brings to its dialect, made ready once.
+#[derive(Clone, Debug, Default)]
+pub struct Recipient {
+    params: Arc<Params>,
+    /// The newest secret, as it is written.
+    secret: Option<Arc<str>>,
+    keys: Keys,
 }
 
-/// A dialect's file, as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DialectFile {
-    id: String,
-    summary: String,
-    #[serde(default)]
-    assumptions: Vec<Assumption>,
-    vocabulary: vocabulary::VocabularySection,
-    body: BodySection,
-    signature: SignatureScheme,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BodySection {
-    content_type: String,
-    template: toml::Spanned<String>,
+impl Recipient {
+    /// Its parameters, with the dialect's defaults filled in.
+    pub fn params(&self) -> &Arc<Params> {
+        &self.params
+    }
 }
 
 impl Dialect {
-    /// Reads and compiles a dialect's file. The error says what is wrong, and where.
-    pub fn parse(text: &str) -> Result<Self> {
-        let file: DialectFile =
-            toml::from_str(text).map_err(|error| Error::field("dialect", error.to_string().trim_end()))?;
-        check_id(&file.id)?;
-        check_content_type(&file.body.content_type)?;
-        Ok(Self {
-            id: file.id,
-            summary: file.summary,
-            assumptions: file.assumptions,
-            vocabulary: file.vocabulary.compile().map_err(|error| error.under("vocabulary"))?,
-            content_type: file.body.content_type,
-            body: compile_template(text, &file.body.template)?,
-            signature: file.signature,
-        })
+    /// Reads and compiles a dialect's file. The error names every mistake, with its line and what would be right.
+    pub fn parse(text: &str) -> std::result::Result<Self, Vec<Mistake>> {
+        let sheet = Sheet::new(text);
+        let dialect = sheet.root().and_then(|root| Self::read(root, text));
+        let mistakes = sheet.into_mistakes();
+        match dialect {
+            Some(dialect) if mistakes.is_empty() => Ok(dialect),
+            _ => Err(mistakes),
+        }
+    }
+
+    fn read(mut root: Section<'_, '_>, text: &str) -> Option<Self> {
+        let id = root.required("id");
+        let summary = root.required("summary");
+        let assumptions = root.sections("assumptions").into_iter().filter_map(Assumption::read).collect();
+        let vocabulary = Vocabulary::read(&mut root);
+        let params = root.section("params").map(params::read).unwrap_or_default();
+        let body_bytes_max = body::read_limits(&mut root);
+        let bodies = Bodies::read(&mut root, body_bytes_max);
+        let body_has_params = bodies.parts().any(|part| part.param().is_some());
+        let headers = root.section("headers").map(|section| Headers::read(section, HEADER));
+        let secret = SecretRules::read(&mut root);
+        let signature = Signature::read(&mut root);
+        let rules = root.sections("acknowledgement").into_iter().filter_map(Rule::read).collect();
+        let handshake = Handshake::read(&mut root);
+        let sandbox = root.section("sandbox").and_then(|mut section| {
+            let when = section.section("when").map(|when| When::read(when, Roots::EVENT));
+            section.finish();
+            when
+        });
+        let inbound = Inbound::read(&mut root);
+        let id = id.and_then(|id| id.check(check_id).map(|()| id.value));
+        let dialect = Self {
+            id: id.unwrap_or_default(),
+            summary: summary.map(|summary| summary.value).unwrap_or_default(),
+            text: text.into(),
+            assumptions,
+            params,
+            body_has_params,
+            bodies,
+            headers: headers.unwrap_or_default(),
+            secret,
+            signature,
+            acknowledgement: rules,
+            handshake,
+            sandbox,
+            inbound,
+            vocabulary: vocabulary?,
+        };
+        dialect.check_as_a_whole(&root);
+        root.finish();
+        Some(dialect)
+    }
+
+    /// What no table can tell by itself.
+    fn check_as_a_whole(&self, root: &Section<'_, '_>) {
+        for name in self.parts().filter_map(Part::param) {
+            if self.params.iter().all(|param| *param.name != *name) {
+                root.wrong("params", format!("has no `{name}`, which is named as `$params.{name}`; describe it in a table [params.{name}]"));
+            }
+        }
+        if self.signature.is_some() && self.secret.is_none() {
+            root.wrong("secret", "is missing; a [signature] needs a table [secret] that says where its key comes from");
+        }
+        let content_types = self.headers.names().filter(|name| name.eq_ignore_ascii_case("content-type"));
+        if content_types.count() != 1 {
+            root.wrong("headers", "has not exactly one Content-Type; write Content-Type = \"application/json\"");
+        }
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        let rules = self.acknowledgement.iter().flat_map(|rule| rule.when.parts());
+        let handshake =
+            self.handshake.iter().flat_map(|it| it.headers.parts().chain(it.accept.parts()));
+        self.bodies.parts().chain(self.headers.parts()).chain(rules).chain(handshake)
     }
 
     /// Name and revision: `xpath@1`.
@@ -137,6 +196,11 @@ impl Dialect {
         &self.summary
     }
 
+    /// Its file, as it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// What no document says and we decided.
     pub fn assumptions(&self) -> &[Assumption] {
         &self.assumptions
@@ -147,35 +211,247 @@ impl Dialect {
         self.vocabulary.tokens()
     }
 
+    /// Prefixes, each with its final dot, of names that may be subscribed to although they are not listed.
+    pub fn families(&self) -> impl Iterator<Item = &str> {
+        self.vocabulary.families()
+    }
+
+    /// What its endpoints give as `params`.
+    pub fn params(&self) -> &[Param] {
+        &self.params
+    }
+
+    /// The names of all headers that it sets, as they are written on the wire.
+    pub fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.names().chain(self.signature.iter().map(|signature| &*signature.header))
+    }
+
     /// Checks what an endpoint wants to subscribe to and names every wrong one as `events[i]`. Keeps order and repeats.
+    /// None at all stands for the dialect's default, if it has one.
     pub fn check_patterns(&self, events: &[String]) -> Result<Vec<Pattern>> {
         self.vocabulary.check(events, &self.id)
     }
 
-    /// The body of an event: the same bytes at every attempt and for every endpoint of the dialect.
-    pub fn body(&self, event: &Event) -> Bytes {
-        self.body.render(event)
+    /// Checks an endpoint's parameters and names each that is missing, unknown or wrong as `params.…`.
+    pub fn check_params(&self, params: &BTreeMap<String, String>) -> Result<()> {
+        params::check(&self.params, params, &self.id)
     }
 
-    /// The headers of one attempt made `at` a time, names in lower case. `body` is what [`Dialect::body`] gave.
+    /// Whether its endpoints can be sandboxes.
+    pub fn has_sandbox(&self) -> bool {
+        self.sandbox.is_some()
+    }
+
+    /// Whether an endpoint that is a sandbox takes an event.
+    pub fn sandbox_takes(&self, tenant: &Tenant, event: &NewEvent) -> bool {
+        let event = Some(EventParts::unpublished(tenant, event));
+        self.sandbox.as_ref().is_none_or(|when| when.holds(&Context { event, ..Context::default() }))
+    }
+
+    /// The secret of a new endpoint: what its owner brings, or else one made from `random`; none where the dialect has
+    /// none. The error names the field `secret`.
+    pub fn secret(&self, given: Option<&str>, random: [u8; 32]) -> Result<Option<Secret>> {
+        match (&self.secret, given) {
+            (Some(rules), Some(given)) => rules.parse(given).map(Some),
+            (Some(rules), None) => rules.make(random, &self.id),
+            (None, Some(_)) => {
+                let message = format!("is not taken: {} neither signs nor sends one; leave it out", self.id);
+                Err(Error::field("secret", message))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Makes ready what an endpoint brings. `secrets` are those in force, the newest first.
+    pub fn recipient(&self, params: &BTreeMap<String, String>, secrets: &[Secret]) -> Recipient {
+        Recipient {
+            params: Arc::new(params::complete(&self.params, params)),
+            secret: secrets.first().map(|secret| secret.expose().into()),
+            keys: self.signature.as_ref().map(|signature| signature.keys(secrets)).unwrap_or_default(),
+        }
+    }
+
+    /// Whether a body is the same for all endpoints, whatever their parameters.
+    pub fn shares_bodies(&self) -> bool {
+        !self.body_has_params
+    }
+
+    /// Whether an event could be sent to such endpoints. The error names what it lacks, field by field.
+    ///
+    /// To be asked before the event is accepted: what passes here will render later.
+    pub fn express(&self, tenant: &Tenant, event: &NewEvent, params: &Params) -> Result<()> {
+        let parts = EventParts::unpublished(tenant, event);
+        if !self.vocabulary.has(event.event_type.as_str()) {
+            let message = format!("has no place in {}, which sends {}", self.id, self.vocabulary.types());
+            return Err(Error::field("type", message));
+        }
+        let context = Context { event: Some(parts), params: Some(params), ..Context::default() };
+        self.bodies.render(&context)?;
+        let unsound = self.headers.render(&context).find(|(_, value)| !header::is_value(value));
+        match unsound {
+            None => Ok(()),
+            Some((name, _)) => {
+                let named = self.headers.parts_of(name).map(Part::field).collect::<Vec<_>>().join(", ");
+                let message = format!("cannot stand in the header {name}; send visible ASCII without spaces at the ends");
+                Err(Error::field(named, message))
+            }
+        }
+    }
+
+    /// The body of an event: the same bytes at every attempt, and for every endpoint with the same parameters.
+    ///
+    /// The error names what the event lacks. An event that [`Dialect::express`] has passed lacks nothing.
+    pub fn body(&self, event: &Event, params: &Params) -> Result<Bytes> {
+        let context = Context { event: Some(event.into()), params: Some(params), ..Context::default() };
+        self.bodies.render(&context)
+    }
+
+    /// The headers of one attempt made `at` a time, in order and as they are written on the wire. `body` is what
+    /// [`Dialect::body`] gave.
     pub fn headers(
         &self,
         event: &Event,
         body: &[u8],
-        signer: &Signer,
+        recipient: &Recipient,
         at: Timestamp,
     ) -> Vec<(String, String)> {
-        let mut headers = vec![("content-type".to_owned(), self.content_type.clone())];
-        match self.signature {
-            SignatureScheme::StandardWebhooks => {
-                let id = event.id.to_string();
-                let signature = signer.sign(&id, at.as_secs(), body);
-                headers.push(("webhook-id".to_owned(), id));
-                headers.push(("webhook-timestamp".to_owned(), at.as_secs().to_string()));
-                headers.push(("webhook-signature".to_owned(), signature));
-            }
+        let message = Some(Message { body, ..Message::default() });
+        let context = Context {
+            event: Some(event.into()),
+            params: Some(&recipient.params),
+            secret: recipient.secret.as_deref(),
+            sent_at: Some(at),
+            message,
+            received: None,
+        };
+        let named = self.headers.render(&context);
+        let mut headers: Vec<_> = named.map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
+        if let Some(signature) = &self.signature
+            && let Some(value) = signature.value(&recipient.keys, &context)
+        {
+            headers.push((signature.header.to_string(), value));
         }
         headers
+    }
+
+    /// What an answer means to this dialect; absent if it is to be judged as for every other: 2xx delivers, 410
+    /// disables, anything else is retried.
+    pub fn acknowledge(&self, recipient: &Recipient, answer: Message<'_>) -> Option<&Ruling> {
+        let context = recipient.context(answer);
+        self.acknowledgement.iter().find(|rule| rule.when.holds(&context)).map(|rule| &rule.ruling)
+    }
+
+    /// Whether an answer can disable an endpoint by a rule of the dialect: such an endpoint is to prove itself first.
+    pub fn may_disable(&self) -> bool {
+        self.acknowledgement.iter().any(|rule| matches!(rule.ruling, Ruling::Disable { .. }))
+    }
+
+    /// The headers of an answer, in lower case, on which its judgement may depend.
+    pub fn judged_headers(&self) -> impl Iterator<Item = &str> {
+        let rules = self.acknowledgement.iter().flat_map(|rule| rule.when.parts());
+        let handshake = self.handshake.iter().flat_map(|handshake| handshake.accept.parts());
+        rules.chain(handshake).filter_map(Part::header)
+    }
+
+    /// How a receiver is asked whether it wants deliveries; absent if it is not.
+    pub fn probe(&self, recipient: &Recipient) -> Option<Probe> {
+        let handshake = self.handshake.as_ref()?;
+        let context = recipient.context(Message::default());
+        let headers = handshake.headers.render(&context);
+        Some(Probe {
+            method: handshake.method,
+            headers: headers.map(|(name, value)| (name.to_owned(), value.into_owned())).collect(),
+        })
+    }
+
+    /// Whether an answer to [`Dialect::probe`] is a yes. The error names the field `url` and says what is missing.
+    pub fn judge_probe(&self, recipient: &Recipient, answer: Message<'_>) -> Result<()> {
+        let Some(handshake) = &self.handshake else { return Ok(()) };
+        let context = recipient.context(answer);
+        let broken: Vec<_> = handshake
+            .accept
+            .broken(&context)
+            .map(|condition| format!("`{}` {}", condition.part.field(), condition.asks(&Context::default())))
+            .collect();
+        if broken.is_empty() {
+            return Ok(());
+        }
+        let status = answer.status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
+        let message = format!(
+            "did not agree to deliveries; it answered {status}, and of the answer {}. {}",
+            broken.join(" and "),
+            handshake.hint
+        );
+        Err(Error::field("url", message))
+    }
+
+    /// Whether requests of the system can be taken in.
+    pub fn is_inbound(&self) -> bool {
+        self.inbound.is_some()
+    }
+
+    /// Whether a request proves by itself that it comes from somebody who knows the secret.
+    pub fn proves_its_sender(&self) -> bool {
+        self.signature.is_some() || self.inbound.as_ref().is_some_and(|inbound| inbound.verify.is_some())
+    }
+
+    /// Checks that a request comes from somebody who knows a secret. The error names the header at fault.
+    ///
+    /// Compares in constant time. Says yes to everything where [`Dialect::proves_its_sender`] is false.
+    pub fn verify(&self, recipient: &Recipient, request: Message<'_>, now: Timestamp) -> Result<()> {
+        let Some(inbound) = &self.inbound else {
+            return Err(Error::field("dialect", format!("{} has no way in", self.id)));
+        };
+        if let Some(signature) = &self.signature {
+            let (id, timestamp) = inbound.signed_parts(request);
+            let signed = (id.as_deref(), timestamp.as_deref());
+            signature.verify(&recipient.keys, request, signed, now)?;
+        }
+        let context = recipient.context(request);
+        let Some(broken) = inbound.verify.as_ref().and_then(|verify| verify.broken(&context).next()) else {
+            return Ok(());
+        };
+        let named = broken.part.header().unwrap_or(broken.part.field()).to_owned();
+        Err(Error::field(named, "does not fit; check the secret on both sides"))
+    }
+
+    /// The event that a request tells of, with the sender's id as idempotency key within `source`.
+    pub fn receive(&self, request: Message<'_>, source: &str) -> Result<NewEvent> {
+        match &self.inbound {
+            Some(inbound) => inbound.event(request, source),
+            None => Err(Error::field("dialect", format!("{} has no way in", self.id))),
+        }
+    }
+
+    /// Headers of the answer to a request that came in.
+    pub fn reply(&self, recipient: &Recipient, request: Message<'_>) -> Vec<(String, String)> {
+        let inbound = self.inbound.as_ref();
+        let headers = |inbound: &Inbound| inbound.reply(request, recipient.secret.as_deref(), &recipient.params);
+        inbound.map(headers).unwrap_or_default()
+    }
+
+    /// Headers of the answer to a probe by which a sender asks whether it is welcome; absent if the request is none.
+    pub fn welcome(&self, recipient: &Recipient, method: &str, request: Message<'_>) -> Option<Vec<(String, String)>> {
+        self.inbound.as_ref()?.welcome(method, request, recipient.secret.as_deref(), &recipient.params)
+    }
+}
+
+impl Recipient {
+    fn context<'a>(&'a self, message: Message<'a>) -> Context<'a> {
+        Context {
+            params: Some(&self.params),
+            secret: self.secret.as_deref(),
+            message: Some(message),
+            ..Context::default()
+        }
+    }
+}
+
+impl Assumption {
+    fn read(mut section: Section<'_, '_>) -> Option<Self> {
+        let (topic, text) = (section.required("topic"), section.required("text"));
+        section.finish();
+        Some(Self { topic: topic?.value, text: text?.value })
     }
 }
 
@@ -196,109 +472,11 @@ fn check_id(id: &str) -> Result<()> {
     Err(Error::field("id", message))
 }
 
-/// Compiles the template of a file; the error also says where in the file the template is.
-fn compile_template(file: &str, template: &toml::Spanned<String>) -> Result<Template> {
-    Template::compile(template.get_ref()).map_err(|error| {
-        let line = file[..template.span().start].matches('\n').count() + 1;
-        Error::field(
-            "body.template",
-            format!("{} (the template is on line {line} of the file)", error.message()),
-        )
-    })
-}
-
-fn check_content_type(content_type: &str) -> Result<()> {
-    let plain = content_type.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if plain && content_type.contains('/') {
-        return Ok(());
-    }
-    Err(Error::field("body.content_type", "is not a media type; write it like application/json"))
+/// All mistakes of a file as one error; `file` says which one it is.
+pub fn mistakes(file: &str, mistakes: &[Mistake]) -> Error {
+    let field = |mistake: &Mistake| FieldError { field: format!("{file} line {}", mistake.line), message: mistake.to_string() };
+    Error::fields(mistakes.iter().map(field).collect())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        event::{NewEvent, Tenant},
-        id::EventId,
-        signature::{Secret, verify},
-    };
-
-    fn dialect(id: &str) -> Arc<Dialect> {
-        Dialects::builtin().get(id).unwrap()
-    }
-
-    fn event(event_type: &str, data: &'static str) -> Event {
-        let mut content = NewEvent::new(event_type, data).unwrap();
-        content.occurred_at = Some(Timestamp::parse("2026-04-29T09:10:00.999Z").unwrap());
-        Event {
-            seq: 1,
-            position: 0,
-            id: "evt_01J1C6ZGQ6FQTH2X6M2VS3P0XW".parse::<EventId>().unwrap(),
-            tenant: Tenant::default(),
-            published_at: Timestamp::default(),
-            content,
-        }
-    }
-
-    #[test]
-    fn every_embedded_file_compiles_and_is_known_by_its_id() {
-        let dialects = Dialects::builtin();
-        assert_eq!(dialects.ids().collect::<Vec<_>>(), ["standard@1", "xpath@1"]);
-        for id in dialects.ids() {
-            assert_eq!(dialects.get(id).unwrap().id(), id);
-        }
-        let error = dialects.get("xpath").unwrap_err().to_string();
-        assert!(error.contains("standard@1, xpath@1"), "{error}");
-    }
-
-    #[test]
-    fn bodies_are_as_documented_byte_for_byte() {
-        let event = event("assignments.status.updated", r#"{ "status": "open","n":1.0 }"#);
-        assert_eq!(
-            dialect("xpath@1").body(&event),
-            r#"{"id":"evt_01J1C6ZGQ6FQTH2X6M2VS3P0XW","type":"assignments.status.updated","created_at":"2026-04-29T09:10:00Z","data":{ "status": "open","n":1.0 }}"#
-        );
-        assert_eq!(
-            dialect("standard@1").body(&event),
-            r#"{"type":"assignments.status.updated","timestamp":"2026-04-29T09:10:00Z","data":{ "status": "open","n":1.0 }}"#
-        );
-    }
-
-    #[test]
-    fn a_delivery_is_signed_for_its_receiver_to_verify() {
-        let (event, secret) = (event("cases.created", "{}"), Secret::generate([3; 32]));
-        let at = Timestamp::from_micros(1_777_453_800_900_000);
-        for id in ["xpath@1", "standard@1"] {
-            let body = dialect(id).body(&event);
-            let headers = dialect(id).headers(&event, &body, &Signer::new(std::slice::from_ref(&secret)), at);
-            let [(_, kind), (_, id), (_, timestamp), (_, signature)] = &headers[..] else {
-                panic!("{headers:?}")
-            };
-            let names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
-            assert_eq!(names, ["content-type", "webhook-id", "webhook-timestamp", "webhook-signature"]);
-            assert_eq!((kind.as_str(), id.as_str()), ("application/json", event.id.to_string().as_str()));
-            assert_eq!(timestamp, "1777453800");
-            verify(&secret, id, timestamp, signature, &body, at, 0).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_wrong_file_is_refused_with_the_place() {
-        let good = BUILTIN[0];
-        for (from, to, said) in [
-            ("standard@1", "standard", "standard"),
-            ("standard@1", "standard@01", "revision"),
-            ("kind = \"open\"", "kind = \"open\"\nnames = [\"a\"]", "open"),
-            ("kind = \"open\"", "kind = \"half\"", "line 7"),
-            ("[signature]", "[handshake]\nprobe = 1\n[signature]", "handshake"),
-            ("$type", "$typo", "line 2, column 11 of the template"),
-            ("$data", "$date", "the template is on line 11 of the file"),
-            ("application/json", "json", "application/json"),
-            ("standard-webhooks", "none-such", "standard-webhooks"),
-        ] {
-            let error = Dialect::parse(&good.replace(from, to)).expect_err(to).to_string();
-            assert!(error.contains(said), "{to}: {error}");
-        }
-    }
-}
+mod tests;

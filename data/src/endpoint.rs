@@ -14,7 +14,7 @@ use crate::{
     limits,
     pattern::Pattern,
     retry::RetrySchedule,
-    signature::Secret,
+    secret::Secret,
 };
 
 /// Whether an endpoint is delivered to.

@@ -23,8 +23,8 @@ pub mod dialect;
 mod embedded;
 pub mod javascript;
 pub mod samples;
+pub mod secret;
 pub mod signature;
-pub mod template;
 
 pub mod address;
 pub mod timestamp;

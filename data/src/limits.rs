@@ -33,6 +33,8 @@ pub const DESCRIPTION_BYTES_MAX: usize = 1_024;
 pub const HEADERS_MAX: usize = 32;
 /// Bytes of one static header's value.
 pub const HEADER_VALUE_BYTES_MAX: usize = 1_024;
+/// Characters of a signing secret that is a text.
+pub const SECRET_CHARS_MAX: usize = 256;
 /// Requests that one endpoint may have in flight at once: the most that can be set.
 pub const IN_FLIGHT_MAX: u32 = 1_024;
 /// Seconds that one attempt may take: the most that can be set.

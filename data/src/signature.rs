@@ -1,114 +1,120 @@
-//! Signing and checking signatures: Standard Webhooks 1.0.0, symmetric (`v1`).
+//! Signing and checking signatures.
 //!
-//! The only place that knows `hmac` and `sha2`.
+//! The only place that knows `hmac`, `sha2` and Ed25519. What is signed, and how a signature is written, is said by a
+//! dialect; [`Signer`] and [`verify`] are Standard Webhooks 1.0.0 (`v1`) for hosts and receivers that speak it.
 
 use std::fmt;
 
-use base64::{
-    Engine as _, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
+use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
-use serde::{Deserialize, Serialize};
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::{
     Timestamp,
     error::{Error, Result},
+    secret::{BASE64, Secret, SecretForm},
 };
 
-/// Writes padding, as the reference libraries do; reads base64 with or without it.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-/// What an endpoint's deliveries are signed with: 24 to 64 bytes, written `whsec_` and base64.
-///
-/// It can be stored and, by [`Secret::expose`] alone, shown; it never reaches a log by accident.
-#[derive(Clone, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct Secret {
-    key: Vec<u8>,
+/// How a signature is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// HMAC with SHA-256, 32 bytes (RFC 2104).
+    HmacSha256,
+    /// Ed25519, 64 bytes (RFC 8032).
+    Ed25519,
 }
 
-impl Secret {
-    /// What every written secret begins with.
-    pub const PREFIX: &'static str = "whsec_";
-    /// Bytes of the shortest key (Standard Webhooks: 24).
-    pub const KEY_BYTES_MIN: usize = 24;
-    /// Bytes of the longest key (Standard Webhooks: 64).
-    pub const KEY_BYTES_MAX: usize = 64;
+/// A secret, ready to sign: whatever can be computed before there is a message is.
+#[derive(Clone)]
+pub struct SigningKey {
+    keyed: Keyed,
+}
 
-    /// A new secret from bytes that the caller drew at random.
-    pub fn generate(random: [u8; 32]) -> Self {
-        Self { key: random.to_vec() }
+#[derive(Clone)]
+enum Keyed {
+    Hmac(Hmac<Sha256>),
+    /// The key that verifies, and the seed that signs unless this is the receiver's side.
+    Ed25519 {
+        public: [u8; 32],
+        seed: Option<[u8; 32]>,
+    },
+}
+
+impl SigningKey {
+    /// A key from a secret; absent if the secret's form does not go with the algorithm.
+    pub fn new(secret: &Secret, algorithm: Algorithm) -> Option<Self> {
+        let keyed = match (algorithm, secret.form()) {
+            (Algorithm::HmacSha256, SecretForm::Whsec | SecretForm::Text) => {
+                Keyed::Hmac(Hmac::new_from_slice(secret.key()).expect("HMAC takes a key of any length"))
+            }
+            (Algorithm::Ed25519, SecretForm::Whsk) => {
+                let seed: [u8; 32] = secret.key().try_into().ok()?;
+                Keyed::Ed25519 { public: ed25519_public_key(&seed), seed: Some(seed) }
+            }
+            (Algorithm::Ed25519, SecretForm::Whpk) => {
+                Keyed::Ed25519 { public: secret.key().try_into().ok()?, seed: None }
+            }
+            _ => return None,
+        };
+        Some(Self { keyed })
     }
 
-    /// Reads `whsec_…`. The error never repeats the secret, nor a part of it.
-    pub fn parse(text: &str) -> Result<Self> {
-        let key = text
-            .strip_prefix(Self::PREFIX)
-            .and_then(|digits| BASE64.decode(digits).ok())
-            .filter(|key| (Self::KEY_BYTES_MIN..=Self::KEY_BYTES_MAX).contains(&key.len()));
-        key.map(|key| Self { key }).ok_or_else(|| {
-            let message = format!(
-                "is not a signing secret; give `{}` followed by the base64 of {} to {} random bytes, or leave it out to have one made",
-                Self::PREFIX,
-                Self::KEY_BYTES_MIN,
-                Self::KEY_BYTES_MAX
-            );
-            Error::field("secret", message)
-        })
+    /// The signature over all that `feed` hands on; absent if it says false, or if the key can only verify.
+    pub fn sign(&self, feed: impl FnOnce(&mut dyn FnMut(&[u8])) -> bool) -> Option<Vec<u8>> {
+        match &self.keyed {
+            Keyed::Hmac(keyed) => hmac_of(keyed, feed).map(|mac| mac.to_vec()),
+            Keyed::Ed25519 { seed, .. } => {
+                let pair = Ed25519KeyPair::from_seed_unchecked(&(*seed)?).ok()?;
+                Some(pair.sign(&whole(feed)?).as_ref().to_vec())
+            }
+        }
     }
 
-    /// The secret as it is written. For the one answer that shows it; never for a log.
-    pub fn expose(&self) -> String {
-        format!("{}{}", Self::PREFIX, BASE64.encode(&self.key))
-    }
-
-    fn keyed(&self) -> Hmac<Sha256> {
-        Hmac::new_from_slice(&self.key).expect("HMAC takes a key of any length")
+    /// Whether a signature fits all that `feed` hands on. Takes the same time for any wrong one of the right length.
+    pub fn verifies(&self, signature: &[u8], feed: impl FnOnce(&mut dyn FnMut(&[u8])) -> bool) -> bool {
+        match &self.keyed {
+            Keyed::Hmac(keyed) => hmac_of(keyed, feed).is_some_and(|mac| constant_time_eq(&mac, signature)),
+            Keyed::Ed25519 { public, .. } => whole(feed)
+                .is_some_and(|message| UnparsedPublicKey::new(&ED25519, public).verify(&message, signature).is_ok()),
+        }
     }
 }
 
-impl PartialEq for Secret {
-    fn eq(&self, other: &Self) -> bool {
-        constant_time_eq(&self.key, &other.key)
-    }
-}
-
-impl fmt::Debug for Secret {
+impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
+        f.write_str("SigningKey(…)")
     }
 }
 
-impl From<Secret> for String {
-    fn from(secret: Secret) -> Self {
-        secret.expose()
-    }
+/// The public key of an Ed25519 seed.
+pub(crate) fn ed25519_public_key(seed: &[u8; 32]) -> [u8; 32] {
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed).expect("any 32 bytes are a seed");
+    pair.public_key().as_ref().try_into().expect("a public key has 32 bytes")
 }
 
-impl TryFrom<String> for Secret {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        Self::parse(&text)
-    }
+fn hmac_of(keyed: &Hmac<Sha256>, feed: impl FnOnce(&mut dyn FnMut(&[u8])) -> bool) -> Option<[u8; 32]> {
+    let mut keyed = keyed.clone();
+    feed(&mut |bytes| keyed.update(bytes)).then(|| keyed.finalize().into_bytes().into())
 }
 
-/// An endpoint's secrets, ready to sign: the keyed state of each is computed once.
+fn whole(feed: impl FnOnce(&mut dyn FnMut(&[u8])) -> bool) -> Option<Vec<u8>> {
+    let mut message = Vec::new();
+    feed(&mut |bytes| message.extend_from_slice(bytes)).then_some(message)
+}
+
+/// Secrets (`whsec_…`), ready to sign as Standard Webhooks says.
 #[derive(Clone)]
 pub struct Signer {
-    keyed: Vec<Hmac<Sha256>>,
+    keys: Vec<SigningKey>,
 }
 
 impl Signer {
     /// A signer that signs with every secret, in the order given: the newest first.
     pub fn new(secrets: &[Secret]) -> Self {
-        Self { keyed: secrets.iter().map(Secret::keyed).collect() }
+        let key = |secret| SigningKey::new(secret, Algorithm::HmacSha256);
+        Self { keys: secrets.iter().filter_map(key).collect() }
     }
 
     /// The value of `webhook-signature`: one `v1,<base64>` a secret, over `id.timestamp.body`.
@@ -118,12 +124,13 @@ impl Signer {
         debug_assert!(!id.contains('.'), "a message id has no dot");
         let timestamp = timestamp_secs.to_string();
         let mut signatures = String::new();
-        for keyed in &self.keyed {
+        for key in &self.keys {
+            let signature = key.sign(|take| standard(take, id, &timestamp, body));
             if !signatures.is_empty() {
                 signatures.push(' ');
             }
             signatures.push_str("v1,");
-            BASE64.encode_string(mac(keyed.clone(), id, &timestamp, body), &mut signatures);
+            BASE64.encode_string(signature.unwrap_or_default(), &mut signatures);
         }
         signatures
     }
@@ -131,7 +138,7 @@ impl Signer {
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Signer({} secrets)", self.keyed.len())
+        write!(f, "Signer({} secrets)", self.keys.len())
     }
 }
 
@@ -156,12 +163,14 @@ pub fn verify(
             format!("is more than {tolerance_secs} s from now; set both clocks, or take it for a replay");
         return Err(Error::field("webhook-timestamp", message));
     }
-    let expected = mac(secret.keyed(), id, timestamp, body);
+    let Some(key) = SigningKey::new(secret, Algorithm::HmacSha256) else {
+        return Err(Error::field("secret", "is not one for `v1` signatures; give the one that begins with whsec_"));
+    };
     let genuine = signatures.split(' ').filter_map(|signature| signature.strip_prefix("v1,")).fold(
         false,
         |found, digits| {
             let given = BASE64.decode(digits).unwrap_or_default();
-            constant_time_eq(&given, &expected) | found
+            key.verifies(&given, |take| standard(take, id, timestamp, body)) | found
         },
     );
     if genuine {
@@ -171,11 +180,17 @@ pub fn verify(
     }
 }
 
-fn mac(mut keyed: Hmac<Sha256>, id: &str, timestamp: &str, body: &[u8]) -> [u8; 32] {
-    for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
-        keyed.update(part);
-    }
-    keyed.finalize().into_bytes().into()
+/// What Standard Webhooks signs.
+fn standard(take: &mut dyn FnMut(&[u8]), id: &str, timestamp: &str, body: &[u8]) -> bool {
+    [id.as_bytes(), b".", timestamp.as_bytes(), b".", body].into_iter().for_each(take);
+    true
+}
+
+/// Bytes as lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 /// SHA-256, as tokens are stored.
@@ -234,34 +249,6 @@ mod tests {
             assert!(check(signatures, BODY, 0).is_err(), "{signatures}");
         }
         check(&format!("v1a,AAAA v2,x {SIGNATURE}"), BODY, 0).unwrap();
-    }
-
-    #[test]
-    fn a_secret_has_24_to_64_bytes_and_reads_back_what_it_writes() {
-        for length in [24, 32, 64] {
-            let text = format!("whsec_{}", BASE64.encode(vec![0xfb; length]));
-            assert_eq!(Secret::parse(&text).unwrap().expose(), text);
-            assert_eq!(Secret::parse(text.trim_end_matches('=')).unwrap().expose(), text);
-        }
-        for length in [0, 23, 65] {
-            assert!(Secret::parse(&format!("whsec_{}", BASE64.encode(vec![1; length]))).is_err(), "{length}");
-        }
-    }
-
-    #[test]
-    fn neither_an_error_nor_a_debug_print_repeats_a_secret() {
-        let canary = "Q0FOQVJZQ0FOQVJZQ0FOQVJZQ0FOQVJZ";
-        for wrong in [canary.to_owned(), format!("whsec_{canary}!"), format!("whsk_{canary}")] {
-            assert!(!format!("{:?}", Secret::parse(&wrong).unwrap_err()).contains("Q0FO"));
-        }
-        let secret = Secret::parse(&format!("whsec_{canary}")).unwrap();
-        let printed = format!("{secret:?} {:?}", Signer::new(std::slice::from_ref(&secret)));
-        assert!(
-            !printed.contains("Q0FO") && !printed.contains("CANARY") && !printed.contains("67"),
-            "{printed}"
-        );
-        let stored = serde_json::to_string(&secret).unwrap();
-        assert_eq!(serde_json::from_str::<Secret>(&stored).unwrap(), secret);
     }
 
     #[test]

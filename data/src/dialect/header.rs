@@ -8,9 +8,7 @@ use crate::{
 /// Headers that belong to the connection, to the request as we make it, or to the engine.
 const RESERVED: &[&str] = &[
     "connection",
-    "content-encoding",
     "content-length",
-    "content-type",
     "expect",
     "host",
     "keep-alive",
@@ -18,6 +16,9 @@ const RESERVED: &[&str] = &[
     "trailer",
     "transfer-encoding",
     "upgrade",
+    // A dialect may set these, an operator may not.
+    "content-encoding",
+    "content-type",
     "user-agent",
     // What the dialects of other systems carry: nobody may pose as them by configuration.
     "event-name",
@@ -27,7 +28,32 @@ const RESERVED: &[&str] = &[
     "x-secret",
 ];
 
+/// So many of the list frame the message.
+const FRAMING: usize = 9;
+
 const RESERVED_PREFIXES: &[&str] = &["proxy-", "webhook-", "casewire-"];
+
+/// Checks the name of a header that a dialect's file sets: a token, and none that frames the message.
+pub(super) fn check_name(name: &str) -> Result<()> {
+    let framing = |name: &str| RESERVED[..FRAMING].contains(&name) || name.starts_with("proxy-");
+    if !is_token(name) {
+        return Err(Error::field("headers", "is not a header's name; use letters, digits and hyphens"));
+    }
+    if framing(&name.to_ascii_lowercase()) {
+        return Err(Error::field("headers", "frames the request and is set by the engine alone; take it out"));
+    }
+    Ok(())
+}
+
+fn is_token(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.len() <= limits::LABEL_BYTES_MAX && name.bytes().all(allowed)
+}
+
+/// Whether a text can stand as a header's value: visible ASCII and inner spaces.
+pub(super) fn is_value(value: &str) -> bool {
+    value.bytes().all(|byte| matches!(byte, b' '..=b'~')) && value.trim() == value
+}
 
 /// Checks one static request header: a token for a name that is not reserved, and a value of visible ASCII and spaces.
 ///
@@ -36,8 +62,7 @@ const RESERVED_PREFIXES: &[&str] = &["proxy-", "webhook-", "casewire-"];
 pub fn check_header(name: &str, value: &str) -> Result<()> {
     let shown: String = limits::shorten(name).escape_debug().collect();
     let wrong = |why: &str| Err(Error::field(format!("headers.{shown}"), why));
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || name.len() > limits::LABEL_BYTES_MAX || !name.bytes().all(token) {
+    if !is_token(name) {
         return wrong("is not a header's name; use letters, digits and hyphens");
     }
     let lower = name.to_ascii_lowercase();
@@ -54,7 +79,7 @@ pub fn check_header(name: &str, value: &str) -> Result<()> {
             limits::HEADER_VALUE_BYTES_MAX
         ));
     }
-    if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) || value.trim() != value {
+    if !is_value(value) {
         return wrong("has a value with other than visible ASCII and inner spaces; encode it");
     }
     Ok(())

@@ -2,8 +2,7 @@
 
 use std::cmp::Reverse;
 
-use serde::Deserialize;
-
+use super::file::{Section, Text};
 use crate::{
     error::{Error, FieldError, Result},
     event::EventType,
@@ -14,84 +13,91 @@ use crate::{
 /// How many valid names an error offers in place of a wrong one.
 const SUGGESTIONS_MAX: usize = 3;
 
-/// The section `[vocabulary]` of a dialect's file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct VocabularySection {
-    kind: Kind,
-    #[serde(default)]
-    names: Vec<String>,
-    #[serde(default)]
-    patterns: Vec<String>,
-    #[serde(default)]
+/// The table `[vocabulary]` of a dialect's file.
+#[derive(Clone, Debug)]
+pub(super) struct Vocabulary {
+    /// What can be subscribed to; any pattern if absent.
+    closed: Option<Closed>,
+    /// What an endpoint that names nothing gets; if empty, it must name something.
+    default: Vec<Pattern>,
+    /// Event types that the format has a place for; any if empty.
+    types: Vec<Pattern>,
+}
+
+#[derive(Clone, Debug)]
+struct Closed {
+    /// Concrete names and patterns, each to be subscribed to exactly as it is written.
+    tokens: Vec<Pattern>,
+    /// With its final dot: any concrete name below it may be subscribed to as well.
     families: Vec<String>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Kind {
-    Open,
-    Closed,
-}
-
-/// A vocabulary, checked.
-#[derive(Clone, Debug)]
-pub(super) enum Vocabulary {
-    /// Any pattern.
-    Open,
-    /// Only what the file lists.
-    Closed {
-        /// Concrete names and patterns, each to be subscribed to exactly as it is written.
-        tokens: Vec<Pattern>,
-        /// With its final dot: any concrete name below it may be subscribed to as well.
-        families: Vec<String>,
-    },
-}
-
-impl VocabularySection {
-    pub(super) fn compile(self) -> Result<Vocabulary> {
-        if self.kind == Kind::Open {
-            if self.names.is_empty() && self.patterns.is_empty() && self.families.is_empty() {
-                return Ok(Vocabulary::Open);
-            }
-            return Err(Error::field(
-                "kind",
-                "is open, which lists nothing; remove the lists, or make it closed",
-            ));
-        }
-        for name in self.names.iter().chain(&self.families) {
-            EventType::new(name)?;
-        }
-        let tokens: Vec<_> = self
-            .names
+impl Vocabulary {
+    pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Self> {
+        let Some(mut section) = root.section("vocabulary") else {
+            root.wrong("vocabulary", "is missing; write a table [vocabulary] with kind = \"open\" or \"closed\"");
+            return None;
+        };
+        let kind = section.required("kind");
+        let [names, patterns, families, default, types] =
+            ["names", "patterns", "families", "default", "types"].map(|key| section.texts(key));
+        let tokens: Vec<_> = names
             .iter()
-            .chain(&self.patterns)
-            .map(|token| Pattern::new(token))
-            .collect::<Result<_>>()?;
-        if tokens.is_empty() && self.families.is_empty() {
-            return Err(Error::field(
-                "names",
-                "is empty; list what can be subscribed to, or make the kind open",
-            ));
-        }
-        Ok(Vocabulary::Closed {
-            tokens,
-            families: self.families.iter().map(|family| format!("{family}.")).collect(),
+            .filter_map(|name| name.check(|text| EventType::new(text).and_then(|_| Pattern::new(text))))
+            .chain(all_patterns(&patterns))
+            .collect();
+        let families: Vec<_> =
+            families.iter().filter_map(|family| family.check(EventType::new)).map(|family| format!("{family}.")).collect();
+        let listed = !(names.is_empty() && patterns.is_empty() && families.is_empty());
+        let kind = kind?;
+        let closed = match (kind.value.as_str(), listed) {
+            ("open", false) => None,
+            ("closed", true) => Some(Closed { tokens, families }),
+            ("open", true) => {
+                kind.wrong("is open, which lists nothing; remove the lists, or make it closed");
+                return None;
+            }
+            ("closed", false) => {
+                kind.wrong("is closed, so list in `names`, `patterns` or `families` what can be subscribed to");
+                return None;
+            }
+            _ => {
+                kind.wrong("is not known; choose `open` or `closed`");
+                return None;
+            }
+        };
+        section.finish();
+        Some(Self {
+            closed,
+            default: all_patterns(&default).collect(),
+            types: all_patterns(&types).collect(),
         })
     }
-}
 
-impl Vocabulary {
+    /// Whether the format has a place for events of a type.
+    pub(super) fn has(&self, event_type: &str) -> bool {
+        self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event_type))
+    }
+
+    /// The types that the format has a place for, for an error.
+    pub(super) fn types(&self) -> String {
+        self.types.iter().map(|pattern| format!("`{}`", pattern.as_str())).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Patterns that stand for everything below a family.
+    pub(super) fn families(&self) -> impl Iterator<Item = &str> {
+        self.closed.iter().flat_map(|closed| closed.families.iter().map(String::as_str))
+    }
+
     pub(super) fn tokens(&self) -> impl Iterator<Item = &str> {
-        let tokens = match self {
-            Self::Open => &[][..],
-            Self::Closed { tokens, .. } => tokens,
-        };
-        tokens.iter().map(Pattern::as_str)
+        self.closed.iter().flat_map(|closed| closed.tokens.iter().map(Pattern::as_str))
     }
 
     /// Checks a list of patterns; `dialect` is named in the errors.
     pub(super) fn check(&self, events: &[String], dialect: &str) -> Result<Vec<Pattern>> {
+        if events.is_empty() && !self.default.is_empty() {
+            return Ok(self.default.clone());
+        }
         if events.is_empty() {
             return Err(Error::field(
                 "events",
@@ -124,7 +130,7 @@ impl Vocabulary {
 
     fn check_one(&self, text: &str, dialect: &str) -> Result<Pattern> {
         let pattern = Pattern::new(text)?;
-        let Self::Closed { tokens, families } = self else {
+        let Some(Closed { tokens, families }) = &self.closed else {
             return Ok(pattern);
         };
         let below_a_family = || {
@@ -138,6 +144,10 @@ impl Vocabulary {
             format!("`{text}` is not an event type of {dialect}; nearest are {}", nearest.join(", "));
         Err(Error::field("events", message))
     }
+}
+
+fn all_patterns<'p>(texts: &'p [Text<'_, '_>]) -> impl Iterator<Item = Pattern> + 'p {
+    texts.iter().filter_map(|text| text.check(Pattern::new))
 }
 
 /// The tokens that somebody who wrote `wrong` may have meant. First those that it would select, if it is a wildcard:

@@ -1,0 +1,330 @@
+//! A dialect's file as it is written. Every mistake in it is noted with its line, and none ends the reading.
+
+use std::{
+    cell::RefCell,
+    fmt,
+    ops::{ControlFlow, Range},
+};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use crate::limits;
+
+/// One mistake in a dialect's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where, in lines from 1.
+    pub line: usize,
+    /// Path of the key: `signature.header`; empty where TOML itself is at fault.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.field.as_str() {
+            "" => write!(f, "line {}: {}", self.line, self.message),
+            field => write!(f, "line {}, {field}: {}", self.line, self.message),
+        }
+    }
+}
+
+/// What is wrong within a text of the file: behind how many of its bytes, and what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) at: usize,
+    pub(super) message: String,
+}
+
+impl Fault {
+    pub(super) fn new(at: usize, message: impl Into<String>) -> Self {
+        Self { at, message: message.into() }
+    }
+}
+
+/// The file, and what was found wrong in it so far.
+pub(super) struct Sheet<'t> {
+    text: &'t str,
+    mistakes: RefCell<Vec<Mistake>>,
+}
+
+impl<'t> Sheet<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self { text, mistakes: RefCell::default() }
+    }
+
+    /// The whole file as a section; nothing if it is not TOML.
+    pub(super) fn root(&self) -> Option<Section<'_, 't>> {
+        let (table, errors) = DeTable::parse_recoverable(self.text);
+        for error in &errors {
+            self.note(error.span().unwrap_or_default(), "", error.message());
+        }
+        let span = table.span();
+        errors.is_empty().then(|| Section {
+            sheet: self,
+            name: String::new(),
+            span,
+            table: table.into_inner(),
+            asked: Vec::new(),
+        })
+    }
+
+    /// All mistakes, in the order of their lines.
+    pub(super) fn into_mistakes(self) -> Vec<Mistake> {
+        let mut mistakes = self.mistakes.into_inner();
+        mistakes.sort_by_key(|mistake| mistake.line);
+        mistakes
+    }
+
+    fn note(&self, span: Range<usize>, field: &str, message: impl Into<String>) {
+        let mistake =
+            Mistake { line: self.line_of(span.start), field: field.to_owned(), message: message.into() };
+        self.mistakes.borrow_mut().push(mistake);
+    }
+
+    fn line_of(&self, at: usize) -> usize {
+        1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+    }
+}
+
+/// A text of the file, with its place.
+pub(super) struct Text<'s, 't> {
+    sheet: &'s Sheet<'t>,
+    pub(super) field: String,
+    pub(super) value: String,
+    span: Range<usize>,
+}
+
+impl Text<'_, '_> {
+    /// What `read` makes of it; what it finds wrong is noted with the line on which that stands.
+    pub(super) fn compile<T>(&self, read: impl FnOnce(&str) -> Result<T, Fault>) -> Option<T> {
+        read(&self.value).map_err(|fault| self.note(&fault)).ok()
+    }
+
+    /// As [`Text::compile`], for checks that do not tell the place within the text.
+    pub(super) fn check<T>(&self, read: impl FnOnce(&str) -> crate::Result<T>) -> Option<T> {
+        self.compile(|text| read(text).map_err(|error| Fault::new(0, error.message())))
+    }
+
+    /// Notes that the whole of it is wrong.
+    pub(super) fn wrong(&self, message: impl Into<String>) {
+        self.note(&Fault::new(0, message));
+    }
+
+    fn note(&self, fault: &Fault) {
+        let written = &self.sheet.text[self.span.clone()];
+        let long = ["'''", "\"\"\""].into_iter().find_map(|quotes| written.strip_prefix(quotes));
+        // TOML drops a line break right behind the opening quotes.
+        let dropped = usize::from(long.is_some_and(|text| text.starts_with(['\n', '\r'])));
+        let within = self.value.as_bytes()[..fault.at].iter().filter(|byte| **byte == b'\n').count();
+        let line = self.sheet.line_of(self.span.start) + dropped + within;
+        self.sheet.mistakes.borrow_mut().push(Mistake {
+            line,
+            field: self.field.clone(),
+            message: fault.message.clone(),
+        });
+    }
+}
+
+/// A table of the file, read key by key.
+pub(super) struct Section<'s, 't> {
+    sheet: &'s Sheet<'t>,
+    name: String,
+    span: Range<usize>,
+    table: DeTable<'t>,
+    asked: Vec<&'static str>,
+}
+
+impl<'s, 't> Section<'s, 't> {
+    /// A text that must be there.
+    pub(super) fn required(&mut self, key: &'static str) -> Option<Text<'s, 't>> {
+        if !self.table.contains_key(key) {
+            self.asked.push(key);
+            self.wrong(key, format!("is missing; write {key} = \"…\""));
+            return None;
+        }
+        self.text(key)
+    }
+
+    /// A text that may be there.
+    pub(super) fn text(&mut self, key: &'static str) -> Option<Text<'s, 't>> {
+        self.value(key)?.text()
+    }
+
+    /// A list of texts; empty if it is not there.
+    pub(super) fn texts(&mut self, key: &'static str) -> Vec<Text<'s, 't>> {
+        self.value(key).map(Value::texts).unwrap_or_default()
+    }
+
+    /// A whole number from 0.
+    pub(super) fn number(&mut self, key: &'static str) -> Option<u64> {
+        let value = self.value(key)?;
+        let number = match &value.value {
+            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            value.wrong("is not a whole number from 0");
+        }
+        number
+    }
+
+    /// True or false; false if it is not there.
+    pub(super) fn flag(&mut self, key: &'static str) -> bool {
+        let Some(value) = self.value(key) else { return false };
+        let flag = value.value.as_bool();
+        if flag.is_none() {
+            value.wrong("is neither true nor false");
+        }
+        flag.unwrap_or_default()
+    }
+
+    /// A table.
+    pub(super) fn section(&mut self, key: &'static str) -> Option<Section<'s, 't>> {
+        self.value(key)?.section()
+    }
+
+    /// A list of tables; one table counts as a list of one, and none as an empty one.
+    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Section<'s, 't>> {
+        match self.value(key) {
+            Some(value) if value.value.is_array() => value.items().filter_map(Value::section).collect(),
+            Some(value) => value.section().into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Any value.
+    pub(super) fn value(&mut self, key: &'static str) -> Option<Value<'s, 't>> {
+        self.asked.push(key);
+        let value = self.table.remove(key)?;
+        Some(Value {
+            sheet: self.sheet,
+            field: self.path(key),
+            span: value.span(),
+            value: value.into_inner(),
+        })
+    }
+
+    /// Keys and values that the file itself names, in the order written.
+    pub(super) fn entries(self) -> Vec<(Text<'s, 't>, Value<'s, 't>)> {
+        let (sheet, name) = (self.sheet, self.name);
+        let mut entries: Vec<_> = self.table.into_iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        let entry = |(key, value): (Spanned<_>, Spanned<_>)| {
+            let span = key.span();
+            let key: std::borrow::Cow<'_, str> = key.into_inner();
+            let field = format!("{name}.{}", limits::shorten(&key));
+            let text = Text { sheet, field: field.clone(), value: key.into_owned(), span };
+            (text, Value { sheet, field, span: value.span(), value: value.into_inner() })
+        };
+        entries.into_iter().map(entry).collect()
+    }
+
+    /// Notes every key that nobody asked for.
+    pub(super) fn finish(self) {
+        for key in self.table.keys() {
+            let known = self.asked.join(", ");
+            let message = format!("is not a key here; take it out, or correct it to one of {known}");
+            self.sheet.note(key.span(), &self.path(&limits::shorten(key.get_ref())), message);
+        }
+    }
+
+    /// Notes what is wrong with a key that is not there, or with the section as a whole if `key` is empty.
+    pub(super) fn wrong(&self, key: &str, message: impl Into<String>) {
+        self.sheet.note(self.span.clone(), &self.path(key), message);
+    }
+
+    fn path(&self, key: &str) -> String {
+        match (self.name.as_str(), key) {
+            ("", key) => key.to_owned(),
+            (name, "") => name.to_owned(),
+            (name, key) => format!("{name}.{key}"),
+        }
+    }
+}
+
+/// A value of the file, with its place.
+pub(super) struct Value<'s, 't> {
+    sheet: &'s Sheet<'t>,
+    field: String,
+    span: Range<usize>,
+    pub(super) value: DeValue<'t>,
+}
+
+impl<'s, 't> Value<'s, 't> {
+    /// It as a text; noted as wrong if it is none.
+    pub(super) fn text(self) -> Option<Text<'s, 't>> {
+        match self.value {
+            DeValue::String(text) => Some(Text {
+                sheet: self.sheet,
+                field: self.field,
+                value: text.into_owned(),
+                span: self.span,
+            }),
+            _ => {
+                self.wrong("is not a text; put it in quotes");
+                None
+            }
+        }
+    }
+
+    /// It as texts: one, or a list of them.
+    pub(super) fn texts(self) -> Vec<Text<'s, 't>> {
+        if self.value.is_array() {
+            return self.items().filter_map(Self::text).collect();
+        }
+        self.text().into_iter().collect()
+    }
+
+    /// It as a table; noted as wrong if it is none.
+    pub(super) fn section(self) -> Option<Section<'s, 't>> {
+        match self.value {
+            DeValue::Table(table) => Some(Section {
+                sheet: self.sheet,
+                name: self.field,
+                span: self.span,
+                table,
+                asked: Vec::new(),
+            }),
+            _ => {
+                self.wrong("is not a table; write it in braces, or under a heading in brackets");
+                None
+            }
+        }
+    }
+
+    /// Its items, if it is a list, and it alone if it is not.
+    pub(super) fn items(self) -> impl Iterator<Item = Self> {
+        let (sheet, field) = (self.sheet, self.field);
+        let (single, list) = match self.value {
+            DeValue::Array(items) => (None, items.into_iter().collect::<Vec<_>>()),
+            value => (Some((self.span, value)), Vec::new()),
+        };
+        let list = list.into_iter().map(|item| (item.span(), item.into_inner()));
+        single.into_iter().chain(list).map(move |(span, value)| Self {
+            sheet,
+            field: field.clone(),
+            span,
+            value,
+        })
+    }
+
+    /// Notes that it is wrong.
+    pub(super) fn wrong(&self, message: impl Into<String>) {
+        self.sheet.note(self.span.clone(), &self.field, message);
+    }
+}
+
+/// Ends the process of elimination in a lexer: what is left when `allowed` no longer holds.
+pub(super) fn leading(text: &str, allowed: impl Fn(u8) -> bool) -> &str {
+    let end = text.bytes().try_fold(0, |end, byte| {
+        if allowed(byte) { ControlFlow::Continue(end + 1) } else { ControlFlow::Break(end) }
+    });
+    match end {
+        ControlFlow::Continue(end) | ControlFlow::Break(end) => &text[..end],
+    }
+}

@@ -1,0 +1,383 @@
+//! A part of an event, an endpoint or a message, by the name that a dialect's file gives it: `$actor.id`,
+//! `$type:head`.
+
+use std::borrow::Cow;
+
+use super::{
+    context::{Context, EventParts},
+    file::{Fault, leading},
+    path,
+};
+use crate::{Timestamp, event::ActorId, limits, signature::{hex, sha256}};
+
+/// Which parts may be named in a place of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Roots(u8);
+
+impl Roots {
+    /// The event that is sent.
+    pub(super) const EVENT: Self = Self(1);
+    /// The endpoint: its parameters.
+    pub(super) const PARAMS: Self = Self(2);
+    /// The secret, as it is written.
+    pub(super) const SECRET: Self = Self(4);
+    /// The time of the attempt, and the id by which the message is known.
+    pub(super) const ATTEMPT: Self = Self(8);
+    /// The body, and what is in it.
+    pub(super) const BODY: Self = Self(16);
+    /// Headers of a message that came in.
+    pub(super) const MESSAGE: Self = Self(32);
+    /// The query of a request that came in.
+    pub(super) const QUERY: Self = Self(64);
+    /// The status of an answer.
+    pub(super) const STATUS: Self = Self(128);
+
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    source: Source,
+    formats: Vec<Format>,
+    /// The name with its dollar sign, as written.
+    pub(super) name: Box<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Source {
+    Id,
+    IdAsUuid,
+    Type,
+    Tenant,
+    Agency,
+    ActorKind,
+    ActorId,
+    ActorName,
+    ResourceType,
+    ResourceId,
+    OccurredAt(TimeFormat),
+    PublishedAt(TimeFormat),
+    Data(Vec<Box<str>>),
+    Param(Box<str>),
+    Secret,
+    Timestamp,
+    Status,
+    Header(Box<str>),
+    Query(Box<str>),
+    Body(Vec<Box<str>>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TimeFormat {
+    /// RFC 3339 in whole seconds.
+    Seconds,
+    /// RFC 3339 with exactly six fractional digits.
+    Micros,
+    /// A JSON integer, milliseconds since 1970.
+    EpochMillis,
+}
+
+/// What is made of a text, one format after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// What stands before the first dot.
+    Head,
+    /// What stands behind the first dot; absent if there is none.
+    Tail,
+    Upper,
+    Lower,
+    /// SHA-256 in lower-case hex.
+    Sha256,
+}
+
+/// Every part with a name that is the same in all files; the list that an error shows.
+const FIXED: &[(&str, Source, Roots)] = &[
+    ("id", Source::Id, Roots::EVENT.and(Roots::ATTEMPT)),
+    ("id:uuid", Source::IdAsUuid, Roots::EVENT),
+    ("type", Source::Type, Roots::EVENT),
+    ("tenant", Source::Tenant, Roots::EVENT),
+    ("agency", Source::Agency, Roots::EVENT),
+    ("actor.kind", Source::ActorKind, Roots::EVENT),
+    ("actor.id", Source::ActorId, Roots::EVENT),
+    ("actor.name", Source::ActorName, Roots::EVENT),
+    ("resource.type", Source::ResourceType, Roots::EVENT),
+    ("resource.id", Source::ResourceId, Roots::EVENT),
+    ("occurred_at:seconds", Source::OccurredAt(TimeFormat::Seconds), Roots::EVENT),
+    ("occurred_at:micros", Source::OccurredAt(TimeFormat::Micros), Roots::EVENT),
+    ("occurred_at:epoch_millis", Source::OccurredAt(TimeFormat::EpochMillis), Roots::EVENT),
+    ("published_at:seconds", Source::PublishedAt(TimeFormat::Seconds), Roots::EVENT),
+    ("published_at:micros", Source::PublishedAt(TimeFormat::Micros), Roots::EVENT),
+    ("published_at:epoch_millis", Source::PublishedAt(TimeFormat::EpochMillis), Roots::EVENT),
+    ("timestamp", Source::Timestamp, Roots::ATTEMPT),
+    ("secret", Source::Secret, Roots::SECRET),
+    ("status", Source::Status, Roots::STATUS),
+];
+
+/// A part that goes on with a path or a name: how it is shown, and how it is read.
+type Open = (&'static str, &'static str, fn(&[&str]) -> Option<Source>, Roots);
+
+const OPEN: &[Open] = &[
+    ("data", "$data, $data.…", |rest| Some(Source::Data(boxed(rest))), Roots::EVENT),
+    ("params", "$params.…", |rest| only(rest).map(Source::Param), Roots::PARAMS),
+    (
+        "header",
+        "$header.…",
+        |rest| only(rest).map(|name| Source::Header(name.to_ascii_lowercase().into())),
+        Roots::MESSAGE,
+    ),
+    ("query", "$query.…", |rest| only(rest).map(Source::Query), Roots::QUERY),
+    ("body", "$body, $body.…", |rest| Some(Source::Body(boxed(rest))), Roots::BODY),
+];
+
+const FORMATS: &[(&str, Format)] = &[
+    ("head", Format::Head),
+    ("tail", Format::Tail),
+    ("upper", Format::Upper),
+    ("lower", Format::Lower),
+    ("sha256", Format::Sha256),
+];
+
+fn boxed(names: &[&str]) -> Vec<Box<str>> {
+    names.iter().map(|name| (*name).into()).collect()
+}
+
+fn only(names: &[&str]) -> Option<Box<str>> {
+    if let [name] = names { Some((*name).into()) } else { None }
+}
+
+/// What a part comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value<'a> {
+    /// JSON, as it was written.
+    Json(&'a str),
+    Text(Cow<'a, str>),
+    Integer(i64),
+    /// A whole body. Whoever puts it into JSON has seen to it that it is JSON.
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Value<'a> {
+    /// Appends it as JSON; what is JSON already byte for byte.
+    pub(super) fn write_json(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Json(json) => out.extend_from_slice(json.as_bytes()),
+            Self::Bytes(bytes) => out.extend_from_slice(bytes),
+            Self::Text(text) => write_json(text, out),
+            Self::Integer(number) => write_json(number, out),
+        }
+    }
+
+    /// It as text: a JSON string without its quotes, anything else as it is written.
+    pub(super) fn into_text(self) -> Cow<'a, str> {
+        match self {
+            Self::Json(json) => match serde_json::from_str::<String>(json) {
+                Ok(text) => text.into(),
+                Err(_) => json.into(),
+            },
+            Self::Text(text) => text,
+            Self::Integer(number) => number.to_string().into(),
+            Self::Bytes(bytes) => String::from_utf8_lossy(bytes),
+        }
+    }
+}
+
+/// Appends text or a number as JSON.
+pub(super) fn write_json(value: &(impl serde::Serialize + ?Sized), out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value).expect("text and numbers are JSON, and a vector takes any bytes");
+}
+
+impl Part {
+    /// Reads the part whose name stands behind a dollar sign at the beginning of `text`, in braces or without, and
+    /// tells how many bytes belong to it.
+    pub(super) fn parse(text: &str, allowed: Roots) -> Result<(Self, usize), Fault> {
+        let inner = text.strip_prefix('{');
+        let name = name_of(inner.unwrap_or(text));
+        let part = Self::named(name, allowed).map_err(|why| Fault::new(0, why))?;
+        match inner {
+            Some(inner) if inner[name.len()..].starts_with('}') => Ok((part, name.len() + 2)),
+            Some(_) => Err(Fault::new(name.len() + 1, "a closing brace is due here, as in `${type}`")),
+            None => Ok((part, name.len())),
+        }
+    }
+
+    /// Reads a part that stands alone, with its dollar sign.
+    pub(super) fn alone(text: &str, allowed: Roots) -> Result<Self, Fault> {
+        let Some(rest) = text.strip_prefix('$') else {
+            let message = format!("`{}` is not a part; write it like `$type`", limits::shorten(text));
+            return Err(Fault::new(0, message));
+        };
+        let (part, length) = Self::parse(rest, allowed)?;
+        if length < rest.len() {
+            return Err(Fault::new(length + 1, format!("`{}` ends before this", part.name)));
+        }
+        Ok(part)
+    }
+
+    fn named(name: &str, allowed: Roots) -> Result<Self, String> {
+        let named = |source, formats| Ok(Self { source, formats, name: format!("${name}").into() });
+        let fixed = |name: &str| FIXED.iter().find(|(known, _, roots)| *known == name && allowed.has(*roots));
+        if let Some((_, source, _)) = fixed(name) {
+            return named(source.clone(), Vec::new());
+        }
+        let mut formats = name.split(':');
+        let path = formats.next().unwrap_or_default();
+        let names: Vec<_> = path.split('.').collect();
+        let open = OPEN.iter().find(|(first, _, _, roots)| names[0] == *first && allowed.has(*roots));
+        let source = match (fixed(path), open) {
+            (Some((_, source, _)), _) => Some(source.clone()),
+            (None, Some((_, _, read, _))) => read(&names[1..]),
+            (None, None) => None,
+        };
+        let source = source.ok_or_else(|| {
+            let shown = limits::shorten(name);
+            format!("there is no part `${shown}` here; choose from {}", known(allowed))
+        })?;
+        let formats = formats.map(|format| {
+            FORMATS.iter().find(|(known, _)| *known == format).map(|(_, format)| *format).ok_or_else(|| {
+                let all: Vec<_> = FORMATS.iter().map(|(known, _)| format!(":{known}")).collect();
+                format!("`${path}` has no format `:{}`; choose from {}", limits::shorten(format), all.join(", "))
+            })
+        });
+        named(source, formats.collect::<Result<_, _>>()?)
+    }
+
+    /// What it comes to; absent if what it names is.
+    pub(super) fn value<'a>(&self, context: &Context<'a>) -> Option<Value<'a>> {
+        self.formats.iter().try_fold(self.source.value(context)?, |value, format| format.apply(value))
+    }
+
+    /// What it names, as whoever publishes writes it: `actor.id`.
+    pub(super) fn field(&self) -> &str {
+        self.name.trim_start_matches('$').split(':').next().unwrap_or_default()
+    }
+
+    /// The name of the parameter that it stands for.
+    pub(super) fn param(&self) -> Option<&str> {
+        if let Source::Param(name) = &self.source { Some(name) } else { None }
+    }
+
+    /// The header of a message that it stands for, in lower case.
+    pub(super) fn header(&self) -> Option<&str> {
+        if let Source::Header(name) = &self.source { Some(name) } else { None }
+    }
+
+    /// Whether it is the status of an answer.
+    pub(super) fn is_status(&self) -> bool {
+        self.source == Source::Status
+    }
+
+    /// Whether it is all of the payload, or of a body.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(&self.source, Source::Data(path) | Source::Body(path) if path.is_empty())
+            && self.formats.is_empty()
+    }
+}
+
+/// The longest name at the beginning of a text. A dot or a colon belongs to it if more of a name follows.
+fn name_of(text: &str) -> &str {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let mut end = leading(text, word).len();
+    while let Some(rest) = text[end..].strip_prefix(['.', ':']) {
+        match leading(rest, word).len() {
+            0 => break,
+            more => end += 1 + more,
+        }
+    }
+    &text[..end]
+}
+
+fn known(allowed: Roots) -> String {
+    let fixed = FIXED.iter().filter(|(_, _, roots)| allowed.has(*roots)).map(|(name, ..)| format!("${name}"));
+    let open =
+        OPEN.iter().filter(|(_, _, _, roots)| allowed.has(*roots)).map(|(_, shown, ..)| (*shown).to_owned());
+    fixed.chain(open).collect::<Vec<_>>().join(", ")
+}
+
+impl Source {
+    fn value<'a>(&self, context: &Context<'a>) -> Option<Value<'a>> {
+        let message = context.message;
+        Some(match self {
+            Self::Id => match context.event {
+                Some(event) => Value::Text(event.id.to_string().into()),
+                None => Value::Text(context.received?.id.into()),
+            },
+            Self::Timestamp => match context.received {
+                Some(received) => Value::Text(received.timestamp?.into()),
+                None => Value::Integer(context.sent_at?.as_secs()),
+            },
+            Self::Secret => Value::Text(context.secret?.into()),
+            Self::Param(name) => Value::Text(context.params?.get(name)?.into()),
+            Self::Status => Value::Integer(message?.status?.into()),
+            Self::Header(name) => Value::Text(message?.header(name)?.into()),
+            Self::Query(name) => Value::Text(message?.query(name)?.into()),
+            Self::Body(path) if path.is_empty() => Value::Bytes(message?.body),
+            Self::Body(path) => Value::Json(path::pick(message?.body, path)?),
+            of_the_event => return of_the_event.of(context.event?),
+        })
+    }
+
+    fn of<'a>(&self, event: EventParts<'a>) -> Option<Value<'a>> {
+        let content = event.content;
+        let (actor, resource) = (content.actor.as_ref(), content.resource.as_ref());
+        let text = match self {
+            Self::OccurredAt(format) => return Some(format.of(event.occurred_at())),
+            Self::PublishedAt(format) => return Some(format.of(event.published_at)),
+            Self::Data(path) if path.is_empty() => return Some(Value::Bytes(&content.data)),
+            Self::Data(path) => return path::pick(&content.data, path).map(Value::Json),
+            Self::IdAsUuid => return Some(Value::Text(uuid(event.id.as_u128()).into())),
+            Self::ActorId => match actor?.id.as_ref()? {
+                ActorId::Integer(id) => return Some(Value::Integer(*id)),
+                ActorId::Text(id) => id,
+            },
+            Self::Type => content.event_type.as_str(),
+            Self::Tenant => event.tenant.as_str(),
+            Self::Agency => content.agency.as_ref()?,
+            Self::ActorKind => &actor?.kind,
+            Self::ActorName => actor?.name.as_ref()?,
+            Self::ResourceType => &resource?.kind,
+            Self::ResourceId => &resource?.id,
+            _ => return None,
+        };
+        Some(Value::Text(text.into()))
+    }
+}
+
+impl TimeFormat {
+    fn of(self, at: Timestamp) -> Value<'static> {
+        match self {
+            Self::Seconds => Value::Text(at.to_rfc3339_seconds().into()),
+            Self::Micros => Value::Text(at.to_rfc3339_micros().into()),
+            Self::EpochMillis => Value::Integer(at.as_millis()),
+        }
+    }
+}
+
+impl Format {
+    fn apply(self, value: Value<'_>) -> Option<Value<'_>> {
+        if let (Self::Sha256, Value::Bytes(bytes)) = (self, &value) {
+            return Some(Value::Text(hex(&sha256(bytes)).into()));
+        }
+        let text = value.into_text();
+        let formatted = match self {
+            Self::Head => text.split('.').next()?.to_owned(),
+            Self::Tail => text.split_once('.')?.1.to_owned(),
+            Self::Upper => text.to_uppercase(),
+            Self::Lower => text.to_lowercase(),
+            Self::Sha256 => hex(&sha256(text.as_bytes())),
+        };
+        Some(Value::Text(formatted.into()))
+    }
+}
+
+/// The 128 bits of an id, as RFC 9562 writes a UUID.
+fn uuid(id: u128) -> String {
+    let hex = format!("{id:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}

@@ -1,0 +1,160 @@
+//! How answers are judged: the tables `[[acknowledgement]]` and `[handshake]` of a dialect's file.
+
+use super::{
+    condition::When,
+    context::Context,
+    expression::Expression,
+    file::{Section, Text, Value},
+    header,
+    part::{Part, Roots},
+};
+
+/// What may be compared with an answer: the answer itself, and what was sent.
+const ANSWER: Roots =
+    Roots::STATUS.and(Roots::MESSAGE).and(Roots::BODY).and(Roots::SECRET).and(Roots::PARAMS);
+
+/// What an answer to a delivery means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// The receiver has it.
+    Delivered,
+    /// It is tried again, as the schedule says.
+    Retry,
+    /// It is given up at once: a dead letter.
+    Drop,
+    /// The endpoint is paused until its owner makes it active again; the delivery is kept for it.
+    Disable {
+        /// Why, for its owner to read.
+        reason: String,
+    },
+}
+
+/// One table `[[acknowledgement]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
+    pub(super) when: When,
+    pub(super) ruling: Ruling,
+}
+
+impl Rule {
+    pub(super) fn read(mut section: Section<'_, '_>) -> Option<Self> {
+        let when = section.section("when").map(|when| When::read(when, ANSWER)).unwrap_or_default();
+        let verdict = section.required("verdict");
+        let reason = section.text("reason");
+        section.finish();
+        let verdict = verdict?;
+        let ruling = match (verdict.value.as_str(), reason) {
+            ("disable", Some(reason)) => Ruling::Disable { reason: reason.value },
+            ("disable", None) => {
+                verdict.wrong("`disable` needs a `reason` for the endpoint's owner to read");
+                return None;
+            }
+            ("delivered", _) => Ruling::Delivered,
+            ("retry", _) => Ruling::Retry,
+            ("drop", _) => Ruling::Drop,
+            _ => {
+                verdict.wrong("is not known; choose from delivered, retry, drop and disable");
+                return None;
+            }
+        };
+        Some(Self { when, ruling })
+    }
+}
+
+/// Headers of the file's own: names as written, values with parts in them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Headers(Vec<(Box<str>, Expression)>);
+
+impl Headers {
+    pub(super) fn read(section: Section<'_, '_>, allowed: Roots) -> Self {
+        let read = |(name, value): (Text<'_, '_>, Value<'_, '_>)| {
+            let value = value.text()?.compile(|text| Expression::parse(text, allowed));
+            name.check(header::check_name)?;
+            Some((name.value.into(), value?))
+        };
+        Self(section.entries().into_iter().filter_map(read).collect())
+    }
+
+    /// Names and values, in order, of those whose parts are all there.
+    pub(super) fn render<'a>(
+        &'a self,
+        context: &Context<'a>,
+    ) -> impl Iterator<Item = (&'a str, std::borrow::Cow<'a, str>)> {
+        let context = *context;
+        self.0.iter().filter_map(move |(name, value)| Some((&**name, value.text(&context)?)))
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
+    }
+
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.0.iter().flat_map(|(_, value)| value.parts())
+    }
+
+    /// The parts that make up one of them.
+    pub(super) fn parts_of(&self, name: &str) -> impl Iterator<Item = &Part> {
+        self.0.iter().filter(move |(known, _)| **known == *name).flat_map(|(_, value)| value.parts())
+    }
+}
+
+/// The request by which a receiver is asked whether it wants deliveries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// `OPTIONS`, or else `POST`.
+    pub method: ProbeMethod,
+    /// Its headers, in order.
+    pub headers: Vec<(String, String)>,
+}
+
+/// The method of a [`Probe`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeMethod {
+    /// A POST with an empty body.
+    Post,
+    /// An OPTIONS without a body.
+    Options,
+}
+
+/// The table `[handshake]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Handshake {
+    pub(super) method: ProbeMethod,
+    pub(super) headers: Headers,
+    pub(super) accept: When,
+    /// What a receiver must do, for whoever gave its URL.
+    pub(super) hint: String,
+}
+
+impl Handshake {
+    pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Self> {
+        let mut section = root.section("handshake")?;
+        let method = section.required("method");
+        let headers = section.section("headers");
+        let headers = headers.map(|headers| Headers::read(headers, Roots::SECRET.and(Roots::PARAMS)));
+        let accept = section.section("accept");
+        if accept.is_none() {
+            section.wrong("accept", "is missing; say which answer is a yes");
+        }
+        let accept = accept.map(|accept| When::read(accept, ANSWER));
+        let hint = section.required("hint");
+        section.finish();
+        Some(Self {
+            method: probe_method(&method?)?,
+            headers: headers.unwrap_or_default(),
+            accept: accept?,
+            hint: hint?.value,
+        })
+    }
+}
+
+pub(super) fn probe_method(text: &Text<'_, '_>) -> Option<ProbeMethod> {
+    match text.value.as_str() {
+        "POST" => Some(ProbeMethod::Post),
+        "OPTIONS" => Some(ProbeMethod::Options),
+        _ => {
+            text.wrong("is not a method of a handshake; choose POST or OPTIONS");
+            None
+        }
+    }
+}

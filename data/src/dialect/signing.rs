@@ -1,0 +1,292 @@
+//! How a delivery is signed, and by what secret: the tables `[secret]` and `[signature]` of a dialect's file.
+
+use base64::Engine as _;
+
+use super::{
+    context::{Context, Message, Received},
+    expression::Expression,
+    file::{Section, Text},
+    header,
+    part::Roots,
+};
+use crate::{
+    Timestamp,
+    error::{Error, Result},
+    limits,
+    secret::{BASE64, Secret, SecretForm},
+    signature::{Algorithm, SigningKey, hex},
+};
+
+/// How far the time of a signed request may be from now, in seconds, unless the file says otherwise (Standard
+/// Webhooks: 5 minutes).
+const TOLERANCE_SECONDS: u64 = 300;
+
+/// Whose idea the secret is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// Made for the endpoint, unless its owner brings one.
+    Generated,
+    /// Its owner's.
+    Customer,
+}
+
+/// The table `[secret]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SecretRules {
+    origin: Origin,
+    /// The first is the form in which secrets are made.
+    forms: Vec<SecretForm>,
+    required: bool,
+    chars_max: usize,
+}
+
+impl SecretRules {
+    pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Self> {
+        let mut section = root.section("secret")?;
+        let origin = section.required("origin");
+        let forms: Vec<_> = section.texts("form").iter().filter_map(form).collect();
+        let required = section.flag("required");
+        let chars_max = section.number("chars_max").unwrap_or(limits::SECRET_CHARS_MAX as u64);
+        if forms.is_empty() {
+            section.wrong("form", "names no form; choose from whsec, whsk and text");
+        }
+        section.finish();
+        let origin = origin?;
+        let origin = match origin.value.as_str() {
+            "generated" => Origin::Generated,
+            "customer" => Origin::Customer,
+            _ => {
+                origin.wrong("is not known; choose `generated` or `customer`");
+                return None;
+            }
+        };
+        let chars_max = usize::try_from(chars_max).unwrap_or(usize::MAX).min(limits::SECRET_CHARS_MAX);
+        Some(Self { origin, forms, required, chars_max })
+    }
+
+    /// A secret for an endpoint that brings none; absent if it then has none.
+    pub(super) fn make(&self, random: [u8; 32], dialect: &str) -> Result<Option<Secret>> {
+        match self.origin {
+            Origin::Generated => Ok(self.forms.first().map(|form| Secret::generate_as(*form, random))),
+            Origin::Customer if self.required => {
+                let message = format!("is missing; {dialect} signs with a secret of the receiver's own, so give it");
+                Err(Error::field("secret", message))
+            }
+            Origin::Customer => Ok(None),
+        }
+    }
+
+    /// Reads a secret that somebody brings.
+    pub(super) fn parse(&self, text: &str) -> Result<Secret> {
+        let whole = text.chars().count();
+        if whole > self.chars_max {
+            let message = format!("has {whole} characters; at most {} are allowed", self.chars_max);
+            return Err(Error::field("secret", message));
+        }
+        let meant = |form: &&SecretForm| !form.prefix().is_empty() && text.starts_with(form.prefix());
+        let by_prefix = self.forms.iter().find(meant);
+        let as_text = self.forms.iter().find(|form| form.prefix().is_empty());
+        match by_prefix.or(as_text).or(self.forms.first()) {
+            Some(form) => Secret::parse_as(*form, text),
+            None => Err(Error::field("secret", "is not taken here; leave it out")),
+        }
+    }
+}
+
+fn form(text: &Text<'_, '_>) -> Option<SecretForm> {
+    let form = SecretForm::named(&text.value).filter(|form| *form != SecretForm::Whpk);
+    if form.is_none() {
+        text.wrong(format!("`{}` is not a form of secrets; choose from whsec, whsk and text", text.value));
+    }
+    form
+}
+
+/// The table `[signature]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Signature {
+    /// The header that holds it, as written.
+    pub(super) header: Box<str>,
+    content: Expression,
+    encoding: Encoding,
+    /// Between the signatures of several secrets; without one only the newest signs.
+    separator: Option<Box<str>>,
+    schemes: Vec<Scheme>,
+    tolerance_seconds: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Hex,
+    Base64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Scheme {
+    form: SecretForm,
+    algorithm: Algorithm,
+    prefix: Box<str>,
+}
+
+/// An endpoint's secrets, ready to sign by the scheme that goes with each: the newest first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Keys(Vec<(usize, SigningKey)>);
+
+const CONTENT_ROOTS: Roots = Roots::EVENT.and(Roots::ATTEMPT).and(Roots::BODY);
+
+impl Signature {
+    pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Self> {
+        let mut section = root.section("signature")?;
+        let header = section.required("header");
+        let content = section.required("content");
+        let encoding = section.required("encoding");
+        let separator = section.text("separator");
+        let tolerance_seconds = section.number("tolerance_seconds").unwrap_or(TOLERANCE_SECONDS);
+        let schemes: Vec<_> = section.sections("scheme").into_iter().map(Scheme::read).collect();
+        if schemes.is_empty() {
+            section.wrong("scheme", "is missing; say which secret signs by which algorithm");
+        }
+        section.finish();
+        let header = header?;
+        header.check(header::check_name)?;
+        let encoding = encoding?;
+        let encoding = match encoding.value.as_str() {
+            "hex" => Encoding::Hex,
+            "base64" => Encoding::Base64,
+            _ => {
+                encoding.wrong("is not known; choose `hex` or `base64`");
+                return None;
+            }
+        };
+        Some(Self {
+            header: header.value.into(),
+            content: content?.compile(|text| Expression::parse(text, CONTENT_ROOTS))?,
+            encoding,
+            separator: separator.map(|separator| separator.value.into()),
+            schemes: schemes.into_iter().collect::<Option<_>>()?,
+            tolerance_seconds,
+        })
+    }
+
+    /// Makes secrets ready. One that no scheme goes with signs nothing.
+    pub(super) fn keys(&self, secrets: &[Secret]) -> Keys {
+        let key = |secret: &Secret| {
+            let goes = |scheme: &&Scheme| {
+                let public = secret.form() == SecretForm::Whpk && scheme.form == SecretForm::Whsk;
+                scheme.form == secret.form() || public
+            };
+            let (number, scheme) = self.schemes.iter().enumerate().find(|(_, scheme)| goes(scheme))?;
+            Some((number, SigningKey::new(secret, scheme.algorithm)?))
+        };
+        Keys(secrets.iter().filter_map(key).collect())
+    }
+
+    /// The value of the header; absent if there is no secret to sign with.
+    pub(super) fn value(&self, keys: &Keys, context: &Context<'_>) -> Option<String> {
+        let mut value = String::new();
+        let signing = if self.separator.is_some() { &keys.0[..] } else { &keys.0[..keys.0.len().min(1)] };
+        for (scheme, key) in signing {
+            let signature = key.sign(|take| self.content.each(context, take))?;
+            if !value.is_empty() {
+                value.push_str(self.separator.as_deref().unwrap_or_default());
+            }
+            value.push_str(&self.schemes[*scheme].prefix);
+            match self.encoding {
+                Encoding::Hex => value.push_str(&hex(&signature)),
+                Encoding::Base64 => BASE64.encode_string(signature, &mut value),
+            }
+        }
+        (!value.is_empty()).then_some(value)
+    }
+
+    /// Checks a request that came in as its receiver must: the time is near, if it is signed, and one of the
+    /// signatures fits. `id` and `timestamp` are as the sender wrote them.
+    pub(super) fn verify(
+        &self,
+        keys: &Keys,
+        message: Message<'_>,
+        (id, timestamp): (Option<&str>, Option<&str>),
+        now: Timestamp,
+    ) -> Result<()> {
+        let wrong = |why: String| Err(Error::field(&*self.header, why));
+        let Some(given) = message.header(&self.header) else {
+            return wrong("is missing; the request is not signed".to_owned());
+        };
+        if self.names("$timestamp") {
+            let sent: Option<i64> = timestamp.and_then(|timestamp| timestamp.parse().ok());
+            let tolerance = self.tolerance_seconds;
+            match sent.map(|sent| now.as_secs().abs_diff(sent)) {
+                None => return wrong("comes without the time at which the request was signed".to_owned()),
+                Some(apart) if apart > tolerance => {
+                    return wrong(format!("was made more than {tolerance} s from now; set both clocks, or take it for a replay"));
+                }
+                Some(_) => {}
+            }
+        }
+        let received = Received { id: id.unwrap_or_default(), timestamp };
+        if self.names("$id") && received.id.is_empty() {
+            return wrong("comes without the id that it covers".to_owned());
+        }
+        let context = Context { message: Some(message), received: Some(received), ..Context::default() };
+        let candidates: Vec<&str> = match &self.separator {
+            Some(separator) => given.split(&**separator).collect(),
+            None => vec![given],
+        };
+        let mut genuine = false;
+        // Always all of them, so that the time taken does not tell which one fits.
+        for (scheme, key) in &keys.0 {
+            for candidate in &candidates {
+                let Some(digits) = candidate.strip_prefix(&*self.schemes[*scheme].prefix) else { continue };
+                let signature = self.decode(digits);
+                genuine |= key.verifies(&signature, |take| self.content.each(&context, take));
+            }
+        }
+        if genuine {
+            return Ok(());
+        }
+        wrong("does not fit; check the secret, and that the body is verified byte for byte".to_owned())
+    }
+
+    fn names(&self, part: &str) -> bool {
+        self.content.parts().any(|named| &*named.name == part)
+    }
+
+    fn decode(&self, digits: &str) -> Vec<u8> {
+        let nibble = |digit: u8| match digit {
+            b'0'..=b'9' => Some(digit - b'0'),
+            b'a'..=b'f' => Some(digit - b'a' + 10),
+            _ => None,
+        };
+        match self.encoding {
+            Encoding::Base64 => BASE64.decode(digits).unwrap_or_default(),
+            Encoding::Hex if digits.len() % 2 == 0 => {
+                let byte = |pair: &[u8]| Some((nibble(pair[0])? << 4) | nibble(pair[1])?);
+                digits.as_bytes().chunks(2).map(byte).collect::<Option<_>>().unwrap_or_default()
+            }
+            Encoding::Hex => Vec::new(),
+        }
+    }
+}
+
+impl Scheme {
+    fn read(mut section: Section<'_, '_>) -> Option<Self> {
+        let secret = section.required("secret");
+        let algorithm = section.required("algorithm");
+        let prefix = section.text("prefix").map(|prefix| prefix.value).unwrap_or_default();
+        section.finish();
+        let (secret, algorithm) = (secret?, algorithm?);
+        let form = form(&secret)?;
+        let algorithm = match (algorithm.value.as_str(), form) {
+            ("hmac-sha256", SecretForm::Whsec | SecretForm::Text) => Algorithm::HmacSha256,
+            ("ed25519", SecretForm::Whsk) => Algorithm::Ed25519,
+            ("hmac-sha256" | "ed25519", _) => {
+                algorithm.wrong("does not go with this secret; `whsk` signs by ed25519, the others by hmac-sha256");
+                return None;
+            }
+            _ => {
+                algorithm.wrong("is not known; choose `hmac-sha256` or `ed25519`");
+                return None;
+            }
+        };
+        Some(Self { form, algorithm, prefix: prefix.into() })
+    }
+}
