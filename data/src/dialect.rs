@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use crate::{
     Timestamp,
-    error::{Error, Result},
-    event::Event,
+    error::{Error, FieldError, Result},
+    event::{Event, NewEvent},
     limits,
     pattern::Pattern,
     signature::Signer,
@@ -152,6 +152,35 @@ impl Dialect {
         self.vocabulary.check(events, &self.id)
     }
 
+    /// Checks what an endpoint says beside its events for this dialect's templates, and names every wrong one as
+    /// `params.<name>`.
+    pub fn check_params(&self, params: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+        if params.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let wrong = params.keys().map(|name| FieldError {
+            field: format!("params.{name}"),
+            message: format!("{} has no such parameter; leave it out", self.id),
+        });
+        Err(Error::fields(wrong.collect()))
+    }
+
+    /// Whether the system has a sandbox, which an endpoint may be told to belong to.
+    pub fn has_sandbox(&self) -> bool {
+        false
+    }
+
+    /// Whether the system's sandbox takes an event.
+    pub fn sandbox_takes(&self, _: &NewEvent) -> bool {
+        true
+    }
+
+    /// Whether the dialect can say an event at all, with an endpoint's params. The error names the fields that it
+    /// lacks.
+    pub fn express(&self, _: &NewEvent, _: &BTreeMap<String, String>) -> Result<()> {
+        Ok(())
+    }
+
     /// The body of an event: the same bytes at every attempt and for every endpoint of the dialect.
     pub fn body(&self, event: &Event) -> Bytes {
         self.body.render(event)
@@ -219,7 +248,7 @@ fn check_content_type(content_type: &str) -> Result<()> {
 mod tests {
     use super::*;
     use crate::{
-        event::{NewEvent, Tenant},
+        event::Tenant,
         id::EventId,
         signature::{Secret, verify},
     };
