@@ -70,13 +70,15 @@ async fn what_was_never_given_is_absent_and_extensions_follow_the_seeds_keys() {
     let full = host
         .endpoint(
             r#"{"retry":{"schedule_seconds":[1,60]},"timeout_seconds":7,"max_in_flight":3,"headers":{"x-a":"1"},
-               "name":"n","events":["cases.*"],"description":"d","url":"https://b.example/"}"#,
+               "name":"n","events":["cases.*"],"description":"d","url":"https://b.example/",
+               "sources":["api","ui","api"],"agencies":["south","north","south"],"sandbox":false,"params":{}}"#,
         )
         .await;
     let full = host.call(Method::GET, &format!("/endpoints/{full}"), "").await.data();
-    let extensions = ["name", "headers", "max_in_flight", "timeout_seconds", "retry"];
+    let extensions = ["name", "agencies", "sources", "headers", "max_in_flight", "timeout_seconds", "retry"];
     assert_eq!(keys(&full), [&SEED_KEYS[..], &extensions[..]].concat());
     assert_eq!(full["headers"], json!({"x-a": "1"}));
+    assert_eq!((&full["agencies"], &full["sources"]), (&json!(["north", "south"]), &json!(["ui", "api"])));
     assert_eq!(full["retry"], json!({"schedule_seconds": [1, 60]}));
     host.stop().await;
 }
@@ -87,6 +89,7 @@ async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
     let id = host
         .endpoint(
             r#"{"url":"https://a.example/","events":["cases.*"],"description":"d","name":"n","headers":{"x-a":"1"},
+               "agencies":["north"],"sources":["ui"],
                "max_in_flight":3,"timeout_seconds":7,"retry":{"schedule_seconds":[1]}}"#,
         )
         .await;
@@ -100,6 +103,10 @@ async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
     for (field, patch) in [
         ("description", r#"{"description":null}"#),
         ("name", r#"{"name":null}"#),
+        ("agencies", r#"{"agencies":null}"#),
+        ("sources", r#"{"sources":[]}"#),
+        ("params", r#"{"params":null}"#),
+        ("sandbox", r#"{"sandbox":null}"#),
         ("headers", r#"{"headers":null}"#),
         ("max_in_flight", r#"{"max_in_flight":null}"#),
         ("timeout_seconds", r#"{"timeout_seconds":null}"#),
@@ -112,6 +119,8 @@ async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
     let cleared = host.call(Method::GET, &path, "").await.data();
     assert_eq!(keys(&cleared), ["id", "url", "events", "status", "created_at", "updated_at"]);
 
+    let scoped = host.call(Method::PATCH, &path, r#"{"sources":["api"],"agencies":["b","a"]}"#).await.data();
+    assert_eq!((&scoped["agencies"], &scoped["sources"]), (&json!(["a", "b"]), &json!(["api"])));
     let renamed =
         host.call(Method::PATCH, &path, r#"{"url":"https://b.example/","description":"e"}"#).await.data();
     assert_eq!((&renamed["url"], &renamed["description"]), (&json!("https://b.example/"), &json!("e")));
