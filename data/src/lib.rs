@@ -12,6 +12,7 @@ pub mod event;
 pub mod pattern;
 
 pub mod endpoint;
+pub mod route;
 pub mod scope;
 pub mod token;
 

@@ -176,3 +176,24 @@ async fn the_list_is_newest_first_and_goes_on_at_its_cursor() {
     assert_eq!(seen, newest_first);
     host.stop().await;
 }
+
+#[actix_web::test]
+async fn an_event_that_an_endpoints_scope_leaves_out_is_no_delivery_of_it() {
+    let host = Host::start().await;
+    let endpoint = r#"{"url":"https://a.example","events":["cases.*"],"status":"paused","agencies":["north"],"sources":["ui"]}"#;
+    host.endpoint(endpoint).await;
+    let deliveries = async |event: &str| {
+        let answer = host.call(Method::POST, "/events", event).await;
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        let path = format!("/events/{}/deliveries", answer.data()["id"].as_str().unwrap());
+        let listed = host.call(Method::GET, &path, "").await.data().as_array().unwrap().len();
+        assert_eq!(answer.data()["deliveries"], listed, "{event}");
+        listed
+    };
+    let north = r#"{"type":"cases.created","data":1,"agency":"north","actor":{"kind":"ui"}}"#;
+    assert_eq!(deliveries(north).await, 1);
+    assert_eq!(deliveries(&north.replace("north", "south")).await, 0);
+    assert_eq!(deliveries(&north.replace("ui", "api")).await, 0);
+    assert_eq!(deliveries(r#"{"type":"cases.created","data":1}"#).await, 0);
+    host.stop().await;
+}
