@@ -47,6 +47,7 @@ pub use casewire_data::{
     limits::Limits,
     pattern::Pattern,
     retry::RetrySchedule,
+    scope::{EventScope, Source},
     signature::{Secret, verify},
     token::{Scope, Token},
 };

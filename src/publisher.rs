@@ -1,7 +1,5 @@
 //! How a host hands its events over.
 
-use std::sync::Arc;
-
 use casewire_actors::matcher::Match;
 use casewire_data::{
     Error, ErrorKind, Result, Timestamp,
@@ -70,8 +68,9 @@ impl Publisher {
 
     /// Publishes an event; answers when it and the list of endpoints that it matched are on disk and synced.
     ///
-    /// `Invalid` names the fields at fault, `Conflict` an idempotency key used for another event, `Busy` a full queue
-    /// (publish again shortly), `Storage` a disk that fails. After an error other than `Invalid`, `Conflict` or
+    /// `Invalid` names the fields at fault, and the endpoint if it is one whose dialect could not say the event without
+    /// them; `Conflict` is an idempotency key used for another event, `Busy` a full queue (publish again shortly),
+    /// `Storage` a disk that fails. After an error other than `Invalid`, `Conflict` or
     /// `Busy` the event may or may not be stored; publish it again with the same idempotency key.
     pub async fn publish(&self, event: &impl Event) -> Result<Receipt> {
         let data = serde_json::to_vec(event).map_err(|error| {
@@ -94,7 +93,7 @@ impl Publisher {
     /// Publishes an event with all that can be said of it. Answers as [`Publisher::publish`].
     pub async fn publish_event(&self, event: NewEvent) -> Result<Receipt> {
         event.check()?;
-        let mut receipts = self.commit(vec![event]).await?;
+        let mut receipts = self.commit(vec![event], |_, error| error).await?;
         receipts.pop().ok_or_else(gone)
     }
 
@@ -108,10 +107,15 @@ impl Publisher {
         for (index, event) in events.iter().enumerate() {
             event.check().map_err(|error| error.under(&format!("events[{index}]")))?;
         }
-        self.commit(events).await
+        self.commit(events, |index, error| error.under(&format!("events[{index}]"))).await
     }
 
-    async fn commit(&self, events: Vec<NewEvent>) -> Result<Vec<Receipt>> {
+    /// `place` says of an error which of the events it is about.
+    async fn commit(
+        &self,
+        events: Vec<NewEvent>,
+        place: impl Fn(usize, Error) -> Error,
+    ) -> Result<Vec<Receipt>> {
         if let Some(failure) = self.tree.failure() {
             return Err(match failure.kind() {
                 ErrorKind::Closed => failure,
@@ -124,8 +128,12 @@ impl Publisher {
         }
         let event_types = events.iter().map(|event| event.event_type.clone()).collect();
         let matching = Match { tenant: self.tenant.clone(), event_types };
-        let routes = self.tree.matcher.send(matching).await.map_err(|_| gone())?;
-        let events = events.into_iter().zip(routes).collect::<Vec<(NewEvent, Arc<[u32]>)>>();
+        let matched = self.tree.matcher.send(matching).await.map_err(|_| gone())?;
+        let routed = events.into_iter().zip(matched).enumerate().map(|(index, (event, matched))| {
+            let routes = matched.routes(&event).map_err(|error| place(index, error));
+            (event, routes)
+        });
+        let events = routed.collect();
         let published =
             self.tree.journal.publish(Publication { tenant: self.tenant.clone(), events }).await?;
         Ok(published.into_iter().map(receipt).collect())

@@ -22,6 +22,7 @@ use std::{
 use casewire_data::{
     Error, ErrorKind, Result,
     limits::Limits,
+    route::Routes,
     store::{Document, Parked, Publication, Published, Requeued, Settled, Store, Write, Writer, Written},
 };
 use tokio::sync::{oneshot, watch};
@@ -36,7 +37,7 @@ use crate::{clock::Clock, envelope::Envelope, unwritten::Unwritten};
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 
 /// An event that is on disk, and the endpoints that it matched.
-pub type Committed = (Arc<Envelope>, Arc<[u32]>);
+pub type Committed = (Arc<Envelope>, Routes);
 
 /// Takes what is committed, in publish order. Called on the journal's thread: it must not block.
 pub type OnCommit = Box<dyn FnMut(Vec<Committed>) + Send>;

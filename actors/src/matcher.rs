@@ -1,6 +1,7 @@
 //! The matcher: which endpoints an event type is for. Knows no HTTP and no disk.
 //!
-//! Types repeat, so an answer is nearly always one look-up in a cache, dropped when the tenant's endpoints change.
+//! Types repeat, so an answer is nearly always one look-up in a cache, dropped when the tenant's endpoints change. What
+//! depends on more of an event than its type, the answer itself decides where the event is: see [`Matched`].
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,49 +11,60 @@ use std::{
 use actix::{Actor, Context, Handler, Message, MessageResult};
 use casewire_data::{
     event::{EventType, Tenant},
-    pattern::{Pattern, PatternIndex},
+    pattern::PatternIndex,
+    route::{Matched, Terms},
 };
 
 /// Event types of one tenant whose matches are remembered.
 const CACHED_TYPES_MAX: usize = 10_000;
 
-/// The endpoints that an event is for, by number, ascending.
-pub type Routes = Arc<[u32]>;
-
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Matcher {
-    tenants: HashMap<Tenant, TenantPatterns>,
+    tenants: HashMap<Tenant, Subscriptions>,
+    nothing: Arc<Matched>,
 }
 
+/// What the endpoints of one tenant subscribe to.
 #[derive(Debug, Default)]
-struct TenantPatterns {
-    patterns: BTreeMap<u32, Vec<Pattern>>,
+struct Subscriptions {
+    endpoints: BTreeMap<u32, Arc<Terms>>,
     /// Built at the first match after a change.
     index: Option<PatternIndex>,
-    cache: HashMap<EventType, Routes>,
+    cache: HashMap<EventType, Arc<Matched>>,
 }
 
-impl TenantPatterns {
-    fn matches(&mut self, event_type: &EventType) -> Routes {
-        if let Some(routes) = self.cache.get(event_type) {
-            return routes.clone();
+impl Subscriptions {
+    fn matches(&mut self, event_type: &EventType) -> Arc<Matched> {
+        if let Some(matched) = self.cache.get(event_type) {
+            return matched.clone();
         }
         let index = self.index.get_or_insert_with(|| {
-            let each = self.patterns.iter();
+            let each = self.endpoints.iter();
             PatternIndex::new(
-                each.flat_map(|(ordinal, patterns)| patterns.iter().map(|one| (one.clone(), *ordinal))),
+                each.flat_map(|(ordinal, terms)| terms.patterns().iter().map(|one| (one.clone(), *ordinal))),
             )
         });
-        let routes: Routes = index.matches(event_type.as_str()).into();
+        let ordinals = index.matches(event_type.as_str());
+        let matched = Arc::new(Matched::new(ordinals.iter().filter_map(|it| self.endpoints.get(it))));
         if self.cache.len() >= CACHED_TYPES_MAX {
             self.cache.clear();
         }
-        self.cache.insert(event_type.clone(), routes.clone());
-        routes
+        self.cache.insert(event_type.clone(), matched.clone());
+        matched
     }
 
-    fn changed(&mut self) {
+    /// Takes a change in; whatever is remembered is forgotten unless the change makes no difference to it.
+    fn change(&mut self, ordinal: u32, terms: Option<Terms>) {
+        match (self.endpoints.get(&ordinal), &terms) {
+            (None, None) => return,
+            (Some(before), Some(now)) if before.agree_with(now) => return,
+            _ => {}
+        }
+        match terms {
+            Some(terms) => self.endpoints.insert(ordinal, Arc::new(terms)),
+            None => self.endpoints.remove(&ordinal),
+        };
         self.index = None;
         self.cache.clear();
     }
@@ -69,7 +81,7 @@ impl Actor for Matcher {
 
 /// Which endpoints are these event types for?
 #[derive(Debug, Message)]
-#[rtype(result = "Vec<Routes>")]
+#[rtype(result = "Vec<Arc<Matched>>")]
 pub struct Match {
     /// Whose endpoints.
     pub tenant: Tenant,
@@ -81,15 +93,15 @@ impl Handler<Match> for Matcher {
     type Result = MessageResult<Match>;
 
     fn handle(&mut self, message: Match, _: &mut Self::Context) -> Self::Result {
-        let routes = match self.tenants.get_mut(&message.tenant) {
-            Some(tenant) => message.event_types.iter().map(|event_type| tenant.matches(event_type)).collect(),
-            None => message.event_types.iter().map(|_| Routes::default()).collect(),
-        };
-        MessageResult(routes)
+        let types = message.event_types.iter();
+        MessageResult(match self.tenants.get_mut(&message.tenant) {
+            Some(tenant) => types.map(|event_type| tenant.matches(event_type)).collect(),
+            None => types.map(|_| self.nothing.clone()).collect(),
+        })
     }
 }
 
-/// An endpoint subscribes to these patterns from now on; to none if it is gone.
+/// An endpoint subscribes on these terms from now on; to nothing if it is gone.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Subscribe {
@@ -97,23 +109,17 @@ pub struct Subscribe {
     pub tenant: Tenant,
     /// Its number.
     pub ordinal: u32,
-    /// Its patterns.
-    pub patterns: Vec<Pattern>,
+    /// Its patterns, and what else decides on what it takes.
+    pub terms: Option<Terms>,
 }
 
 impl Handler<Subscribe> for Matcher {
     type Result = ();
 
     fn handle(&mut self, message: Subscribe, _: &mut Self::Context) {
-        let tenant = self.tenants.entry(message.tenant).or_default();
-        if tenant.patterns.get(&message.ordinal) == Some(&message.patterns) {
-            return;
-        }
-        if message.patterns.is_empty() {
-            tenant.patterns.remove(&message.ordinal);
-        } else {
-            tenant.patterns.insert(message.ordinal, message.patterns);
-        }
-        tenant.changed();
+        self.tenants.entry(message.tenant).or_default().change(message.ordinal, message.terms);
     }
 }
+
+#[cfg(test)]
+mod tests;

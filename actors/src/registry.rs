@@ -5,9 +5,11 @@ use std::sync::{Arc, OnceLock};
 use actix::{Actor, Addr, Context, Handler, Message, ResponseFuture};
 use casewire_data::{
     Error, ErrorKind, Result, Timestamp,
+    dialect::Dialects,
     endpoint::{Endpoint, EndpointContext, EndpointDraft, EndpointIdentity, EndpointPatch, EndpointStatus},
     event::Tenant,
     id::{EndpointId, TokenId, UlidSequence},
+    route::Terms,
     signature::sha256,
     store::{Document, Tombstone},
     token::{Scope, Token},
@@ -93,12 +95,13 @@ impl Registry {
         let endpoint = Arc::new(endpoint);
         self.directory.put(endpoint.clone());
         let (journal, directory) = (self.journal.clone(), self.directory.clone());
-        let (matcher, shards) = (self.matcher.clone(), self.shards.clone());
+        let (config, matcher, shards) = (self.config.clone(), self.matcher.clone(), self.shards.clone());
         Box::pin(async move {
             journal.document(Document::Endpoint(Box::new((*endpoint).clone()))).await?;
             if let Some(newest) = directory.by_ordinal(endpoint.ordinal) {
                 let (told, heard) = oneshot::channel();
-                announce(&matcher, &shards, &newest, false, Some(told));
+                matcher.do_send(subscribe(&newest, &config.dialects));
+                announce(&shards, &newest, false, Some(told));
                 // Nobody reads "paused" while an attempt may still begin.
                 let _ = heard.await;
             }
@@ -107,19 +110,14 @@ impl Registry {
     }
 }
 
-/// Tells matcher and shard of an endpoint; `told` is dropped when its mailbox knows, or there is none.
-pub fn announce(
-    matcher: &Addr<Matcher>,
-    shards: &Shards,
-    endpoint: &Arc<Endpoint>,
-    has_work: bool,
-    told: Option<Told>,
-) {
-    matcher.do_send(Subscribe {
-        tenant: endpoint.tenant.clone(),
-        ordinal: endpoint.ordinal,
-        patterns: endpoint.events.clone(),
-    });
+/// What the matcher is told of an endpoint.
+pub fn subscribe(endpoint: &Arc<Endpoint>, dialects: &Dialects) -> Subscribe {
+    let terms = Some(Terms::new(endpoint.clone(), dialects));
+    Subscribe { tenant: endpoint.tenant.clone(), ordinal: endpoint.ordinal, terms }
+}
+
+/// Tells the shard of an endpoint; `told` is dropped when its mailbox knows, or there is none.
+pub fn announce(shards: &Shards, endpoint: &Arc<Endpoint>, has_work: bool, told: Option<Told>) {
     if let Some(shard) = shard_of(shards, endpoint.ordinal) {
         shard.do_send(PutEndpoint { endpoint: endpoint.clone(), has_work, told });
     }
@@ -246,7 +244,7 @@ impl Handler<Delete> for Registry {
         let ordinal = endpoint.ordinal;
         let tombstone = Tombstone { id, ordinal, tenant: tenant.clone(), deleted_at: clock::wall() };
         self.directory.bury(tombstone.clone());
-        self.matcher.do_send(Subscribe { tenant, ordinal, patterns: Vec::new() });
+        self.matcher.do_send(Subscribe { tenant, ordinal, terms: None });
         let (told, heard) = oneshot::channel();
         if let Some(shard) = shard_of(&self.shards, ordinal) {
             shard.do_send(RemoveEndpoint { ordinal, told });

@@ -110,7 +110,8 @@ impl Tree {
         let with_work: std::collections::HashSet<u32> =
             journal.store().endpoints_with_work().into_iter().collect();
         for endpoint in directory.all() {
-            registry::announce(&matcher, &shards, &endpoint, with_work.contains(&endpoint.ordinal), None);
+            matcher.do_send(registry::subscribe(&endpoint, &config.dialects));
+            registry::announce(&shards, &endpoint, with_work.contains(&endpoint.ordinal), None);
         }
         let tree = Self { config, clock, matcher, journal, registry, directory, in_flight, shards, damage };
         Ok((tree, Stoppable { arbiters, threads }))

@@ -12,6 +12,8 @@ pub mod event;
 pub mod pattern;
 
 pub mod endpoint;
+pub mod route;
+pub mod scope;
 pub mod token;
 
 pub mod delivery;

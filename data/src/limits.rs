@@ -29,6 +29,14 @@ pub const PATTERN_BYTES_MAX: usize = 128;
 pub const PATTERNS_MAX: usize = 256;
 /// Bytes of an endpoint's name or description.
 pub const DESCRIPTION_BYTES_MAX: usize = 1_024;
+/// Params of one endpoint for its dialect.
+pub const PARAMS_MAX: usize = 32;
+/// Bytes of a param's name.
+pub const PARAM_NAME_BYTES_MAX: usize = 64;
+/// Bytes of a param's value.
+pub const PARAM_VALUE_BYTES_MAX: usize = 1_024;
+/// Agencies that one endpoint names.
+pub const AGENCIES_MAX: usize = 256;
 /// Static headers of one endpoint.
 pub const HEADERS_MAX: usize = 32;
 /// Bytes of one static header's value.

@@ -7,6 +7,7 @@ use actix_web::{
 };
 use casewire_data::{
     endpoint::{EndpointDraft, EndpointPatch, EndpointStatus},
+    scope::Source,
     token::Scope,
 };
 use serde_json::value::RawValue;
@@ -15,7 +16,7 @@ use super::{
     answer,
     auth::Caller,
     body,
-    fields::{self, Fields, Read, Wrong, wrong},
+    fields::{self, Fields, Read, Wrong, refused, wrong},
     page::{LIMIT_MAX, Page},
     path_id,
     problem::Problem,
@@ -70,13 +71,18 @@ impl Read<'_> for EndpointDraft {
     fn read(raw: &RawValue) -> Result<Self, Wrong> {
         let mut fields = Fields::of(raw)?;
         let draft = Self {
-            url: fields.required("url").unwrap_or_default(),
-            events: fields.required("events").unwrap_or_default(),
+            // Whether they may be absent is not for this reader to say: a dialect can have default events.
+            url: fields.given("url").unwrap_or_default(),
+            events: fields.given("events").unwrap_or_default(),
             description: fields.optional("description"),
             name: fields.optional("name"),
             status: fields.given("status"),
             secret: fields.given("secret"),
             dialect: fields.optional("dialect"),
+            params: fields.optional("params").unwrap_or_default(),
+            agencies: fields.optional("agencies").unwrap_or_default(),
+            sources: fields.optional("sources").unwrap_or_default(),
+            sandbox: fields.optional("sandbox").unwrap_or_default(),
             headers: fields.optional("headers").unwrap_or_default(),
             max_in_flight: fields.optional("max_in_flight"),
             timeout_seconds: fields.optional("timeout_seconds"),
@@ -96,6 +102,10 @@ impl Read<'_> for EndpointPatch {
             name: fields.clearable("name"),
             status: fields.given("status"),
             secret: fields.given("secret"),
+            params: fields.clearable("params").map(Option::unwrap_or_default),
+            agencies: fields.clearable("agencies").map(Option::unwrap_or_default),
+            sources: fields.clearable("sources").map(Option::unwrap_or_default),
+            sandbox: fields.clearable("sandbox").map(Option::unwrap_or_default),
             headers: fields.clearable("headers").map(Option::unwrap_or_default),
             max_in_flight: fields.clearable("max_in_flight"),
             timeout_seconds: fields.clearable("timeout_seconds"),
@@ -115,6 +125,12 @@ impl Read<'_> for EndpointStatus {
             "paused" => Ok(Self::Paused),
             _ => Err(wrong("choose `active` or `paused`")),
         }
+    }
+}
+
+impl Read<'_> for Source {
+    fn read(raw: &RawValue) -> Result<Self, Wrong> {
+        Self::parse(&String::read(raw)?).map_err(refused)
     }
 }
 

@@ -164,6 +164,16 @@ impl Read<'_> for String {
     }
 }
 
+impl Read<'_> for bool {
+    fn read(raw: &RawValue) -> Result<Self, Wrong> {
+        match raw.get() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(mistyped(raw, "true or false")),
+        }
+    }
+}
+
 macro_rules! read_whole_number {
     ($($number:ty),*) => {$(
         impl Read<'_> for $number {

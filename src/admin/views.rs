@@ -2,7 +2,10 @@
 //!
 //! Adding a field to a stored type shows nothing to anybody until it is added here.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use casewire_data::{
     Error, ErrorKind, Result,
@@ -34,6 +37,12 @@ pub(super) struct EndpointView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     dialect: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<&'a BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agencies: Option<&'a BTreeSet<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sources: Option<Vec<&'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<&'a BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_in_flight: Option<u32>,
@@ -45,6 +54,8 @@ pub(super) struct EndpointView<'a> {
     status_reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sandbox: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -56,6 +67,7 @@ impl<'a> EndpointView<'a> {
     /// An endpoint without its secret.
     pub(super) fn new(info: &'a EndpointInfo, default_dialect: &str) -> Self {
         let endpoint = &*info.endpoint;
+        let scope = &endpoint.scope;
         let paused = endpoint.status == EndpointStatus::Paused;
         Self {
             id: endpoint.id.to_string(),
@@ -68,6 +80,10 @@ impl<'a> EndpointView<'a> {
             updated_at: endpoint.updated_at.to_rfc3339_seconds(),
             name: endpoint.name.as_deref(),
             dialect: Some(endpoint.dialect.as_str()).filter(|dialect| *dialect != default_dialect),
+            params: Some(&endpoint.params).filter(|params| !params.is_empty()),
+            agencies: Some(&scope.agencies).filter(|agencies| !agencies.is_empty()),
+            sources: (!scope.sources.is_empty())
+                .then(|| scope.sources.iter().map(|it| it.as_str()).collect()),
             headers: Some(&endpoint.headers).filter(|headers| !headers.is_empty()),
             max_in_flight: endpoint.max_in_flight,
             timeout_seconds: endpoint.timeout_seconds,
@@ -77,6 +93,7 @@ impl<'a> EndpointView<'a> {
                 .map(|retry| RetryView { schedule_seconds: retry.delays_seconds().to_vec() }),
             status_reason: endpoint.status_reason.as_deref(),
             held: Some(info.held).filter(|held| paused && *held > 0),
+            sandbox: scope.sandbox.then_some(true),
         }
     }
 

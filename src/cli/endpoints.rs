@@ -52,8 +52,8 @@ struct CreateArgs {
     /// Destination of its deliveries.
     #[arg(long)]
     url: String,
-    /// A pattern of event types, cases.* or cases.created; repeat it for several.
-    #[arg(long, value_name = "PATTERN", required = true, value_delimiter = ',')]
+    /// A pattern of event types, cases.* or cases.created; repeat it for several. Some dialects have a default.
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
     event: Vec<String>,
     /// The format of its deliveries, with the revision; the server's default if absent.
     #[arg(long, value_name = "NAME@REVISION")]
@@ -95,6 +95,18 @@ struct RestArgs {
     /// A secret of your own, whsec_…; the environment keeps it out of process lists.
     #[arg(long, env = "CASEWIRE_ENDPOINT_SECRET", hide_env_values = true)]
     secret: Option<String>,
+    /// What the dialect must know of the endpoint; repeat it for several. They replace all.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    param: Vec<(String, String)>,
+    /// An agency whose events it takes, rather than all; repeat it for several. They replace all.
+    #[arg(long)]
+    agency: Vec<String>,
+    /// Takes events that came about this way only.
+    #[arg(long, value_parser = ["ui", "api"], value_delimiter = ',')]
+    source: Vec<String>,
+    /// Whether it belongs to the sandbox of the dialect's system.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    sandbox: Option<bool>,
     /// A static request header; repeat it for several. They replace all.
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     header: Vec<(String, String)>,
@@ -120,7 +132,7 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         Action::Create(args) => {
             let mut body = args.rest.body();
             body.insert("url".into(), json!(args.url));
-            body.insert("events".into(), json!(args.event));
+            insert(&mut body, "events", list_of(&args.event));
             insert(&mut body, "dialect", args.dialect.map(Value::from));
             Client::new(&args.server)?.post("/endpoints", &body).await?
         }
@@ -152,7 +164,7 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
 async fn update(args: &UpdateArgs) -> Result<Value, Failure> {
     let mut body = args.rest.body();
     insert(&mut body, "url", args.url.clone().map(Value::from));
-    insert(&mut body, "events", (!args.event.is_empty()).then(|| json!(args.event)));
+    insert(&mut body, "events", list_of(&args.event));
     if body.is_empty() {
         return Err(Failure::Usage("nothing to change; see `casewire endpoints update --help`".into()));
     }
@@ -185,9 +197,11 @@ impl RestArgs {
         insert(&mut body, "name", self.name.clone().map(Value::from));
         insert(&mut body, "status", self.status.clone().map(Value::from));
         insert(&mut body, "secret", self.secret.clone().map(Value::from));
-        let headers: Map<_, _> =
-            self.header.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-        insert(&mut body, "headers", (!headers.is_empty()).then_some(Value::Object(headers)));
+        insert(&mut body, "params", object_of(&self.param));
+        insert(&mut body, "agencies", list_of(&self.agency));
+        insert(&mut body, "sources", list_of(&self.source));
+        insert(&mut body, "sandbox", self.sandbox.map(Value::from));
+        insert(&mut body, "headers", object_of(&self.header));
         insert(&mut body, "max_in_flight", self.max_in_flight.map(Value::from));
         insert(&mut body, "timeout_seconds", self.timeout_seconds.map(Value::from));
         let retry = self.retry_schedule_seconds.as_ref().map(|delays| json!({ "schedule_seconds": delays }));
@@ -200,6 +214,15 @@ fn insert(body: &mut Map<String, Value>, name: &str, value: Option<Value>) {
     if let Some(value) = value {
         body.insert(name.to_owned(), value);
     }
+}
+
+fn list_of(given: &[String]) -> Option<Value> {
+    (!given.is_empty()).then(|| json!(given))
+}
+
+fn object_of(pairs: &[(String, String)]) -> Option<Value> {
+    let object: Map<_, _> = pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    (!object.is_empty()).then_some(Value::Object(object))
 }
 
 fn path(id: &str) -> String {

@@ -11,6 +11,7 @@ mod fan_out;
 mod identity;
 mod outcomes;
 mod schedule;
+mod scopes;
 
 mod pause;
 mod retry;

@@ -230,6 +230,19 @@ fn every_command_speaks_json() {
     assert!(token["data"]["token"].is_string());
     assert_eq!(json(&["check-url", "https://93.184.215.14/"], "")["permitted"], true);
     assert_eq!(json(&["endpoints", "delete", &endpoint], "")["deleted"], endpoint);
+
+    let create = ["endpoints", "create", "--url", &target, "--event", "cases.*"];
+    let scope = ["--agency", "north", "--agency", "south, west", "--source", "ui", "--sandbox=false"];
+    let scoped = json(&[&create[..], &scope].concat(), "")["data"].take();
+    assert_eq!((&scoped["agencies"], &scoped["sources"]), (&json!(["north", "south, west"]), &json!(["ui"])));
+    let update = ["endpoints", "update", scoped["id"].as_str().unwrap(), "--agency", "east"];
+    let changed = json(&update, "")["data"].take();
+    assert_eq!((&changed["agencies"], &changed["sources"]), (&json!(["east"]), &json!(["ui"])));
+    let refused = run(&[&update[..], &["--sandbox", "--param", "tenant_id=a"]].concat(), &env);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    for said in ["params.tenant_id", "sandbox: xpath@1 has no sandbox"] {
+        assert!(refused.stderr.contains(said), "{refused:?}");
+    }
     assert_eq!(server.terminate().code, Some(0));
 
     let data_dir = dir.path().to_str().unwrap();

@@ -10,7 +10,7 @@ use super::*;
 
 fn one_event() -> Publication {
     let event = NewEvent::new("cases.created", "{}").unwrap();
-    Publication { tenant: Tenant::default(), events: vec![(event, Arc::new([1]))] }
+    Publication { tenant: Tenant::default(), events: vec![(event, Ok(Arc::new([1])))] }
 }
 
 #[tokio::test]

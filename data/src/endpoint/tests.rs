@@ -1,6 +1,7 @@
 //! What a draft may say, what a patch changes, and what is stored of it.
 
 use super::*;
+use crate::{address::EgressPolicy, dialect::Dialects, error::Error, limits, scope::Source};
 
 const NOW: Timestamp = Timestamp::from_millis(1_777_453_800_000);
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -55,6 +56,10 @@ fn every_wrong_field_is_named_at_once() {
         status: None,
         secret: Some("whsec_short".into()),
         dialect: None,
+        params: BTreeMap::from([("Tenant".into(), "a".into()), ("b".into(), "x".repeat(1_025))]),
+        agencies: vec!["north".into(), String::new(), "x".repeat(limits::LABEL_BYTES_MAX + 1)],
+        sources: vec![Source::Ui],
+        sandbox: true,
         headers: BTreeMap::from([("Host".into(), "a".into()), ("X-A".into(), "a\nb".into())]),
         max_in_flight: Some(0),
         timeout_seconds: Some(limits::ATTEMPT_TIMEOUT_SECONDS_MAX + 1),
@@ -65,6 +70,11 @@ fn every_wrong_field_is_named_at_once() {
         [
             "url",
             "events[1]",
+            "params.Tenant",
+            "params.b",
+            "sandbox",
+            "agencies[1]",
+            "agencies[2]",
             "description",
             "name",
             "secret",
@@ -89,7 +99,17 @@ fn limits_hold_for_url_headers_dialect_and_empty_lists() {
     let headers = ["x-a", "X-A"].map(|name| (name.to_owned(), String::new())).into();
     assert_eq!(fields(&create(EndpointDraft { headers, ..draft() }).unwrap_err()), ["headers.x-a"]);
     let unknown = EndpointDraft { dialect: Some("morse@1".into()), ..draft() };
-    assert_eq!(fields(&create(unknown).unwrap_err()), ["dialect"]);
+    assert_eq!(
+        fields(&create(unknown).unwrap_err()),
+        ["dialect"],
+        "said once, however many fields depend on it"
+    );
+    let params = |count| (0..count).map(|n| (format!("p_{n}"), String::new())).collect();
+    let many = EndpointDraft { params: params(limits::PARAMS_MAX + 1), ..draft() };
+    assert_eq!(fields(&create(many).unwrap_err()), ["params"]);
+    let agencies = |count: usize| EndpointDraft { agencies: vec!["north".into(); count], ..draft() };
+    assert!(create(agencies(limits::AGENCIES_MAX)).is_ok());
+    assert_eq!(fields(&create(agencies(limits::AGENCIES_MAX + 1)).unwrap_err()), ["agencies"]);
     assert_eq!(fields(&create(EndpointDraft { events: vec![], ..draft() }).unwrap_err()), ["events"]);
 }
 
@@ -113,6 +133,42 @@ fn a_patch_changes_what_it_names_and_nothing_else() {
         ..before
     };
     assert!(after == expected, "{after:?}");
+}
+
+#[test]
+fn params_and_sandbox_are_for_the_dialect_to_allow() {
+    let unknown = EndpointDraft { params: BTreeMap::from([("tenant_id".into(), "a".into())]), ..draft() };
+    let error = create(unknown).unwrap_err();
+    assert_eq!(fields(&error), ["params.tenant_id"]);
+    assert!(error.to_string().contains("xpath@1"), "{error}");
+    let error = create(EndpointDraft { sandbox: true, ..draft() }).unwrap_err();
+    assert_eq!(fields(&error), ["sandbox"]);
+    assert!(error.to_string().contains("xpath@1 has no sandbox"), "{error}");
+}
+
+#[test]
+fn a_scope_is_two_sets_that_a_patch_replaces_one_by_one() {
+    let twice = |name: &str| vec![name.to_owned(), name.to_owned()];
+    let sources = vec![Source::Api, Source::Ui, Source::Api];
+    let before = create(EndpointDraft { agencies: twice("north"), sources, ..draft() }).unwrap();
+    assert_eq!(before.scope.agencies, ["north".to_owned()].into());
+    assert_eq!(before.scope.sources, [Source::Ui, Source::Api].into());
+
+    let agencies = EndpointPatch { agencies: Some(twice("south")), ..EndpointPatch::default() };
+    let after = with(NOW, |context| before.patched(agencies, context)).unwrap();
+    let expected = EventScope { agencies: ["south".to_owned()].into(), ..before.scope.clone() };
+    assert_eq!(after.scope, expected);
+    let none = EndpointPatch { sources: Some(Vec::new()), ..EndpointPatch::default() };
+    let after = with(NOW, |context| after.patched(none, context)).unwrap();
+    assert_eq!(after.scope, EventScope { sources: [].into(), ..expected });
+}
+
+#[test]
+fn an_endpoint_whose_dialect_is_gone_can_still_be_paused() {
+    let mut endpoint = create(draft()).unwrap();
+    endpoint.dialect = "morse@1".into();
+    let paused = EndpointPatch { status: Some(EndpointStatus::Paused), ..EndpointPatch::default() };
+    assert!(with(NOW, |context| endpoint.patched(paused, context)).is_ok());
 }
 
 #[test]
@@ -159,6 +215,58 @@ fn an_endpoint_is_stored_and_reads_back_and_its_debug_print_keeps_secrets() {
     assert!(!format!("{draft:?}").contains("CANARY") && !format!("{draft:?}").contains("MfKQ"));
     let endpoint = create(draft).unwrap();
     assert!(!format!("{endpoint:?}").contains("CANARY") && !format!("{endpoint:?}").contains("MfKQ"));
-    let stored = rmp_serde::to_vec(&endpoint).unwrap();
+    let stored = rmp_serde::to_vec_named(&endpoint).unwrap();
     assert!(rmp_serde::from_slice::<Endpoint>(&stored).unwrap() == endpoint);
+}
+
+/// The fields of an endpoint as they were before there were params and scopes.
+#[derive(Serialize)]
+struct Former<'a> {
+    id: EndpointId,
+    ordinal: u32,
+    tenant: &'a Tenant,
+    url: &'a str,
+    description: Option<&'a str>,
+    name: Option<&'a str>,
+    events: &'a [Pattern],
+    status: EndpointStatus,
+    status_reason: Option<&'a str>,
+    secrets: &'a [Secret],
+    dialect: &'a str,
+    headers: &'a BTreeMap<String, String>,
+    max_in_flight: Option<u32>,
+    timeout_seconds: Option<u32>,
+    retry: Option<RetrySchedule>,
+    held_through: u64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[test]
+fn an_endpoint_stored_before_there_were_params_and_scopes_takes_everything() {
+    let endpoint = create(draft()).unwrap();
+    let former = Former {
+        id: endpoint.id,
+        ordinal: endpoint.ordinal,
+        tenant: &endpoint.tenant,
+        url: &endpoint.url,
+        description: None,
+        name: None,
+        events: &endpoint.events,
+        status: endpoint.status,
+        status_reason: None,
+        secrets: &endpoint.secrets,
+        dialect: &endpoint.dialect,
+        headers: &endpoint.headers,
+        max_in_flight: None,
+        timeout_seconds: None,
+        retry: None,
+        held_through: 0,
+        created_at: endpoint.created_at,
+        updated_at: endpoint.updated_at,
+    };
+    let stored = rmp_serde::to_vec_named(&former).unwrap();
+    let read = rmp_serde::from_slice::<Endpoint>(&stored).unwrap();
+    assert!(read.scope.is_everything() && read.params.is_empty());
+    assert!(read == endpoint);
 }

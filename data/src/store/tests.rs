@@ -54,7 +54,7 @@ fn events(count: usize) -> Vec<NewEvent> {
 
 fn publication(events: Vec<NewEvent>, routes: &[u32]) -> Write {
     let routes: Arc<[u32]> = routes.into();
-    let events = events.into_iter().map(|event| (event, routes.clone())).collect();
+    let events = events.into_iter().map(|event| (event, Ok(routes.clone()))).collect();
     Write::Publish(Publication { tenant: Tenant::default(), events })
 }
 

@@ -18,15 +18,17 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{Event, NewEvent, Tenant},
     id::{EventId, UlidSequence},
+    route::Routes,
 };
 
-/// Events to publish, all or nothing, each with the endpoints that it matched in ascending order.
+/// Events to publish, all or nothing.
 #[derive(Clone, Debug)]
 pub struct Publication {
     /// Whose events.
     pub tenant: Tenant,
-    /// The events and their routes.
-    pub events: Vec<(NewEvent, Arc<[u32]>)>,
+    /// The events and their routes, or why one may not be stored. One that repeats an earlier event by its key is
+    /// answered all the same.
+    pub events: Vec<(NewEvent, Result<Routes>)>,
 }
 
 /// One thing to write.
@@ -52,7 +54,7 @@ pub struct Published {
     /// How many endpoints it matched.
     pub deliveries: usize,
     /// The event and its routes; `None` if it is a duplicate.
-    pub fresh: Option<(Arc<Event>, Arc<[u32]>)>,
+    pub fresh: Option<(Arc<Event>, Routes)>,
 }
 
 /// The answer to one [`Write`]: what was published, empty for other writes, or why this one was refused.
@@ -169,9 +171,11 @@ impl Writer {
         now: Timestamp,
         random: &mut dyn FnMut() -> u128,
     ) -> Result<Written> {
-        if let Err(refused) =
-            publication.events.iter().try_for_each(|(content, routes)| check_size(content, routes))
-        {
+        let sizes = publication
+            .events
+            .iter()
+            .try_for_each(|(content, routes)| check_size(content, routes.as_deref().unwrap_or_default()));
+        if let Err(refused) = sizes {
             return Ok(Err(refused));
         }
         let contents = publication.events.iter().map(|(content, _)| content);
@@ -184,6 +188,12 @@ impl Writer {
             Ok(resolutions) => resolutions,
             Err(conflict) => return Ok(Err(conflict)),
         };
+        let refused = publication.events.iter().zip(&resolutions).find_map(|((_, routes), resolution)| {
+            routes.as_ref().err().filter(|_| matches!(resolution, Resolution::Fresh(_)))
+        });
+        if let Some(refused) = refused {
+            return Ok(Err(refused.clone()));
+        }
         let mut fresh_left = resolutions.iter().filter(|one| matches!(one, Resolution::Fresh(_))).count();
         staged.must_sync |= fresh_left > 0;
         let mut answers: Vec<Published> = Vec::with_capacity(resolutions.len());
@@ -195,6 +205,7 @@ impl Writer {
                 Resolution::Repeats(first) => Published { fresh: None, ..answers[first].clone() },
                 Resolution::Fresh(fingerprint) => {
                     fresh_left -= 1;
+                    let routes = routes.expect("what is fresh and refused was answered above");
                     let event = Event {
                         seq: self.next_seq,
                         position: staged.place().position,

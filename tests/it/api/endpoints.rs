@@ -70,13 +70,15 @@ async fn what_was_never_given_is_absent_and_extensions_follow_the_seeds_keys() {
     let full = host
         .endpoint(
             r#"{"retry":{"schedule_seconds":[1,60]},"timeout_seconds":7,"max_in_flight":3,"headers":{"x-a":"1"},
-               "name":"n","events":["cases.*"],"description":"d","url":"https://b.example/"}"#,
+               "name":"n","events":["cases.*"],"description":"d","url":"https://b.example/",
+               "sources":["api","ui","api"],"agencies":["south","north","south"],"sandbox":false,"params":{}}"#,
         )
         .await;
     let full = host.call(Method::GET, &format!("/endpoints/{full}"), "").await.data();
-    let extensions = ["name", "headers", "max_in_flight", "timeout_seconds", "retry"];
+    let extensions = ["name", "agencies", "sources", "headers", "max_in_flight", "timeout_seconds", "retry"];
     assert_eq!(keys(&full), [&SEED_KEYS[..], &extensions[..]].concat());
     assert_eq!(full["headers"], json!({"x-a": "1"}));
+    assert_eq!((&full["agencies"], &full["sources"]), (&json!(["north", "south"]), &json!(["ui", "api"])));
     assert_eq!(full["retry"], json!({"schedule_seconds": [1, 60]}));
     host.stop().await;
 }
@@ -87,6 +89,7 @@ async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
     let id = host
         .endpoint(
             r#"{"url":"https://a.example/","events":["cases.*"],"description":"d","name":"n","headers":{"x-a":"1"},
+               "agencies":["north"],"sources":["ui"],
                "max_in_flight":3,"timeout_seconds":7,"retry":{"schedule_seconds":[1]}}"#,
         )
         .await;
@@ -100,6 +103,10 @@ async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
     for (field, patch) in [
         ("description", r#"{"description":null}"#),
         ("name", r#"{"name":null}"#),
+        ("agencies", r#"{"agencies":null}"#),
+        ("sources", r#"{"sources":[]}"#),
+        ("params", r#"{"params":null}"#),
+        ("sandbox", r#"{"sandbox":null}"#),
         ("headers", r#"{"headers":null}"#),
         ("max_in_flight", r#"{"max_in_flight":null}"#),
         ("timeout_seconds", r#"{"timeout_seconds":null}"#),
@@ -112,6 +119,8 @@ async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
     let cleared = host.call(Method::GET, &path, "").await.data();
     assert_eq!(keys(&cleared), ["id", "url", "events", "status", "created_at", "updated_at"]);
 
+    let scoped = host.call(Method::PATCH, &path, r#"{"sources":["api"],"agencies":["b","a"]}"#).await.data();
+    assert_eq!((&scoped["agencies"], &scoped["sources"]), (&json!(["a", "b"]), &json!(["api"])));
     let renamed =
         host.call(Method::PATCH, &path, r#"{"url":"https://b.example/","description":"e"}"#).await.data();
     assert_eq!((&renamed["url"], &renamed["description"]), (&json!("https://b.example/"), &json!("e")));
@@ -165,5 +174,26 @@ async fn the_list_is_newest_first_and_goes_on_at_its_cursor() {
         }
     }
     assert_eq!(seen, newest_first);
+    host.stop().await;
+}
+
+#[actix_web::test]
+async fn an_event_that_an_endpoints_scope_leaves_out_is_no_delivery_of_it() {
+    let host = Host::start().await;
+    let endpoint = r#"{"url":"https://a.example","events":["cases.*"],"status":"paused","agencies":["north"],"sources":["ui"]}"#;
+    host.endpoint(endpoint).await;
+    let deliveries = async |event: &str| {
+        let answer = host.call(Method::POST, "/events", event).await;
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        let path = format!("/events/{}/deliveries", answer.data()["id"].as_str().unwrap());
+        let listed = host.call(Method::GET, &path, "").await.data().as_array().unwrap().len();
+        assert_eq!(answer.data()["deliveries"], listed, "{event}");
+        listed
+    };
+    let north = r#"{"type":"cases.created","data":1,"agency":"north","actor":{"kind":"ui"}}"#;
+    assert_eq!(deliveries(north).await, 1);
+    assert_eq!(deliveries(&north.replace("north", "south")).await, 0);
+    assert_eq!(deliveries(&north.replace("ui", "api")).await, 0);
+    assert_eq!(deliveries(r#"{"type":"cases.created","data":1}"#).await, 0);
     host.stop().await;
 }

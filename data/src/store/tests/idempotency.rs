@@ -1,7 +1,10 @@
 //! The same key within 24 h is one event.
 
 use super::*;
-use crate::{error::ErrorKind, limits::IDEMPOTENCY_MILLIS};
+use crate::{
+    error::{Error, ErrorKind},
+    limits::IDEMPOTENCY_MILLIS,
+};
 
 fn keyed(key: &str, text: &str) -> NewEvent {
     NewEvent { idempotency_key: Some(key.to_owned()), ..event(text) }
@@ -38,9 +41,30 @@ fn another_event_under_the_same_key_refuses_the_whole_publication() {
         assert_eq!(written[0].as_ref().unwrap_err().kind(), ErrorKind::Conflict);
     }
     assert_eq!(stored(&store, 1).len(), 1);
-    let other =
-        Publication { tenant: Tenant::new("other").unwrap(), events: vec![(keyed("k", "b"), [1].into())] };
+    let other = Publication {
+        tenant: Tenant::new("other").unwrap(),
+        events: vec![(keyed("k", "b"), Ok([1].into()))],
+    };
     assert!(writer.commit(vec![Write::Publish(other)], NOW, &mut || 7).unwrap()[0].is_ok());
+}
+
+#[test]
+fn a_repeat_is_answered_even_if_the_event_would_be_refused_by_now_and_what_is_refused_stores_nothing() {
+    let dir = fresh_dir();
+    let (mut writer, store) = opened(dir.path());
+    let first = publish(&mut writer, vec![keyed("k", "a")], &[1, 2], NOW);
+    let mut refused = |events: Vec<NewEvent>| {
+        let why = Error::field("actor.kind", "is missing");
+        let events = events.into_iter().map(|event| (event, Err(why.clone()))).collect();
+        let publication = Publication { tenant: Tenant::default(), events };
+        writer.commit(vec![Write::Publish(publication)], NOW, &mut || 7).unwrap().remove(0)
+    };
+    let again = refused(vec![keyed("k", "a")]).unwrap();
+    assert_eq!((again[0].id, again[0].deliveries, &again[0].fresh), (first[0], 2, &None));
+    for events in [vec![event("new")], vec![keyed("k", "a"), keyed("l", "a")]] {
+        assert_eq!(refused(events).unwrap_err().field_errors()[0].field, "actor.kind");
+    }
+    assert_eq!(stored(&store, 1).len(), 1);
 }
 
 #[test]

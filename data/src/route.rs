@@ -1,0 +1,153 @@
+//! From an event whose type has matched to the endpoints that it goes to.
+//!
+//! Patterns are decided once per event type. What depends on the rest of the event is decided here, per event: scopes,
+//! and whether every dialect that is to say the event can say it. Both hold from publishing on, so that nothing is
+//! stored that could never be delivered, and a receipt counts only what will be.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    dialect::{Dialect, Dialects, Params},
+    endpoint::Endpoint,
+    error::{Error, FieldError, Result},
+    event::NewEvent,
+    pattern::Pattern,
+};
+
+/// The endpoints that an event goes to, by number, ascending.
+pub type Routes = Arc<[u32]>;
+
+/// On which terms an endpoint takes events, besides their types.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    endpoint: Arc<Endpoint>,
+    /// Its dialect and what it brings to it. `None` if that is gone. It refuses nothing then: what the endpoint takes
+    /// waits until the dialect is back.
+    speaks: Option<(Arc<Dialect>, Arc<Params>)>,
+}
+
+impl Terms {
+    /// The terms of an endpoint as it stands.
+    pub fn new(endpoint: Arc<Endpoint>, dialects: &Dialects) -> Self {
+        let speaks = dialects.get(&endpoint.dialect).ok().map(|dialect| {
+            let params = dialect.recipient(&endpoint.params, &[]).params().clone();
+            (dialect, params)
+        });
+        Self { endpoint, speaks }
+    }
+
+    /// The endpoint's number in routes.
+    pub fn ordinal(&self) -> u32 {
+        self.endpoint.ordinal
+    }
+
+    /// The event types that it takes.
+    pub fn patterns(&self) -> &[Pattern] {
+        &self.endpoint.events
+    }
+
+    /// Whether every event is answered as by these other terms: a change in between was about something else.
+    pub fn agree_with(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&*self.endpoint, &*other.endpoint);
+        ours.events == theirs.events
+            && ours.dialect == theirs.dialect
+            && ours.params == theirs.params
+            && ours.scope == theirs.scope
+    }
+
+    fn takes(&self, event: &NewEvent) -> bool {
+        let scope = &self.endpoint.scope;
+        let in_sandbox =
+            || self.speaks.as_ref().is_none_or(|(dialect, _)| dialect.sandbox_takes(&self.endpoint.tenant, event));
+        scope.takes(event) && (!scope.sandbox || in_sandbox())
+    }
+
+    fn express(&self, event: &NewEvent) -> Result<()> {
+        let Some((dialect, params)) = &self.speaks else { return Ok(()) };
+        dialect.express(&self.endpoint.tenant, event, params)
+    }
+
+    /// What a publisher is told of fields that the endpoint's dialect cannot do without.
+    fn refusal(&self, error: &Error) -> Error {
+        let Endpoint { id, dialect, .. } = &*self.endpoint;
+        let reword = |FieldError { field, message }: &FieldError| FieldError {
+            field: field.clone(),
+            message: format!(
+                "endpoint {id} ({dialect}) could never be sent this event, as its `{field}` {message}; publish the \
+                 event complete, or take its type out of the endpoint's `events`, or delete the endpoint"
+            ),
+        };
+        Error::fields(error.field_errors().iter().map(reword).collect())
+    }
+}
+
+/// The endpoints whose patterns match one event type, arranged so that one event touches few of them.
+#[derive(Clone, Debug, Default)]
+pub struct Matched {
+    /// Those that take every event of the type.
+    plain: Routes,
+    /// Those that take some, ascending.
+    scoped: Vec<Arc<Terms>>,
+    /// Who has to say the event: a group for each dialect with the same params. Whoever of a group takes the event
+    /// asks for all of it; one that takes every event does so alone.
+    speakers: Vec<Vec<Arc<Terms>>>,
+}
+
+impl Matched {
+    /// Arranges endpoints, given in ascending order.
+    pub fn new<'a>(endpoints: impl IntoIterator<Item = &'a Arc<Terms>>) -> Self {
+        let (mut plain, mut scoped, mut speakers) = (Vec::new(), Vec::new(), Vec::<Vec<Arc<Terms>>>::new());
+        let mut groups = HashMap::new();
+        for terms in endpoints {
+            let Endpoint { dialect, params, scope, .. } = &*terms.endpoint;
+            let takes_all = scope.is_everything();
+            if takes_all {
+                plain.push(terms.ordinal());
+            } else {
+                scoped.push(terms.clone());
+            }
+            let group = *groups.entry((dialect, params)).or_insert_with(|| {
+                speakers.push(Vec::new());
+                speakers.len() - 1
+            });
+            let group = &mut speakers[group];
+            if group.last().is_some_and(|last| last.endpoint.scope.is_everything()) {
+                continue;
+            }
+            if takes_all {
+                group.clear();
+            }
+            group.push(terms.clone());
+        }
+        Self { plain: plain.into(), scoped, speakers }
+    }
+
+    /// Where an event goes. `Invalid` if a dialect that is to say it cannot: names the fields at fault, the endpoint and
+    /// what to do.
+    pub fn routes(&self, event: &NewEvent) -> Result<Routes> {
+        self.routes_if(event, Terms::express)
+    }
+
+    fn routes_if(
+        &self,
+        event: &NewEvent,
+        express: impl Fn(&Terms, &NewEvent) -> Result<()>,
+    ) -> Result<Routes> {
+        for group in &self.speakers {
+            if let Some(terms) = group.iter().find(|terms| terms.takes(event)) {
+                express(terms, event).map_err(|error| terms.refusal(&error))?;
+            }
+        }
+        let taken = self.scoped.iter().filter(|terms| terms.takes(event)).map(|terms| terms.ordinal());
+        let mut taken = taken.peekable();
+        if taken.peek().is_none() {
+            return Ok(self.plain.clone());
+        }
+        let mut routes: Vec<u32> = self.plain.iter().copied().chain(taken).collect();
+        routes.sort_unstable();
+        Ok(routes.into())
+    }
+}
+
+#[cfg(test)]
+mod tests;
