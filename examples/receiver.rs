@@ -8,7 +8,8 @@ use std::{error::Error, time::SystemTime};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use casewire_data::{
     Timestamp,
-    signature::{Secret, Signer, verify},
+    secret::Secret,
+    signature::{Signer, verify},
 };
 
 /// Standard Webhooks: what is older may be a replay.

@@ -48,7 +48,8 @@ pub use casewire_data::{
     pattern::Pattern,
     retry::RetrySchedule,
     scope::{EventScope, Source},
-    signature::{Secret, verify},
+    secret::Secret,
+    signature::verify,
     token::{Scope, Token},
 };
 

@@ -1,16 +1,28 @@
-//! An event on its way to its endpoints, with the bodies rendered from it: one for each dialect, however many share it.
+//! An event on its way to its endpoints, with the bodies rendered from it: one for each dialect,
+//! however many endpoints share it.
 
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use casewire_data::{dialect::Dialect, event::Event};
+use casewire_data::{
+    Result,
+    dialect::{Dialect, Params},
+    event::Event,
+};
 
 /// An event, and each body at most once.
 #[derive(Debug)]
 pub struct Envelope {
     /// The event.
     pub event: Arc<Event>,
-    bodies: Mutex<Vec<(Arc<Dialect>, Bytes)>>,
+    bodies: Mutex<Vec<Rendered>>,
+}
+
+#[derive(Debug)]
+struct Rendered {
+    dialect: Arc<Dialect>,
+    params: Arc<Params>,
+    body: Bytes,
 }
 
 impl Envelope {
@@ -19,15 +31,18 @@ impl Envelope {
         Self { event, bodies: Mutex::new(Vec::new()) }
     }
 
-    /// The event's body in a dialect.
-    pub fn body(&self, dialect: &Arc<Dialect>) -> Bytes {
+    /// The event's body in a dialect, for endpoints with these parameters.
+    pub fn body(&self, dialect: &Arc<Dialect>, params: &Arc<Params>) -> Result<Bytes> {
         // A panic while rendering poisons nothing: the list holds whole bodies only.
         let mut bodies = self.bodies.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((_, body)) = bodies.iter().find(|(known, _)| Arc::ptr_eq(known, dialect)) {
-            return body.clone();
+        let fits = |rendered: &&Rendered| {
+            Arc::ptr_eq(&rendered.dialect, dialect) && (dialect.shares_bodies() || rendered.params == *params)
+        };
+        if let Some(rendered) = bodies.iter().find(fits) {
+            return Ok(rendered.body.clone());
         }
-        let body = dialect.body(&self.event);
-        bodies.push((dialect.clone(), body.clone()));
-        body
+        let body = dialect.body(&self.event, params)?;
+        bodies.push(Rendered { dialect: dialect.clone(), params: params.clone(), body: body.clone() });
+        Ok(body)
     }
 }

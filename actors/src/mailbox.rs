@@ -91,7 +91,7 @@ impl Mailbox {
         let Beginning { plan, clean, current, poisoned } = beginning;
         let dispatcher = Rc::new(new_dispatcher(&plan, &surroundings));
         Self {
-            pace: Pace::new(plan.in_flight_max),
+            pace: plan.pace(),
             window: Window::new(clean.unwrap_or(0)),
             ready: VecDeque::new(),
             ready_bytes: 0,
@@ -345,7 +345,7 @@ impl Handler<Replan> for Mailbox {
         }
         if moved || resumes {
             // Whatever was wrong with it is said of the endpoint that it was.
-            self.pace = Pace::new(self.plan.in_flight_max);
+            self.pace = self.plan.pace();
         }
         if self.plan.is_paused() {
             self.give_back();

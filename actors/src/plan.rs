@@ -3,8 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use casewire_data::{
-    Error, Result, Timestamp, dialect::Dialect, endpoint::Endpoint, endpoint::EndpointStatus, event::Event,
-    retry::RetrySchedule, signature::Signer,
+    Error, Result, Timestamp,
+    delivery::Outcome,
+    dialect::{Dialect, Message, Recipient, Ruling},
+    endpoint::{Endpoint, EndpointStatus},
+    event::Event,
+    pace::Pace,
+    retry::RetrySchedule,
 };
 
 use crate::{
@@ -24,7 +29,7 @@ pub struct Plan {
     /// Requests in flight at once.
     pub in_flight_max: u32,
     dialect: Arc<Dialect>,
-    signer: Signer,
+    recipient: Recipient,
     target: Target,
     static_headers: Vec<(String, String)>,
 }
@@ -41,7 +46,7 @@ impl Plan {
             schedule: endpoint.retry.clone().unwrap_or_else(|| config.retry.clone()),
             deadline: Duration::from_millis(deadline_ms),
             in_flight_max: endpoint.max_in_flight.unwrap_or(config.limits.in_flight_max),
-            signer: Signer::new(&endpoint.secrets),
+            recipient: dialect.recipient(&endpoint.params, &endpoint.secrets),
             target: Target::new(&endpoint.url)?,
             static_headers: endpoint.headers.clone().into_iter().collect(),
             dialect,
@@ -49,12 +54,29 @@ impl Plan {
         })
     }
 
-    /// The signed request of one attempt, made at a time of the wall's clock.
-    pub fn request(&self, envelope: &Envelope, at: Timestamp) -> Request {
-        let body = envelope.body(&self.dialect);
-        let mut headers = self.dialect.headers(&envelope.event, &body, &self.signer, at);
+    /// The signed request of one attempt, made at a time of the wall's clock. The error says why the event has no
+    /// place in the endpoint's dialect.
+    pub fn request(&self, envelope: &Envelope, at: Timestamp) -> Result<Request> {
+        let body = envelope.body(&self.dialect, self.recipient.params())?;
+        let mut headers = self.dialect.headers(&envelope.event, &body, &self.recipient, at);
         headers.extend(self.static_headers.iter().cloned());
-        Request { target: self.target.clone(), headers, body }
+        Ok(Request { target: self.target.clone(), headers, body })
+    }
+
+    /// What the endpoint's dialect has to say of an outcome; absent if it is to be judged like any other's.
+    pub fn ruling(&self, outcome: &Outcome) -> Option<&Ruling> {
+        let Outcome::Answered { status, headers, body } = outcome else { return None };
+        let answer = Message { status: Some(*status), headers, body, ..Message::default() };
+        self.dialect.acknowledge(&self.recipient, answer)
+    }
+
+    /// The pace at which deliveries begin. An endpoint that its dialect may disable for a wrong answer is called once
+    /// before it is called at full speed, so that it is disabled after one request and not after many.
+    pub fn pace(&self) -> Pace {
+        match self.dialect.may_disable() {
+            true => Pace::proving(self.in_flight_max),
+            false => Pace::new(self.in_flight_max),
+        }
     }
 
     /// Whether the endpoint is paused.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Timestamp, event::EventType, id::DeliveryId, limits, retry::RetrySchedule};
+use crate::{Timestamp, dialect::Ruling, event::EventType, id::DeliveryId, limits, retry::RetrySchedule};
 
 /// Why no complete answer came, in classes that stay stable for machines to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -183,12 +183,18 @@ pub struct Judgement {
     pub effect: EndpointEffect,
 }
 
+/// Why an endpoint is disabled that answered 410.
+const GONE: &str =
+    "the endpoint answered 410 Gone: it wants no more deliveries; set its status to active to resume";
+
 /// Decides what follows from the outcome of attempt `number` (from 1) of a delivery, `now` being when it ended.
 ///
-/// Only a 2xx delivers. Anything else, redirects among it, is retried by the schedule until that is exhausted.
+/// If the endpoint's dialect has a ruling on the answer, that decides. Otherwise only a 2xx delivers. Anything else,
+/// redirects among it, is retried by the schedule until that is exhausted.
 /// `Retry-After` can only delay, and by 24 h at most. 410 disables the endpoint and keeps the delivery for it.
 pub fn judge(
     outcome: &Outcome,
+    ruling: Option<&Ruling>,
     number: u16,
     delivery: DeliveryId,
     schedule: &RetrySchedule,
@@ -198,16 +204,18 @@ pub fn judge(
         None => Verdict::Dead,
         Some(delay_ms) => Verdict::RetryAt(now.plus_millis(delay_ms).max(no_earlier_than.unwrap_or(now))),
     };
-    let (verdict, effect) = match outcome {
-        Outcome::Failed { class: FailureClass::Quarantined, .. } => (Verdict::Dead, EndpointEffect::None),
-        Outcome::Failed { .. } => (by_schedule(None), EndpointEffect::None),
-        Outcome::Answered { status: 200..=299, .. } => (Verdict::Delivered, EndpointEffect::None),
-        Outcome::Answered { status: 410, .. } => {
-            let reason = "the endpoint answered 410 Gone: it wants no more deliveries; \
-                          set its status to active to resume";
-            (Verdict::RetryAt(now), EndpointEffect::Disable { reason: reason.to_owned() })
+    let disable =
+        |reason: &str| (Verdict::RetryAt(now), EndpointEffect::Disable { reason: reason.to_owned() });
+    let (verdict, effect) = match (outcome, ruling) {
+        (Outcome::Failed { class: FailureClass::Quarantined, .. }, _) | (_, Some(Ruling::Drop)) => {
+            (Verdict::Dead, EndpointEffect::None)
         }
-        Outcome::Answered { status, headers, .. } => {
+        (Outcome::Failed { .. }, _) => (by_schedule(None), EndpointEffect::None),
+        (_, Some(Ruling::Delivered)) => (Verdict::Delivered, EndpointEffect::None),
+        (_, Some(Ruling::Disable { reason })) => disable(reason),
+        (Outcome::Answered { status: 200..=299, .. }, None) => (Verdict::Delivered, EndpointEffect::None),
+        (Outcome::Answered { status: 410, .. }, None) => disable(GONE),
+        (Outcome::Answered { status, headers, .. }, _) => {
             let until = retry_after(headers, now);
             let effect = match status {
                 429 | 502 | 504 => EndpointEffect::Throttle { until },

@@ -31,14 +31,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
-pub use self::{
-    collection::Dialects,
-    context::{Message, Params},
-    file::Mistake,
-    header::check_header,
-    params::Param,
-    rule::{Probe, ProbeMethod, Ruling},
-};
 use self::{
     body::Bodies,
     condition::When,
@@ -49,6 +41,14 @@ use self::{
     rule::{Handshake, Headers, Rule},
     signing::{Keys, SecretRules, Signature},
     vocabulary::Vocabulary,
+};
+pub use self::{
+    collection::Dialects,
+    context::{Message, Params},
+    file::Mistake,
+    header::check_header,
+    params::Param,
+    rule::{Probe, ProbeMethod, Ruling},
 };
 use crate::{
     Timestamp,
@@ -112,7 +112,7 @@ impl Dialect {
     /// Reads and compiles a dialect's file. The error names every mistake, with its line and what would be right.
     pub fn parse(text: &str) -> std::result::Result<Self, Vec<Mistake>> {
         let sheet = Sheet::new(text);
-        let dialect = sheet.root().and_then(|root| Self::read(root, text));
+        let dialect = sheet.root().map(|root| Self::read(root, text));
         let mistakes = sheet.into_mistakes();
         match dialect {
             Some(dialect) if mistakes.is_empty() => Ok(dialect),
@@ -120,7 +120,8 @@ impl Dialect {
         }
     }
 
-    fn read(mut root: Section<'_, '_>, text: &str) -> Option<Self> {
+    /// Reads all there is, also after a mistake, so that every mistake is found.
+    fn read(mut root: Section<'_, '_>, text: &str) -> Self {
         let id = root.required("id");
         let summary = root.required("summary");
         let assumptions = root.sections("assumptions").into_iter().filter_map(Assumption::read).collect();
@@ -156,11 +157,11 @@ impl Dialect {
             handshake,
             sandbox,
             inbound,
-            vocabulary: vocabulary?,
+            vocabulary,
         };
         dialect.check_as_a_whole(&root);
         root.finish();
-        Some(dialect)
+        dialect
     }
 
     /// What no table can tell by itself.
@@ -171,18 +172,23 @@ impl Dialect {
             }
         }
         if self.signature.is_some() && self.secret.is_none() {
-            root.wrong("secret", "is missing; a [signature] needs a table [secret] that says where its key comes from");
+            root.wrong(
+                "secret",
+                "is missing; a [signature] needs a table [secret] that says where its key comes from",
+            );
         }
         let content_types = self.headers.names().filter(|name| name.eq_ignore_ascii_case("content-type"));
         if content_types.count() != 1 {
-            root.wrong("headers", "has not exactly one Content-Type; write Content-Type = \"application/json\"");
+            root.wrong(
+                "headers",
+                "has not exactly one Content-Type; write Content-Type = \"application/json\"",
+            );
         }
     }
 
     fn parts(&self) -> impl Iterator<Item = &Part> {
         let rules = self.acknowledgement.iter().flat_map(|rule| rule.when.parts());
-        let handshake =
-            self.handshake.iter().flat_map(|it| it.headers.parts().chain(it.accept.parts()));
+        let handshake = self.handshake.iter().flat_map(|it| it.headers.parts().chain(it.accept.parts()));
         self.bodies.parts().chain(self.headers.parts()).chain(rules).chain(handshake)
     }
 
@@ -292,7 +298,9 @@ impl Dialect {
             None => Ok(()),
             Some((name, _)) => {
                 let named = self.headers.parts_of(name).map(Part::field).collect::<Vec<_>>().join(", ");
-                let message = format!("cannot stand in the header {name}; send visible ASCII without spaces at the ends");
+                let message = format!(
+                    "cannot stand in the header {name}; send visible ASCII without spaces at the ends"
+                );
                 Err(Error::field(named, message))
             }
         }
@@ -426,12 +434,18 @@ impl Dialect {
     /// Headers of the answer to a request that came in.
     pub fn reply(&self, recipient: &Recipient, request: Message<'_>) -> Vec<(String, String)> {
         let inbound = self.inbound.as_ref();
-        let headers = |inbound: &Inbound| inbound.reply(request, recipient.secret.as_deref(), &recipient.params);
+        let headers =
+            |inbound: &Inbound| inbound.reply(request, recipient.secret.as_deref(), &recipient.params);
         inbound.map(headers).unwrap_or_default()
     }
 
     /// Headers of the answer to a probe by which a sender asks whether it is welcome; absent if the request is none.
-    pub fn welcome(&self, recipient: &Recipient, method: &str, request: Message<'_>) -> Option<Vec<(String, String)>> {
+    pub fn welcome(
+        &self,
+        recipient: &Recipient,
+        method: &str,
+        request: Message<'_>,
+    ) -> Option<Vec<(String, String)>> {
         self.inbound.as_ref()?.welcome(method, request, recipient.secret.as_deref(), &recipient.params)
     }
 }
@@ -474,7 +488,10 @@ fn check_id(id: &str) -> Result<()> {
 
 /// All mistakes of a file as one error; `file` says which one it is.
 pub fn mistakes(file: &str, mistakes: &[Mistake]) -> Error {
-    let field = |mistake: &Mistake| FieldError { field: format!("{file} line {}", mistake.line), message: mistake.to_string() };
+    let field = |mistake: &Mistake| FieldError {
+        field: format!("{file} line {}", mistake.line),
+        message: mistake.to_string(),
+    };
     Error::fields(mistakes.iter().map(field).collect())
 }
 

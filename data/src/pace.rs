@@ -34,6 +34,11 @@ impl Pace {
         Self { in_flight_max, allowed: in_flight_max, not_before: None, failures_in_a_row: 0, down: None }
     }
 
+    /// One request at a time at first, and one more with each that is acknowledged, up to `in_flight_max`.
+    pub fn proving(in_flight_max: u32) -> Self {
+        Self { allowed: 1, ..Self::new(in_flight_max) }
+    }
+
     /// Changes the most requests at once.
     pub fn set_in_flight_max(&mut self, in_flight_max: u32) {
         self.allowed =

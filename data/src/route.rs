@@ -57,8 +57,11 @@ impl Terms {
 
     fn takes(&self, event: &NewEvent) -> bool {
         let scope = &self.endpoint.scope;
-        let in_sandbox =
-            || self.speaks.as_ref().is_none_or(|(dialect, _)| dialect.sandbox_takes(&self.endpoint.tenant, event));
+        let in_sandbox = || {
+            self.speaks
+                .as_ref()
+                .is_none_or(|(dialect, _)| dialect.sandbox_takes(&self.endpoint.tenant, event))
+        };
         scope.takes(event) && (!scope.sandbox || in_sandbox())
     }
 

@@ -249,6 +249,9 @@ mod tests {
         }
         let secret = Secret::parse(&format!("whsec_{canary}")).unwrap();
         let printed = format!("{secret:?}");
-        assert!(!printed.contains("Q0FO") && !printed.contains("CANARY") && !printed.contains("67"), "{printed}");
+        assert!(
+            !printed.contains("Q0FO") && !printed.contains("CANARY") && !printed.contains("67"),
+            "{printed}"
+        );
     }
 }

@@ -76,8 +76,9 @@ impl SigningKey {
     pub fn verifies(&self, signature: &[u8], feed: impl FnOnce(&mut dyn FnMut(&[u8])) -> bool) -> bool {
         match &self.keyed {
             Keyed::Hmac(keyed) => hmac_of(keyed, feed).is_some_and(|mac| constant_time_eq(&mac, signature)),
-            Keyed::Ed25519 { public, .. } => whole(feed)
-                .is_some_and(|message| UnparsedPublicKey::new(&ED25519, public).verify(&message, signature).is_ok()),
+            Keyed::Ed25519 { public, .. } => whole(feed).is_some_and(|message| {
+                UnparsedPublicKey::new(&ED25519, public).verify(&message, signature).is_ok()
+            }),
         }
     }
 }
@@ -164,7 +165,10 @@ pub fn verify(
         return Err(Error::field("webhook-timestamp", message));
     }
     let Some(key) = SigningKey::new(secret, Algorithm::HmacSha256) else {
-        return Err(Error::field("secret", "is not one for `v1` signatures; give the one that begins with whsec_"));
+        return Err(Error::field(
+            "secret",
+            "is not one for `v1` signatures; give the one that begins with whsec_",
+        ));
     };
     let genuine = signatures.split(' ').filter_map(|signature| signature.strip_prefix("v1,")).fold(
         false,

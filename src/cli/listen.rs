@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use actix_web::http::StatusCode;
-use casewire_data::signature::Secret;
+use casewire_data::secret::Secret;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 

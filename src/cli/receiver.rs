@@ -15,10 +15,7 @@ use actix_web::{
     http::{StatusCode, header::HeaderMap},
     web,
 };
-use casewire_data::{
-    Timestamp,
-    signature::{Secret, verify},
-};
+use casewire_data::{Timestamp, secret::Secret, signature::verify};
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 

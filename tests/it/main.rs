@@ -32,8 +32,8 @@ mod power_loss;
 mod processes;
 
 mod egress;
-mod receivers;
 mod javascript;
+mod receivers;
 mod verifiers;
 
 mod embedding;

@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use actix::{AsyncContext, Context, Handler, Message};
 use casewire_data::{
-    Timestamp,
+    Error, Timestamp,
     delivery::{Attempt, EndpointEffect, FailureClass, Outcome, Verdict, judge},
     store::{Fate, Settled},
 };
@@ -47,8 +47,10 @@ impl Mailbox {
                 if let Some(before) = before {
                     before(&envelope.event);
                 }
-                let request = plan.request(&envelope, clock::wall());
-                dispatcher.attempt(&request, plan.deadline).await
+                match plan.request(&envelope, clock::wall()) {
+                    Ok(request) => dispatcher.attempt(&request, plan.deadline).await,
+                    Err(error) => unsayable(&error),
+                }
             };
             let outcome = AssertUnwindSafe(attempt).catch_unwind().await;
             let outcome =
@@ -64,7 +66,8 @@ impl Mailbox {
         let event = &turn.envelope.event;
         let now = self.now();
         let number = turn.attempts.saturating_add(1);
-        let judgement = judge(&outcome, number, self.plan.delivery(event), &self.plan.schedule, now);
+        let ruling = self.plan.ruling(&outcome);
+        let judgement = judge(&outcome, ruling, number, self.plan.delivery(event), &self.plan.schedule, now);
         let parked = self.in_flight.remove(&event.seq).is_some_and(|flight| flight.parked);
         if !parked {
             self.window.settle(event.seq);
@@ -151,6 +154,16 @@ impl Handler<Finished> for Mailbox {
 fn quarantined(what: &str) -> Outcome {
     let message = format!("quarantined: {what}; it is kept as a dead letter and can be sent again");
     Outcome::Failed { class: FailureClass::Quarantined, message }
+}
+
+/// The event was accepted when its endpoint's dialect, or the file that describes it, was another.
+fn unsayable(error: &Error) -> Outcome {
+    let message = match error.field_errors() {
+        [first, ..] => format!("{} {}", first.field, first.message),
+        [] => error.to_string(),
+    };
+    let message = format!("the endpoint's dialect cannot say the event: {message}");
+    Outcome::Failed { class: FailureClass::Request, message }
 }
 
 fn log_attempt(

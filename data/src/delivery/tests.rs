@@ -24,7 +24,7 @@ fn failed(class: FailureClass) -> Outcome {
 
 /// A schedule of one retry after 0 s, so that what delays in a test is the answer alone.
 fn judged(outcome: &Outcome, number: u16) -> Judgement {
-    judge(outcome, number, delivery(), &RetrySchedule::new(vec![0]).unwrap(), NOW)
+    judge(outcome, None, number, delivery(), &RetrySchedule::new(vec![0]).unwrap(), NOW)
 }
 
 #[test]
@@ -117,7 +117,7 @@ proptest! {
     ) {
         prop_assume!(status != 410);
         let schedule = RetrySchedule::new(vec![seconds; 2]).unwrap();
-        let judgement = judge(&answered(status, Some(&asked)), number, delivery(), &schedule, NOW);
+        let judgement = judge(&answered(status, Some(&asked)), None, number, delivery(), &schedule, NOW);
         match schedule.delay_ms(delivery(), number) {
             None => prop_assert_eq!(judgement.verdict, Verdict::Dead),
             Some(delay_ms) => {
@@ -126,5 +126,23 @@ proptest! {
                 prop_assert!(NOW.plus_millis(delay_ms) <= at && at <= NOW.plus_millis(latest));
             }
         }
+    }
+}
+
+#[test]
+fn a_ruling_of_the_dialect_decides_whatever_the_status() {
+    let judged = |ruling: Ruling, status, number| {
+        let schedule = RetrySchedule::new(vec![0]).unwrap();
+        judge(&answered(status, None), Some(&ruling), number, delivery(), &schedule, NOW)
+    };
+    for status in [200, 302, 410, 500] {
+        assert_eq!(judged(Ruling::Delivered, status, 2).verdict, Verdict::Delivered);
+        assert_eq!(judged(Ruling::Drop, status, 1).verdict, Verdict::Dead);
+        let disabled = judged(Ruling::Disable { reason: "no echo".into() }, status, 2);
+        assert_eq!(disabled.verdict, Verdict::RetryAt(NOW), "kept for when the endpoint is active again");
+        assert_eq!(disabled.effect, EndpointEffect::Disable { reason: "no echo".into() });
+        assert_eq!(judged(Ruling::Retry, status, 1).verdict, Verdict::RetryAt(NOW));
+        assert_eq!(judged(Ruling::Retry, status, 2).verdict, Verdict::Dead);
+        assert_eq!(judged(Ruling::Retry, status, 1).effect, EndpointEffect::None);
     }
 }

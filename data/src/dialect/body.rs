@@ -66,7 +66,8 @@ impl Bodies {
         let mut everywhere = BTreeMap::<&str, Vec<&Condition>>::new();
         for condition in broken.iter().flatten() {
             let field = condition.part.field();
-            let of_field = |conditions: &Vec<&Condition>| conditions.iter().any(|one| one.part.field() == field);
+            let of_field =
+                |conditions: &Vec<&Condition>| conditions.iter().any(|one| one.part.field() == field);
             if broken.iter().all(of_field) {
                 everywhere.entry(field).or_default().push(condition);
             }

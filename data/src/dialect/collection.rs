@@ -20,7 +20,9 @@ impl Dialects {
     pub fn builtin() -> Self {
         let dialects = embedded::DIALECTS.iter().map(|(name, text)| match Dialect::parse(text) {
             Ok(dialect) => dialect,
-            Err(mistakes) => unreachable!("a test compiles every file that is embedded: {name}: {mistakes:?}"),
+            Err(mistakes) => {
+                unreachable!("a test compiles every file that is embedded: {name}: {mistakes:?}")
+            }
         });
         Self { by_id: dialects.map(|dialect| (dialect.id.clone(), Arc::new(dialect))).collect() }
     }

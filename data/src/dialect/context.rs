@@ -95,4 +95,3 @@ pub(super) struct Received<'a> {
     pub(super) id: &'a str,
     pub(super) timestamp: Option<&'a str>,
 }
-

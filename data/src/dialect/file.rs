@@ -1,10 +1,6 @@
 //! A dialect's file as it is written. Every mistake in it is noted with its line, and none ends the reading.
 
-use std::{
-    cell::RefCell,
-    fmt,
-    ops::{ControlFlow, Range},
-};
+use std::{cell::RefCell, fmt, ops::Range};
 
 use toml::{
     Spanned,
@@ -259,12 +255,9 @@ impl<'s, 't> Value<'s, 't> {
     /// It as a text; noted as wrong if it is none.
     pub(super) fn text(self) -> Option<Text<'s, 't>> {
         match self.value {
-            DeValue::String(text) => Some(Text {
-                sheet: self.sheet,
-                field: self.field,
-                value: text.into_owned(),
-                span: self.span,
-            }),
+            DeValue::String(text) => {
+                Some(Text { sheet: self.sheet, field: self.field, value: text.into_owned(), span: self.span })
+            }
             _ => {
                 self.wrong("is not a text; put it in quotes");
                 None
@@ -316,15 +309,5 @@ impl<'s, 't> Value<'s, 't> {
     /// Notes that it is wrong.
     pub(super) fn wrong(&self, message: impl Into<String>) {
         self.sheet.note(self.span.clone(), &self.field, message);
-    }
-}
-
-/// Ends the process of elimination in a lexer: what is left when `allowed` no longer holds.
-pub(super) fn leading(text: &str, allowed: impl Fn(u8) -> bool) -> &str {
-    let end = text.bytes().try_fold(0, |end, byte| {
-        if allowed(byte) { ControlFlow::Continue(end + 1) } else { ControlFlow::Break(end) }
-    });
-    match end {
-        ControlFlow::Continue(end) | ControlFlow::Break(end) => &text[..end],
     }
 }

@@ -34,7 +34,10 @@ pub(super) fn check_name(name: &str) -> Result<()> {
         return Err(Error::field("headers", "is not a header's name; use letters, digits and hyphens"));
     }
     if framing(&name.to_ascii_lowercase()) {
-        return Err(Error::field("headers", "frames the request and is set by the engine alone; take it out"));
+        return Err(Error::field(
+            "headers",
+            "frames the request and is set by the engine alone; take it out",
+        ));
     }
     Ok(())
 }

@@ -60,7 +60,7 @@ struct Welcome {
 impl Inbound {
     pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Self> {
         let mut section = root.section("inbound")?;
-        let id = section.required("id");
+        let id = section.required("id").and_then(|id| id.compile(|text| Expression::parse(text, REQUEST)));
         let event_type = section.value("type");
         let data = section.texts("data");
         if event_type.is_none() {
@@ -88,12 +88,14 @@ impl Inbound {
         let reply = section.section("reply").map(|reply| Headers::read(reply, ANSWER)).unwrap_or_default();
         let handshake = section.section("handshake").and_then(Welcome::read);
         section.finish();
+        let event_type = event_type.map(|value| value.items().filter_map(type_of).collect());
+        let data = data.iter().filter_map(|text| text.compile(|text| Template::compile(text, REQUEST)));
         Some(Self {
-            id: id?.compile(|text| Expression::parse(text, REQUEST))?,
+            data: data.collect(),
+            id: id?,
             timestamp,
             verify,
-            event_type: event_type?.items().filter_map(type_of).collect(),
-            data: data.iter().filter_map(|text| text.compile(|text| Template::compile(text, REQUEST))).collect(),
+            event_type: event_type?,
             occurred_at,
             actor_kind,
             actor_id,
@@ -143,7 +145,8 @@ impl Inbound {
     }
 
     fn occurred_at(&self, context: &Context<'_>) -> Result<Option<Timestamp>> {
-        let Some((part, value)) = self.occurred_at.as_ref().and_then(|part| Some((part, part.value(context)?)))
+        let Some((part, value)) =
+            self.occurred_at.as_ref().and_then(|part| Some((part, part.value(context)?)))
         else {
             return Ok(None);
         };
@@ -151,7 +154,8 @@ impl Inbound {
         let at = match text.parse::<i64>() {
             Ok(millis) => Timestamp::from_millis(millis),
             Err(_) => Timestamp::parse(&text).map_err(|_| {
-                let message = format!("`{}` is not a time in RFC 3339, nor milliseconds", limits::shorten(&text));
+                let message =
+                    format!("`{}` is not a time in RFC 3339, nor milliseconds", limits::shorten(&text));
                 Error::field(part.field(), message)
             })?,
         };
@@ -191,7 +195,12 @@ impl Inbound {
     }
 
     /// Headers of the answer to a request.
-    pub(super) fn reply(&self, message: Message<'_>, secret: Option<&str>, params: &Params) -> Vec<(String, String)> {
+    pub(super) fn reply(
+        &self,
+        message: Message<'_>,
+        secret: Option<&str>,
+        params: &Params,
+    ) -> Vec<(String, String)> {
         rendered(&self.reply, message, secret, params)
     }
 
@@ -208,8 +217,7 @@ impl Inbound {
             ProbeMethod::Options => method == "OPTIONS",
             ProbeMethod::Post => method == "POST",
         };
-        let context =
-            Context { message: Some(message), secret, params: Some(params), ..Context::default() };
+        let context = Context { message: Some(message), secret, params: Some(params), ..Context::default() };
         (meant && welcome.when.holds(&context)).then(|| rendered(&welcome.reply, message, secret, params))
     }
 }

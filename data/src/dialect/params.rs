@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    condition::Kind,
-    context::Params,
-    file::Section,
-};
+use super::{condition::Kind, context::Params, file::Section};
 use crate::{
     error::{Error, FieldError, Result},
     limits,

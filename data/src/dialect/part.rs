@@ -5,10 +5,15 @@ use std::borrow::Cow;
 
 use super::{
     context::{Context, EventParts},
-    file::{Fault, leading},
+    file::Fault,
     path,
 };
-use crate::{Timestamp, event::ActorId, limits, signature::{hex, sha256}};
+use crate::{
+    Timestamp,
+    event::ActorId,
+    limits,
+    signature::{hex, sha256},
+};
 
 /// Which parts may be named in a place of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,7 +247,11 @@ impl Part {
         let formats = formats.map(|format| {
             FORMATS.iter().find(|(known, _)| *known == format).map(|(_, format)| *format).ok_or_else(|| {
                 let all: Vec<_> = FORMATS.iter().map(|(known, _)| format!(":{known}")).collect();
-                format!("`${path}` has no format `:{}`; choose from {}", limits::shorten(format), all.join(", "))
+                format!(
+                    "`${path}` has no format `:{}`; choose from {}",
+                    limits::shorten(format),
+                    all.join(", ")
+                )
             })
         });
         named(source, formats.collect::<Result<_, _>>()?)
@@ -282,10 +291,11 @@ impl Part {
 
 /// The longest name at the beginning of a text. A dot or a colon belongs to it if more of a name follows.
 fn name_of(text: &str) -> &str {
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    let mut end = leading(text, word).len();
-    while let Some(rest) = text[end..].strip_prefix(['.', ':']) {
-        match leading(rest, word).len() {
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let word_at = |at: usize| text.as_bytes()[at..].iter().take_while(|byte| word(byte)).count();
+    let mut end = word_at(0);
+    while text[end..].starts_with(['.', ':']) {
+        match word_at(end + 1) {
             0 => break,
             more => end += 1 + more,
         }

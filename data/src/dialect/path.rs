@@ -116,8 +116,7 @@ mod tests {
     use super::*;
 
     fn at<'a>(json: &'a str, path: &str) -> Option<&'a str> {
-        let path: Vec<Box<str>> =
-            path.split('.').filter(|name| !name.is_empty()).map(Into::into).collect();
+        let path: Vec<Box<str>> = path.split('.').filter(|name| !name.is_empty()).map(Into::into).collect();
         pick(json.as_bytes(), &path)
     }
 

@@ -69,7 +69,8 @@ impl SecretRules {
         match self.origin {
             Origin::Generated => Ok(self.forms.first().map(|form| Secret::generate_as(*form, random))),
             Origin::Customer if self.required => {
-                let message = format!("is missing; {dialect} signs with a secret of the receiver's own, so give it");
+                let message =
+                    format!("is missing; {dialect} signs with a secret of the receiver's own, so give it");
                 Err(Error::field("secret", message))
             }
             Origin::Customer => Ok(None),
@@ -146,21 +147,14 @@ impl Signature {
             section.wrong("scheme", "is missing; say which secret signs by which algorithm");
         }
         section.finish();
-        let header = header?;
-        header.check(header::check_name)?;
-        let encoding = encoding?;
-        let encoding = match encoding.value.as_str() {
-            "hex" => Encoding::Hex,
-            "base64" => Encoding::Base64,
-            _ => {
-                encoding.wrong("is not known; choose `hex` or `base64`");
-                return None;
-            }
-        };
+        let header = header.and_then(|header| header.check(header::check_name).map(|()| header.value));
+        let content =
+            content.and_then(|content| content.compile(|text| Expression::parse(text, CONTENT_ROOTS)));
+        let encoding = encoding.and_then(|encoding| Encoding::read(&encoding));
         Some(Self {
-            header: header.value.into(),
-            content: content?.compile(|text| Expression::parse(text, CONTENT_ROOTS))?,
-            encoding,
+            header: header?.into(),
+            content: content?,
+            encoding: encoding?,
             separator: separator.map(|separator| separator.value.into()),
             schemes: schemes.into_iter().collect::<Option<_>>()?,
             tolerance_seconds,
@@ -217,7 +211,9 @@ impl Signature {
             match sent.map(|sent| now.as_secs().abs_diff(sent)) {
                 None => return wrong("comes without the time at which the request was signed".to_owned()),
                 Some(apart) if apart > tolerance => {
-                    return wrong(format!("was made more than {tolerance} s from now; set both clocks, or take it for a replay"));
+                    return wrong(format!(
+                        "was made more than {tolerance} s from now; set both clocks, or take it for a replay"
+                    ));
                 }
                 Some(_) => {}
             }
@@ -258,11 +254,24 @@ impl Signature {
         };
         match self.encoding {
             Encoding::Base64 => BASE64.decode(digits).unwrap_or_default(),
-            Encoding::Hex if digits.len() % 2 == 0 => {
+            Encoding::Hex if digits.len().is_multiple_of(2) => {
                 let byte = |pair: &[u8]| Some((nibble(pair[0])? << 4) | nibble(pair[1])?);
                 digits.as_bytes().chunks(2).map(byte).collect::<Option<_>>().unwrap_or_default()
             }
             Encoding::Hex => Vec::new(),
+        }
+    }
+}
+
+impl Encoding {
+    fn read(text: &Text<'_, '_>) -> Option<Self> {
+        match text.value.as_str() {
+            "hex" => Some(Self::Hex),
+            "base64" => Some(Self::Base64),
+            _ => {
+                text.wrong("is not known; choose `hex` or `base64`");
+                None
+            }
         }
     }
 }
@@ -279,7 +288,9 @@ impl Scheme {
             ("hmac-sha256", SecretForm::Whsec | SecretForm::Text) => Algorithm::HmacSha256,
             ("ed25519", SecretForm::Whsk) => Algorithm::Ed25519,
             ("hmac-sha256" | "ed25519", _) => {
-                algorithm.wrong("does not go with this secret; `whsk` signs by ed25519, the others by hmac-sha256");
+                algorithm.wrong(
+                    "does not go with this secret; `whsk` signs by ed25519, the others by hmac-sha256",
+                );
                 return None;
             }
             _ => {

@@ -33,45 +33,39 @@ struct Closed {
 }
 
 impl Vocabulary {
-    pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Self> {
+    pub(super) fn read(root: &mut Section<'_, '_>) -> Self {
         let Some(mut section) = root.section("vocabulary") else {
-            root.wrong("vocabulary", "is missing; write a table [vocabulary] with kind = \"open\" or \"closed\"");
-            return None;
+            root.wrong(
+                "vocabulary",
+                "is missing; write a table [vocabulary] with kind = \"open\" or \"closed\"",
+            );
+            return Self { closed: None, default: Vec::new(), types: Vec::new() };
         };
         let kind = section.required("kind");
         let [names, patterns, families, default, types] =
             ["names", "patterns", "families", "default", "types"].map(|key| section.texts(key));
-        let tokens: Vec<_> = names
-            .iter()
-            .filter_map(|name| name.check(|text| EventType::new(text).and_then(|_| Pattern::new(text))))
-            .chain(all_patterns(&patterns))
-            .collect();
-        let families: Vec<_> =
-            families.iter().filter_map(|family| family.check(EventType::new)).map(|family| format!("{family}.")).collect();
-        let listed = !(names.is_empty() && patterns.is_empty() && families.is_empty());
-        let kind = kind?;
-        let closed = match (kind.value.as_str(), listed) {
-            ("open", false) => None,
-            ("closed", true) => Some(Closed { tokens, families }),
-            ("open", true) => {
-                kind.wrong("is open, which lists nothing; remove the lists, or make it closed");
-                return None;
-            }
-            ("closed", false) => {
-                kind.wrong("is closed, so list in `names`, `patterns` or `families` what can be subscribed to");
-                return None;
-            }
-            _ => {
-                kind.wrong("is not known; choose `open` or `closed`");
-                return None;
-            }
-        };
         section.finish();
-        Some(Self {
-            closed,
-            default: all_patterns(&default).collect(),
-            types: all_patterns(&types).collect(),
-        })
+        let listed = !(names.is_empty() && patterns.is_empty() && families.is_empty());
+        let name = |text: &str| EventType::new(text).and_then(|_| Pattern::new(text));
+        let tokens =
+            names.iter().filter_map(|text| text.check(name)).chain(all_patterns(&patterns)).collect();
+        let family = |text: &Text<'_, '_>| text.check(EventType::new).map(|family| format!("{family}."));
+        let families = families.iter().filter_map(family).collect();
+        let mut closed = None;
+        match kind.as_ref().map(|kind| (kind, kind.value.as_str(), listed)) {
+            Some((_, "closed", true)) => closed = Some(Closed { tokens, families }),
+            Some((kind, "closed", false)) => {
+                kind.wrong(
+                    "is closed, so list in `names`, `patterns` or `families` what can be subscribed to",
+                );
+            }
+            Some((kind, "open", true)) => {
+                kind.wrong("is open, which lists nothing; remove the lists, or make it closed");
+            }
+            Some((_, "open", false)) | None => {}
+            Some((kind, _, _)) => kind.wrong("is not known; choose `open` or `closed`"),
+        }
+        Self { closed, default: all_patterns(&default).collect(), types: all_patterns(&types).collect() }
     }
 
     /// Whether the format has a place for events of a type.

@@ -26,7 +26,8 @@ impl Endpoint {
             wrong.or_set(&mut self.url, check_url(url, context.egress));
         }
         // Changes that do not ask the dialect are possible even if it is gone.
-        let in_dialect = [patch.events.is_some(), patch.params.is_some(), patch.sandbox.is_some(), patch.secret.is_some()];
+        let in_dialect =
+            [patch.events.is_some(), patch.params.is_some(), patch.sandbox.is_some(), patch.secret.is_some()];
         if in_dialect.contains(&true) {
             match context.dialects.get(&self.dialect) {
                 Ok(dialect) => self.apply_in_dialect(&patch, random, &dialect, &mut wrong),
@@ -76,10 +77,6 @@ impl Endpoint {
         dialect: &Dialect,
         wrong: &mut Wrong,
     ) {
-        if patch.secret.is_some() || random.is_some() {
-            let secret = dialect.secret(patch.secret.as_deref(), random.unwrap_or_default());
-            wrong.or_set(&mut self.secrets, secret.map(Vec::from_iter));
-        }
         if let Some(events) = &patch.events {
             wrong.or_set(&mut self.events, dialect.check_patterns(events));
         }
@@ -88,6 +85,10 @@ impl Endpoint {
         }
         if let Some(sandbox) = patch.sandbox {
             wrong.or_set(&mut self.scope.sandbox, check_sandbox(sandbox, dialect));
+        }
+        if patch.secret.is_some() || random.is_some() {
+            let secret = dialect.secret(patch.secret.as_deref(), random.unwrap_or_default());
+            wrong.or_set(&mut self.secrets, secret.map(Vec::from_iter));
         }
     }
 }

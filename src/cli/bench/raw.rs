@@ -5,10 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use casewire_data::{
-    id::EventId,
-    signature::{Secret, Signer},
-};
+use casewire_data::{id::EventId, secret::Secret, signature::Signer};
 use futures_util::future::join_all;
 use tokio::net::TcpStream;
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use casewire_data::{endpoint::EndpointDraft, event::Tenant, limits::Limits, signature::Secret};
+use casewire_data::{endpoint::EndpointDraft, event::Tenant, limits::Limits, secret::Secret};
 
 use super::{super::Failure, Args, sink};
 use crate::{engine::Engine, publisher::Publisher};
