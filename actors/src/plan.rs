@@ -9,7 +9,7 @@ use casewire_data::{
 
 use crate::{
     config::Config,
-    dispatch::{Request, Target},
+    dispatch::{Method, Request, Target},
     envelope::Envelope,
 };
 
@@ -54,7 +54,7 @@ impl Plan {
         let body = envelope.body(&self.dialect);
         let mut headers = self.dialect.headers(&envelope.event, &body, &self.signer, at);
         headers.extend(self.static_headers.iter().cloned());
-        Request { target: self.target.clone(), headers, body }
+        Request { method: Method::Post, target: self.target.clone(), headers, body }
     }
 
     /// Whether the endpoint is paused.
