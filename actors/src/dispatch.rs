@@ -7,6 +7,7 @@
 mod request;
 mod tls;
 
+mod buffers;
 mod exchange;
 
 mod body;
@@ -17,7 +18,7 @@ mod pool;
 
 mod failure;
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use casewire_data::{address::EgressPolicy, delivery::Outcome};
 use rustls::ClientConfig;
@@ -27,16 +28,16 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use self::{connection::Connection, exchange::Exchange, failure::Failure, pool::Pool, response::Answer};
+use self::{
+    buffers::Buffers, connection::Connection, exchange::Exchange, failure::Failure, pool::Pool,
+    response::Answer,
+};
 use crate::egress::{Egress, Resolve, SystemResolver};
 
 pub use self::{
     request::{Method, Request, Target},
     tls::tls_config,
 };
-
-/// Bytes of a buffer that is kept for the next attempt; a larger one was for an odd one.
-const SPARE_BYTES_MAX: usize = 16 * 1024;
 
 /// What a [`Dispatcher`] is made from.
 #[derive(Clone, Debug)]
@@ -62,14 +63,6 @@ pub struct Dispatcher {
     /// and an attempt opens one only if it found none, so that idle ones are within the bound as well.
     places: Semaphore,
     pool: Pool,
-    spare: RefCell<Vec<Buffers>>,
-}
-
-/// What an attempt writes from and reads into.
-#[derive(Default)]
-struct Buffers {
-    head: Vec<u8>,
-    incoming: Vec<u8>,
 }
 
 impl Dispatcher {
@@ -86,22 +79,20 @@ impl Dispatcher {
             tls: TlsConnector::from(Arc::clone(&config.tls)),
             places: Semaphore::new(config.max_in_flight.max(1) as usize),
             pool: Pool::default(),
-            spare: RefCell::default(),
         }
     }
 
     /// Sends a request once. Over by the deadline, whatever the receiver does.
     ///
     /// The deadline covers everything: the wait for a place, name, connection, TLS, request, response. What
-    /// decides is the head of the response; a body that is huge, slow or broken changes nothing.
+    /// decides is the head of the response, and its first line alone if that tells of success; a body that is
+    /// huge, slow or broken changes nothing.
     pub async fn attempt(&self, request: &Request, deadline: Duration) -> Outcome {
         let ends = Instant::now() + deadline;
-        let mut buffers = self.spare.borrow_mut().pop().unwrap_or_default();
+        let mut buffers = Buffers::take();
         let mut answer = None;
         let ended = timeout_at(ends, self.send(request, &mut buffers, &mut answer)).await;
-        if buffers.head.capacity().max(buffers.incoming.capacity()) <= SPARE_BYTES_MAX {
-            self.spare.borrow_mut().push(buffers);
-        }
+        buffers.give_back();
         let failure = match (answer, ended) {
             (Some(Answer { status, headers, body }), _) => {
                 return Outcome::Answered { status, headers, body };

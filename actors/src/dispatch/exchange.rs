@@ -26,7 +26,7 @@ const READ_BYTES: usize = 2 * 1024;
 const INTERIMS_MAX: usize = 16;
 /// How long the rest of a body without a length is waited for: a receiver that forgets to close the
 /// connection must not hold a place until the deadline.
-const UNFRAMED_MAX: Duration = Duration::from_secs(1);
+const UNFRAMED_MAX: Duration = Duration::from_millis(250);
 
 /// See the module. Reads while it writes: an answer may come before the request is over, and a receiver that
 /// is read from only later may never take the rest of it.

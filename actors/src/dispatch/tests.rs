@@ -5,7 +5,11 @@ mod reuse;
 mod tls;
 mod wire;
 
-use std::{cell::Cell, io, net::SocketAddr};
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    net::SocketAddr,
+};
 
 use actix_rt::net::{TcpListener, TcpStream};
 use bytes::Bytes;

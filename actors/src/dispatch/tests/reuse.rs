@@ -1,5 +1,7 @@
 //! Which connections are used again, and which never are.
 
+use tokio::sync::Notify;
+
 use super::*;
 
 /// Attempts one after the other over one client; how many connections they took.
@@ -46,33 +48,42 @@ async fn a_connection_that_may_be_out_of_step_is_not_used_again() {
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\n",
     ];
-    for answer in answers {
+    let each = answers.map(|answer| async move {
         let receiver = Receiver::answering(answer).await;
         assert_eq!(connections_of(2, &receiver).await, 2, "{}", String::from_utf8_lossy(answer));
-    }
+    });
+    futures_util::future::join_all(each).await;
 }
 
 #[actix_rt::test]
 async fn what_comes_unasked_is_never_taken_for_an_answer() {
-    let receiver = Receiver::start(|number, mut stream| async move {
-        read_request(&mut stream).await?;
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await?;
-        if number == 1 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            stream.write_all(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n").await?;
+    let tell = Rc::new(Notify::new());
+    let told = Rc::clone(&tell);
+    let receiver = Receiver::start(move |number, mut stream| {
+        let told = Rc::clone(&told);
+        async move {
+            read_request(&mut stream).await?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await?;
+            if number == 1 {
+                told.notified().await;
+                stream.write_all(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n").await?;
+            }
+            hold(&mut stream).await
         }
-        hold(&mut stream).await
     })
     .await;
     let client = dispatcher();
     assert_eq!(status(&client.attempt(&receiver.request(), AMPLE).await), 200);
-    while client.pool.take(receiver.request().target.origin()).is_some_and(|connection| {
-        client.pool.put(connection);
-        true
-    }) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    let request = receiver.request();
+    let origin = request.target.origin();
+    let kept = client.pool.take(origin).expect("it is kept");
+    client.pool.put(kept);
+    tell.notify_one();
+    while let Some(silent) = client.pool.take(origin) {
+        client.pool.put(silent);
+        tokio::task::yield_now().await;
     }
-    assert_eq!(status(&client.attempt(&receiver.request(), AMPLE).await), 200);
+    assert_eq!(status(&client.attempt(&request, AMPLE).await), 200);
     assert_eq!(receiver.accepted.get(), 2);
 }
 

@@ -97,3 +97,10 @@ async fn an_address_in_the_url_is_checked_against_the_certificate_as_well() {
     let outcome = trusting.attempt(&request(&format!("https://127.0.0.2:{port}/")), AMPLE).await;
     assert_eq!(class(&outcome), FailureClass::Tls, "{outcome:?}");
 }
+
+#[actix_rt::test]
+async fn a_receiver_that_never_greets_is_waited_for_until_the_deadline_only() {
+    let receiver = Receiver::start(|_, mut stream| async move { hold(&mut stream).await }).await;
+    let url = format!("https://localhost:{}/", receiver.address.port());
+    assert_eq!(class(&dispatcher().attempt(&request(&url), SHORT).await), FailureClass::Timeout);
+}
