@@ -5,7 +5,6 @@
 //! changes its mind in between changes nothing.
 
 use std::{
-    cell::Cell,
     error::Error as StdError,
     fmt, io,
     net::{IpAddr, SocketAddr},
@@ -15,11 +14,8 @@ use std::{
 };
 
 use actix_rt::net::TcpStream;
-use actix_service::Service;
-use actix_tls::connect::{ConnectError, ConnectInfo, Connection, Resolve};
 use casewire_data::address::{AddressClass, EgressPolicy, Refusal, classify, is_localhost};
 use futures_util::future::LocalBoxFuture;
-use http::Uri;
 use tokio::time::timeout;
 use url::Url;
 
@@ -29,16 +25,18 @@ const TRIED_ADDRESSES_MAX: usize = 8;
 /// How long one address may take to accept while there is another one to try, in milliseconds.
 const TRY_MS_MAX: u64 = 3_000;
 
+/// How names become addresses.
+pub trait Resolve {
+    /// The addresses of a name, each with the port that was asked for.
+    fn lookup<'a>(&'a self, host: &'a str, port: u16) -> LocalBoxFuture<'a, io::Result<Vec<SocketAddr>>>;
+}
+
 /// Asks the operating system, as every other program on the machine does.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemResolver;
 
 impl Resolve for SystemResolver {
-    fn lookup<'a>(
-        &'a self,
-        host: &'a str,
-        port: u16,
-    ) -> LocalBoxFuture<'a, Result<Vec<SocketAddr>, Box<dyn StdError>>> {
+    fn lookup<'a>(&'a self, host: &'a str, port: u16) -> LocalBoxFuture<'a, io::Result<Vec<SocketAddr>>> {
         Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
     }
 }
@@ -63,69 +61,69 @@ impl fmt::Display for Forbidden {
 
 impl StdError for Forbidden {}
 
-/// The connections of one endpoint: a connector that dials only what the policy permits.
-///
-/// A refusal is an [`io::Error`] around a [`Forbidden`]; a name that does not resolve is
-/// [`ConnectError::Resolver`] or [`ConnectError::NoRecords`].
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum ConnectError {
+    /// The policy forbids it; nothing was dialled.
+    Forbidden(Forbidden),
+    /// The name has no address, said in plain words.
+    Unresolved(String),
+    /// No address accepted; this is what the last one said.
+    Io(io::Error),
+}
+
+/// The other end of a connection, as the URL names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Whether TLS is spoken; plain connections go to fewer places.
+    pub https: bool,
+    /// A name or an address, an IPv6 address without its brackets.
+    pub host: String,
+    /// The port, also where the URL leaves it to the scheme.
+    pub port: u16,
+}
+
+impl Origin {
+    /// The origin of a URL; none if it has no host.
+    pub fn of(url: &Url) -> Option<Self> {
+        let host = bare(url.host_str()?).to_owned();
+        Some(Self { https: url.scheme() == "https", host, port: url.port_or_known_default()? })
+    }
+}
+
+/// Makes the connections of one endpoint, and dials only what the policy permits.
 #[derive(Clone)]
 pub struct Egress {
     policy: Arc<EgressPolicy>,
     resolver: Rc<dyn Resolve>,
-    connected: Rc<Cell<bool>>,
 }
 
 impl Egress {
-    /// A connector under a policy.
+    /// Connections under a policy.
     pub fn new(policy: Arc<EgressPolicy>, resolver: Rc<dyn Resolve>) -> Self {
-        Self { policy, resolver, connected: Rc::default() }
+        Self { policy, resolver }
     }
 
-    /// Set to true whenever a connection has just been made. Whoever polls a request resets it first, and
-    /// so knows whether that request opened a connection or took one from the pool.
-    pub(crate) fn connected(&self) -> Rc<Cell<bool>> {
-        Rc::clone(&self.connected)
+    /// A new connection to an origin. Has no deadline of its own.
+    pub async fn connect(&self, origin: &Origin) -> Result<TcpStream, ConnectError> {
+        let addresses = self.addresses(origin).await?;
+        dial(&addresses).await.map_err(ConnectError::Io)
     }
 
-    /// The addresses of the URI's host, every one of them permitted.
-    async fn addresses(&self, uri: &Uri) -> Result<Vec<SocketAddr>, ConnectError> {
-        let host = bare(uri.host().ok_or(ConnectError::Unresolved)?);
-        let https = uri.scheme_str() == Some("https");
-        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-        let forbidden =
-            |refusal| ConnectError::Io(io::Error::other(Forbidden { host: host.to_owned(), refusal }));
+    /// The addresses of an origin, every one of them permitted.
+    async fn addresses(&self, origin: &Origin) -> Result<Vec<SocketAddr>, ConnectError> {
+        let Origin { https, ref host, port } = *origin;
+        let forbidden = |refusal| ConnectError::Forbidden(Forbidden { host: host.clone(), refusal });
 
         if is_localhost(host) {
             let permitted = self.policy.localhost(https).map_err(forbidden)?;
             return Ok(permitted.into_iter().map(|ip| SocketAddr::new(ip, port)).collect());
         }
-        let addresses = resolve(&*self.resolver, host, port).await.map_err(ConnectError::Resolver)?;
-        if addresses.is_empty() {
-            return Err(ConnectError::NoRecords);
-        }
+        let addresses = resolve(&*self.resolver, host, port).await.map_err(ConnectError::Unresolved)?;
         for address in &addresses {
             self.policy.permits(address.ip(), https).map_err(forbidden)?;
         }
         Ok(addresses)
-    }
-}
-
-impl Service<ConnectInfo<Uri>> for Egress {
-    type Response = Connection<Uri, TcpStream>;
-    type Error = ConnectError;
-    type Future = LocalBoxFuture<'static, Result<Self::Response, Self::Error>>;
-
-    actix_service::always_ready!();
-
-    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
-        let egress = self.clone();
-        Box::pin(async move {
-            // Addresses that a caller may have set are not looked at.
-            let uri = info.request().clone();
-            let addresses = egress.addresses(&uri).await?;
-            let stream = dial(&addresses).await.map_err(ConnectError::Io)?;
-            egress.connected.set(true);
-            Ok(Connection::new(uri, stream))
-        })
     }
 }
 
@@ -148,14 +146,15 @@ fn at_once(stream: TcpStream) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-async fn resolve(
-    resolver: &dyn Resolve,
-    host: &str,
-    port: u16,
-) -> Result<Vec<SocketAddr>, Box<dyn StdError>> {
-    match host.parse() {
-        Ok(ip) => Ok(vec![SocketAddr::new(ip, port)]),
-        Err(_) => resolver.lookup(host, port).await,
+/// The addresses of a host, at least one; or why there is none, in plain words.
+async fn resolve(resolver: &dyn Resolve, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    if let Ok(ip) = host.parse() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    match resolver.lookup(host, port).await {
+        Ok(addresses) if addresses.is_empty() => Err(format!("the name {host} has no address")),
+        Ok(addresses) => Ok(addresses),
+        Err(error) => Err(format!("the name {host} does not resolve: {error}")),
     }
 }
 
@@ -223,11 +222,8 @@ async fn judge_host(
     let addresses = if is_localhost(host) {
         vec![([127, 0, 0, 1], 0).into(), ([0, 0, 0, 0, 0, 0, 0, 1], 0).into()]
     } else {
-        resolve(resolver, host, 0).await.map_err(|error| unresolved(host, &*error))?
+        resolve(resolver, host, 0).await?
     };
-    if addresses.is_empty() {
-        return Err(format!("{host} has no address"));
-    }
     let verdict = |address: SocketAddr| {
         let refusal = policy.permits(address.ip(), url.scheme() == "https").err();
         AddressVerdict {
@@ -252,11 +248,6 @@ fn forbidden(url: Option<&Url>, addresses: &[AddressVerdict]) -> Option<String> 
     refusals.find_map(|refusal| refusal)
 }
 
-/// Says in plain words that a name does not resolve.
-pub(crate) fn unresolved(host: &str, error: &dyn StdError) -> String {
-    format!("the name {host} does not resolve: {error}")
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use std::cell::RefCell;
@@ -279,7 +270,7 @@ pub(crate) mod tests {
             &'a self,
             _host: &'a str,
             port: u16,
-        ) -> LocalBoxFuture<'a, Result<Vec<SocketAddr>, Box<dyn StdError>>> {
+        ) -> LocalBoxFuture<'a, io::Result<Vec<SocketAddr>>> {
             let mut answers = self.0.borrow_mut();
             let answer = if answers.len() > 1 { answers.pop() } else { answers.last().cloned() };
             let addresses = answer.unwrap_or_default().into_iter().map(|ip| SocketAddr::new(ip, port));
@@ -288,27 +279,31 @@ pub(crate) mod tests {
         }
     }
 
-    async fn connect(egress: &Egress, uri: &str) -> Result<SocketAddr, ConnectError> {
-        let connection = egress.call(ConnectInfo::new(uri.parse().unwrap())).await?;
-        Ok(connection.io_ref().peer_addr().unwrap())
+    async fn connect(
+        egress: &Egress,
+        scheme: &str,
+        host: &str,
+        port: u16,
+    ) -> Result<SocketAddr, ConnectError> {
+        let origin = Origin { https: scheme == "https", host: bare(host).to_owned(), port };
+        let stream = egress.connect(&origin).await?;
+        assert!(stream.nodelay().unwrap());
+        Ok(stream.peer_addr().unwrap())
     }
 
     fn refused(result: Result<SocketAddr, ConnectError>) -> AddressClass {
-        let Err(ConnectError::Io(error)) = result else { panic!("{result:?}") };
-        error.get_ref().unwrap().downcast_ref::<Forbidden>().expect("a refusal").refusal.class
+        let Err(ConnectError::Forbidden(forbidden)) = result else { panic!("{result:?}") };
+        forbidden.refusal.class
     }
 
     #[actix_rt::test]
-    async fn a_permitted_address_is_dialled_and_seen_as_a_new_connection() {
+    async fn a_permitted_address_is_dialled() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let there = listener.local_addr().unwrap();
         let policy = Arc::new(EgressPolicy::parse("127.0.0.0/8").unwrap());
         let egress = Egress::new(policy, Scripted::new(&["127.0.0.1"]));
         for host in ["crm.example", "127.0.0.1", "localhost", "crm.localhost."] {
-            egress.connected().set(false);
-            let uri = format!("http://{host}:{}/", there.port());
-            assert_eq!(connect(&egress, &uri).await.unwrap(), there, "{host}");
-            assert!(egress.connected().get());
+            assert_eq!(connect(&egress, "http", host, there.port()).await.unwrap(), there, "{host}");
         }
     }
 
@@ -318,8 +313,7 @@ pub(crate) mod tests {
         let there = listener.local_addr().unwrap();
         let policy = Arc::new(EgressPolicy::parse("127.0.0.0/8").unwrap());
         let egress = Egress::new(policy, Scripted::new(&["127.0.0.2 127.0.0.1"]));
-        let uri = format!("http://crm.example:{}/", there.port());
-        assert_eq!(connect(&egress, &uri).await.unwrap(), there);
+        assert_eq!(connect(&egress, "http", "crm.example", there.port()).await.unwrap(), there);
     }
 
     #[actix_rt::test]
@@ -339,12 +333,12 @@ pub(crate) mod tests {
         ];
         for (answer, class) in answers {
             let egress = Egress::new(Arc::clone(&policy), Scripted::new(&[answer]));
-            let result = connect(&egress, &format!("https://crm.example:{port}/")).await;
+            let result = connect(&egress, "https", "crm.example", port).await;
             assert_eq!(refused(result), class, "{answer}");
         }
         let egress = Egress::new(policy, Scripted::new(&["1.1.1.1"]));
         for host in ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "localhost", "a.localhost", "LOCALHOST."] {
-            let result = connect(&egress, &format!("https://{host}:{port}/")).await;
+            let result = connect(&egress, "https", host, port).await;
             assert_eq!(refused(result), AddressClass::Loopback, "{host}");
         }
         assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "0 connects");
@@ -357,7 +351,7 @@ pub(crate) mod tests {
         let port = listener.local_addr().unwrap().port();
         let egress = Egress::new(Arc::default(), Rc::new(SystemResolver));
         for host in ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0"] {
-            let result = connect(&egress, &format!("https://{host}:{port}/")).await;
+            let result = connect(&egress, "https", host, port).await;
             assert!(result.is_err(), "{host}: {result:?}");
         }
         assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "0 connects");
@@ -369,9 +363,8 @@ pub(crate) mod tests {
         let port = allowed.local_addr().unwrap().port();
         let policy = Arc::new(EgressPolicy::parse("127.0.0.1").unwrap());
         let egress = Egress::new(policy, Scripted::new(&["127.0.0.1", "127.0.0.2"]));
-        let uri = format!("http://crm.example:{port}/");
-        connect(&egress, &uri).await.unwrap();
-        assert_eq!(refused(connect(&egress, &uri).await), AddressClass::Loopback);
+        connect(&egress, "http", "crm.example", port).await.unwrap();
+        assert_eq!(refused(connect(&egress, "http", "crm.example", port).await), AddressClass::Loopback);
     }
 
     #[actix_rt::test]

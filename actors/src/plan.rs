@@ -14,7 +14,7 @@ use casewire_data::{
 
 use crate::{
     config::Config,
-    dispatch::{Request, Target},
+    dispatch::{Method, Request, Target},
     envelope::Envelope,
 };
 
@@ -60,7 +60,7 @@ impl Plan {
         let body = envelope.body(&self.dialect, self.recipient.params())?;
         let mut headers = self.dialect.headers(&envelope.event, &body, &self.recipient, at);
         headers.extend(self.static_headers.iter().cloned());
-        Ok(Request { target: self.target.clone(), headers, body })
+        Ok(Request { method: Method::Post, target: self.target.clone(), headers, body })
     }
 
     /// What the endpoint's dialect has to say of an outcome; absent if it is to be judged like any other's.

@@ -3,11 +3,11 @@
 use std::io::{Read, Write};
 
 use rustls::{
-    ServerConfig, ServerConnection, StreamOwned,
+    RootCertStore, ServerConfig, ServerConnection, StreamOwned,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-use super::*;
+use super::{super::tls::tls_trusting, *};
 
 #[actix_rt::test]
 async fn a_receiver_that_speaks_no_tls_is_a_matter_of_tls() {
@@ -25,6 +25,10 @@ async fn a_receiver_that_speaks_no_tls_is_a_matter_of_tls() {
 
 /// Speaks TLS as `localhost` to one connection, and answers each request on it. Also: whom to trust for that.
 fn speaking_tls() -> (u16, RootCertStore) {
+    speaking_tls_on("127.0.0.1")
+}
+
+fn speaking_tls_on(address: &str) -> (u16, RootCertStore) {
     let certificate = CertificateDer::from_pem_slice(include_bytes!("localhost.crt")).unwrap();
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("localhost.key")).unwrap();
     let mut roots = RootCertStore::empty();
@@ -36,7 +40,7 @@ fn speaking_tls() -> (u16, RootCertStore) {
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .unwrap();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = std::net::TcpListener::bind((address, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || -> io::Result<()> {
         let (stream, _) = listener.accept()?;
@@ -75,4 +79,28 @@ async fn a_certificate_of_nobody_trusted_or_of_another_name_is_refused() {
     let other = Dispatcher::with_resolver(&trusting, Scripted::new(&["127.0.0.1"]));
     let outcome = other.attempt(&request(&format!("https://crm.example:{port}/")), AMPLE).await;
     assert_eq!(class(&outcome), FailureClass::Tls, "{outcome:?}");
+}
+
+#[actix_rt::test]
+async fn an_address_in_the_url_is_checked_against_the_certificate_as_well() {
+    for (address, host) in [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")] {
+        let (port, roots) = speaking_tls_on(address);
+        let trusting =
+            Dispatcher::new(&DispatchConfig { tls: tls_trusting(roots), ..config("127.0.0.1, ::1") });
+        for _ in 0..2 {
+            let outcome = trusting.attempt(&request(&format!("https://{host}:{port}/")), AMPLE).await;
+            assert_eq!(body(&outcome), b"ok", "{host}");
+        }
+    }
+    let (port, roots) = speaking_tls_on("127.0.0.2");
+    let trusting = Dispatcher::new(&DispatchConfig { tls: tls_trusting(roots), ..config("127.0.0.2") });
+    let outcome = trusting.attempt(&request(&format!("https://127.0.0.2:{port}/")), AMPLE).await;
+    assert_eq!(class(&outcome), FailureClass::Tls, "{outcome:?}");
+}
+
+#[actix_rt::test]
+async fn a_receiver_that_never_greets_is_waited_for_until_the_deadline_only() {
+    let receiver = Receiver::start(|_, mut stream| async move { hold(&mut stream).await }).await;
+    let url = format!("https://localhost:{}/", receiver.address.port());
+    assert_eq!(class(&dispatcher().attempt(&request(&url), SHORT).await), FailureClass::Timeout);
 }

@@ -1,0 +1,157 @@
+//! What is sent: a target, a request to it, and the request's head as bytes.
+
+use std::{io::Write, sync::Arc};
+
+use bytes::Bytes;
+use casewire_data::{Error, Result, delivery::FailureClass, limits::shorten};
+use rustls::pki_types::ServerName;
+use url::{Position, Url};
+
+use super::failure::Failure;
+use crate::egress::Origin;
+
+/// Headers that frame the message or belong to the connection; nobody but this file sets them.
+const OWN_HEADERS: [&str; 9] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "expect",
+    "upgrade",
+    "te",
+    "trailer",
+    "proxy-authorization",
+];
+
+/// Where requests go: a URL, taken apart once. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Target(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    origin: Origin,
+    /// What the certificate must name; none for plain http, and for a host that no certificate can name.
+    server_name: Option<ServerName<'static>>,
+    /// All between the method and the first header that a request brings.
+    opening: String,
+}
+
+impl Target {
+    /// A target from a URL that [`casewire_data::address::EgressPolicy::check_url`] has passed. The error
+    /// names the field `url`.
+    pub fn new(url: &str) -> Result<Self> {
+        let unusable = || Error::field("url", format!("{:?} is no URL that can be called", shorten(url)));
+        let parsed = Url::parse(url).map_err(|_| unusable())?;
+        let origin = Origin::of(&parsed).ok_or_else(unusable)?;
+        let authority = &parsed[Position::BeforeHost..Position::AfterPort];
+        let path = &parsed[Position::BeforePath..Position::AfterQuery];
+        if ![authority, path].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(unusable());
+        }
+        let opening = format!(" {path} HTTP/1.1\r\nHost: {authority}\r\n");
+        let named = origin.https.then(|| ServerName::try_from(origin.host.clone()).ok());
+        Ok(Self(Arc::new(Parts { origin, server_name: named.flatten(), opening })))
+    }
+
+    pub(super) fn origin(&self) -> &Origin {
+        &self.0.origin
+    }
+
+    #[cfg(test)]
+    pub(super) fn opening(&self) -> &str {
+        &self.0.opening
+    }
+
+    pub(super) fn server_name(&self) -> Option<ServerName<'static>> {
+        self.0.server_name.clone()
+    }
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Take this body.
+    Post,
+    /// Say what you would take; asked before the first delivery by some dialects.
+    Options,
+}
+
+impl Method {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Options => "OPTIONS",
+        }
+    }
+}
+
+/// A request, signed and complete.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What it asks for.
+    pub method: Method,
+    /// Where it goes.
+    pub target: Target,
+    /// Its headers, sent in this order and in these letters. `Host` goes before them and what frames the
+    /// message after; `Content-Type` and `User-Agent` are added if they are not among them, and nothing else.
+    pub headers: Vec<(String, String)>,
+    /// Its body, shared and not copied.
+    pub body: Bytes,
+}
+
+impl Request {
+    /// Puts the head in place of what `head` holds. Fails if a header would change more than itself.
+    pub(super) fn write_head(
+        &self,
+        user_agent: Option<&str>,
+        head: &mut Vec<u8>,
+    ) -> std::result::Result<(), Failure> {
+        head.clear();
+        head.extend_from_slice(self.method.as_str().as_bytes());
+        head.extend_from_slice(self.target.0.opening.as_bytes());
+        let has_body = !self.body.is_empty() || self.method == Method::Post;
+        let (mut typed, mut named) = (!has_body, false);
+        for (name, value) in &self.headers {
+            if !is_name(name) || !is_value(value) || is_one_of(&OWN_HEADERS, name) {
+                let message = format!("the header {:?} cannot be sent; change it", shorten(name));
+                return Err(Failure::new(FailureClass::Request, message));
+            }
+            typed |= name.eq_ignore_ascii_case("content-type");
+            named |= name.eq_ignore_ascii_case("user-agent");
+            push(head, name, value);
+        }
+        if !typed {
+            push(head, "Content-Type", "application/json");
+        }
+        if let (Some(agent), false) = (user_agent, named) {
+            push(head, "User-Agent", agent);
+        }
+        if has_body {
+            write!(head, "Content-Length: {}\r\n", self.body.len())
+                .expect("memory takes all that is written");
+        }
+        head.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+}
+
+fn push(head: &mut Vec<u8>, name: &str, value: &str) {
+    for part in [name, ": ", value, "\r\n"] {
+        head.extend_from_slice(part.as_bytes());
+    }
+}
+
+fn is_one_of(names: &[&str], name: &str) -> bool {
+    names.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
+/// Whether a text is a token (RFC 9110, 5.6.2).
+fn is_name(name: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(token)
+}
+
+/// Whether a text can stand in a header (RFC 9110, 5.5) and means the same to everyone: no obs-text.
+pub(super) fn is_value(value: &str) -> bool {
+    value.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
+}
