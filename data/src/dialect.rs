@@ -26,18 +26,17 @@ mod signing;
 mod vocabulary;
 
 mod collection;
+mod reading;
+mod receiving;
+mod sending;
 
 use std::{collections::BTreeMap, sync::Arc};
-
-use bytes::Bytes;
 
 use self::{
     body::Bodies,
     condition::When,
     context::{Context, EventParts},
-    file::{Section, Sheet},
     inbound::Inbound,
-    part::{Part, Roots},
     rule::{Handshake, Headers, Rule},
     signing::{Keys, SecretRules, Signature},
     vocabulary::Vocabulary,
@@ -48,19 +47,15 @@ pub use self::{
     file::Mistake,
     header::check_header,
     params::Param,
+    reading::mistakes,
     rule::{Probe, ProbeMethod, Ruling},
 };
 use crate::{
-    Timestamp,
-    error::{Error, FieldError, Result},
-    event::{Event, NewEvent, Tenant},
-    limits,
+    error::{Error, Result},
+    event::{NewEvent, Tenant},
     pattern::Pattern,
     secret::Secret,
 };
-
-/// What the headers of a delivery may be made of.
-const HEADER: Roots = Roots::EVENT.and(Roots::PARAMS).and(Roots::SECRET).and(Roots::ATTEMPT);
 
 /// A dialect, compiled.
 #[derive(Clone, Debug)]
@@ -109,89 +104,6 @@ impl Recipient {
 }
 
 impl Dialect {
-    /// Reads and compiles a dialect's file. The error names every mistake, with its line and what would be right.
-    pub fn parse(text: &str) -> std::result::Result<Self, Vec<Mistake>> {
-        let sheet = Sheet::new(text);
-        let dialect = sheet.root().map(|root| Self::read(root, text));
-        let mistakes = sheet.into_mistakes();
-        match dialect {
-            Some(dialect) if mistakes.is_empty() => Ok(dialect),
-            _ => Err(mistakes),
-        }
-    }
-
-    /// Reads all there is, also after a mistake, so that every mistake is found.
-    fn read(mut root: Section<'_, '_>, text: &str) -> Self {
-        let id = root.required("id");
-        let summary = root.required("summary");
-        let assumptions = root.sections("assumptions").into_iter().filter_map(Assumption::read).collect();
-        let vocabulary = Vocabulary::read(&mut root);
-        let params = root.section("params").map(params::read).unwrap_or_default();
-        let body_bytes_max = body::read_limits(&mut root);
-        let bodies = Bodies::read(&mut root, body_bytes_max);
-        let body_has_params = bodies.parts().any(|part| part.param().is_some());
-        let headers = root.section("headers").map(|section| Headers::read(section, HEADER));
-        let secret = SecretRules::read(&mut root);
-        let signature = Signature::read(&mut root);
-        let rules = root.sections("acknowledgement").into_iter().filter_map(Rule::read).collect();
-        let handshake = Handshake::read(&mut root);
-        let sandbox = root.section("sandbox").and_then(|mut section| {
-            let when = section.section("when").map(|when| When::read(when, Roots::EVENT));
-            section.finish();
-            when
-        });
-        let inbound = Inbound::read(&mut root);
-        let id = id.and_then(|id| id.check(check_id).map(|()| id.value));
-        let dialect = Self {
-            id: id.unwrap_or_default(),
-            summary: summary.map(|summary| summary.value).unwrap_or_default(),
-            text: text.into(),
-            assumptions,
-            params,
-            body_has_params,
-            bodies,
-            headers: headers.unwrap_or_default(),
-            secret,
-            signature,
-            acknowledgement: rules,
-            handshake,
-            sandbox,
-            inbound,
-            vocabulary,
-        };
-        dialect.check_as_a_whole(&root);
-        root.finish();
-        dialect
-    }
-
-    /// What no table can tell by itself.
-    fn check_as_a_whole(&self, root: &Section<'_, '_>) {
-        for name in self.parts().filter_map(Part::param) {
-            if self.params.iter().all(|param| *param.name != *name) {
-                root.wrong("params", format!("has no `{name}`, which is named as `$params.{name}`; describe it in a table [params.{name}]"));
-            }
-        }
-        if self.signature.is_some() && self.secret.is_none() {
-            root.wrong(
-                "secret",
-                "is missing; a [signature] needs a table [secret] that says where its key comes from",
-            );
-        }
-        let content_types = self.headers.names().filter(|name| name.eq_ignore_ascii_case("content-type"));
-        if content_types.count() != 1 {
-            root.wrong(
-                "headers",
-                "has not exactly one Content-Type; write Content-Type = \"application/json\"",
-            );
-        }
-    }
-
-    fn parts(&self) -> impl Iterator<Item = &Part> {
-        let rules = self.acknowledgement.iter().flat_map(|rule| rule.when.parts());
-        let handshake = self.handshake.iter().flat_map(|it| it.headers.parts().chain(it.accept.parts()));
-        self.bodies.parts().chain(self.headers.parts()).chain(rules).chain(handshake)
-    }
-
     /// Name and revision: `xpath@1`.
     pub fn id(&self) -> &str {
         &self.id
@@ -281,173 +193,6 @@ impl Dialect {
     pub fn shares_bodies(&self) -> bool {
         !self.body_has_params
     }
-
-    /// Whether an event could be sent to such endpoints. The error names what it lacks, field by field.
-    ///
-    /// To be asked before the event is accepted: what passes here will render later.
-    pub fn express(&self, tenant: &Tenant, event: &NewEvent, params: &Params) -> Result<()> {
-        let parts = EventParts::unpublished(tenant, event);
-        if !self.vocabulary.has(event.event_type.as_str()) {
-            let message = format!("has no place in {}, which sends {}", self.id, self.vocabulary.types());
-            return Err(Error::field("type", message));
-        }
-        let context = Context { event: Some(parts), params: Some(params), ..Context::default() };
-        self.bodies.render(&context)?;
-        let unsound = self.headers.render(&context).find(|(_, value)| !header::is_value(value));
-        match unsound {
-            None => Ok(()),
-            Some((name, _)) => {
-                let named = self.headers.parts_of(name).map(Part::field).collect::<Vec<_>>().join(", ");
-                let message = format!(
-                    "cannot stand in the header {name}; send visible ASCII without spaces at the ends"
-                );
-                Err(Error::field(named, message))
-            }
-        }
-    }
-
-    /// The body of an event: the same bytes at every attempt, and for every endpoint with the same parameters.
-    ///
-    /// The error names what the event lacks. An event that [`Dialect::express`] has passed lacks nothing.
-    pub fn body(&self, event: &Event, params: &Params) -> Result<Bytes> {
-        let context = Context { event: Some(event.into()), params: Some(params), ..Context::default() };
-        self.bodies.render(&context)
-    }
-
-    /// The headers of one attempt made `at` a time, in order and as they are written on the wire. `body` is what
-    /// [`Dialect::body`] gave.
-    pub fn headers(
-        &self,
-        event: &Event,
-        body: &[u8],
-        recipient: &Recipient,
-        at: Timestamp,
-    ) -> Vec<(String, String)> {
-        let message = Some(Message { body, ..Message::default() });
-        let context = Context {
-            event: Some(event.into()),
-            params: Some(&recipient.params),
-            secret: recipient.secret.as_deref(),
-            sent_at: Some(at),
-            message,
-            received: None,
-        };
-        let named = self.headers.render(&context);
-        let mut headers: Vec<_> = named.map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
-        if let Some(signature) = &self.signature
-            && let Some(value) = signature.value(&recipient.keys, &context)
-        {
-            headers.push((signature.header.to_string(), value));
-        }
-        headers
-    }
-
-    /// What an answer means to this dialect; absent if it is to be judged as for every other: 2xx delivers, 410
-    /// disables, anything else is retried.
-    pub fn acknowledge(&self, recipient: &Recipient, answer: Message<'_>) -> Option<&Ruling> {
-        let context = recipient.context(answer);
-        self.acknowledgement.iter().find(|rule| rule.when.holds(&context)).map(|rule| &rule.ruling)
-    }
-
-    /// Whether an answer can disable an endpoint by a rule of the dialect: such an endpoint is to prove itself first.
-    pub fn may_disable(&self) -> bool {
-        self.acknowledgement.iter().any(|rule| matches!(rule.ruling, Ruling::Disable { .. }))
-    }
-
-    /// The headers of an answer, in lower case, on which its judgement may depend.
-    pub fn judged_headers(&self) -> impl Iterator<Item = &str> {
-        let rules = self.acknowledgement.iter().flat_map(|rule| rule.when.parts());
-        let handshake = self.handshake.iter().flat_map(|handshake| handshake.accept.parts());
-        rules.chain(handshake).filter_map(Part::header)
-    }
-
-    /// How a receiver is asked whether it wants deliveries; absent if it is not.
-    pub fn probe(&self, recipient: &Recipient) -> Option<Probe> {
-        let handshake = self.handshake.as_ref()?;
-        let context = recipient.context(Message::default());
-        let headers = handshake.headers.render(&context);
-        Some(Probe {
-            method: handshake.method,
-            headers: headers.map(|(name, value)| (name.to_owned(), value.into_owned())).collect(),
-        })
-    }
-
-    /// Whether an answer to [`Dialect::probe`] is a yes. The error names the field `url` and says what is missing.
-    pub fn judge_probe(&self, recipient: &Recipient, answer: Message<'_>) -> Result<()> {
-        let Some(handshake) = &self.handshake else { return Ok(()) };
-        let context = recipient.context(answer);
-        let broken: Vec<_> = handshake
-            .accept
-            .broken(&context)
-            .map(|condition| format!("`{}` {}", condition.part.field(), condition.asks(&Context::default())))
-            .collect();
-        if broken.is_empty() {
-            return Ok(());
-        }
-        let status = answer.status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
-        let message = format!(
-            "did not agree to deliveries; it answered {status}, and of the answer {}. {}",
-            broken.join(" and "),
-            handshake.hint
-        );
-        Err(Error::field("url", message))
-    }
-
-    /// Whether requests of the system can be taken in.
-    pub fn is_inbound(&self) -> bool {
-        self.inbound.is_some()
-    }
-
-    /// Whether a request proves by itself that it comes from somebody who knows the secret.
-    pub fn proves_its_sender(&self) -> bool {
-        self.signature.is_some() || self.inbound.as_ref().is_some_and(|inbound| inbound.verify.is_some())
-    }
-
-    /// Checks that a request comes from somebody who knows a secret. The error names the header at fault.
-    ///
-    /// Compares in constant time. Says yes to everything where [`Dialect::proves_its_sender`] is false.
-    pub fn verify(&self, recipient: &Recipient, request: Message<'_>, now: Timestamp) -> Result<()> {
-        let Some(inbound) = &self.inbound else {
-            return Err(Error::field("dialect", format!("{} has no way in", self.id)));
-        };
-        if let Some(signature) = &self.signature {
-            let (id, timestamp) = inbound.signed_parts(request);
-            let signed = (id.as_deref(), timestamp.as_deref());
-            signature.verify(&recipient.keys, request, signed, now)?;
-        }
-        let context = recipient.context(request);
-        let Some(broken) = inbound.verify.as_ref().and_then(|verify| verify.broken(&context).next()) else {
-            return Ok(());
-        };
-        let named = broken.part.header().unwrap_or(broken.part.field()).to_owned();
-        Err(Error::field(named, "does not fit; check the secret on both sides"))
-    }
-
-    /// The event that a request tells of, with the sender's id as idempotency key within `source`.
-    pub fn receive(&self, request: Message<'_>, source: &str) -> Result<NewEvent> {
-        match &self.inbound {
-            Some(inbound) => inbound.event(request, source),
-            None => Err(Error::field("dialect", format!("{} has no way in", self.id))),
-        }
-    }
-
-    /// Headers of the answer to a request that came in.
-    pub fn reply(&self, recipient: &Recipient, request: Message<'_>) -> Vec<(String, String)> {
-        let inbound = self.inbound.as_ref();
-        let headers =
-            |inbound: &Inbound| inbound.reply(request, recipient.secret.as_deref(), &recipient.params);
-        inbound.map(headers).unwrap_or_default()
-    }
-
-    /// Headers of the answer to a probe by which a sender asks whether it is welcome; absent if the request is none.
-    pub fn welcome(
-        &self,
-        recipient: &Recipient,
-        method: &str,
-        request: Message<'_>,
-    ) -> Option<Vec<(String, String)>> {
-        self.inbound.as_ref()?.welcome(method, request, recipient.secret.as_deref(), &recipient.params)
-    }
 }
 
 impl Recipient {
@@ -459,40 +204,6 @@ impl Recipient {
             ..Context::default()
         }
     }
-}
-
-impl Assumption {
-    fn read(mut section: Section<'_, '_>) -> Option<Self> {
-        let (topic, text) = (section.required("topic"), section.required("text"));
-        section.finish();
-        Some(Self { topic: topic?.value, text: text?.value })
-    }
-}
-
-fn check_id(id: &str) -> Result<()> {
-    let good = id.split_once('@').is_some_and(|(name, revision)| {
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let numbered =
-            revision.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == revision);
-        !name.is_empty() && name.len() <= limits::TENANT_BYTES_MAX && name.bytes().all(allowed) && numbered
-    });
-    if good {
-        return Ok(());
-    }
-    let message = format!(
-        "`{}` is not a dialect's id; write a name of a-z, 0-9 and -, and a revision: xpath@1",
-        limits::shorten(id)
-    );
-    Err(Error::field("id", message))
-}
-
-/// All mistakes of a file as one error; `file` says which one it is.
-pub fn mistakes(file: &str, mistakes: &[Mistake]) -> Error {
-    let field = |mistake: &Mistake| FieldError {
-        field: format!("{file} line {}", mistake.line),
-        message: mistake.to_string(),
-    };
-    Error::fields(mistakes.iter().map(field).collect())
 }
 
 #[cfg(test)]

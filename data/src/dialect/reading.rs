@@ -1,0 +1,140 @@
+//! From a dialect's file to the dialect: each table is read by the file that knows it, here they are put together.
+
+use super::{
+    Assumption, Dialect,
+    body::{self, Bodies},
+    condition::When,
+    file::{Mistake, Section, Sheet},
+    inbound::Inbound,
+    params,
+    part::{Part, Roots},
+    rule::{Handshake, Headers, Rule},
+    signing::{SecretRules, Signature},
+    vocabulary::Vocabulary,
+};
+use crate::{
+    error::{Error, FieldError, Result},
+    limits,
+};
+
+/// What the headers of a delivery may be made of.
+const HEADER: Roots = Roots::EVENT.and(Roots::PARAMS).and(Roots::SECRET).and(Roots::ATTEMPT);
+
+impl Dialect {
+    /// Reads and compiles a dialect's file. The error names every mistake, with its line and what would be right.
+    pub fn parse(text: &str) -> std::result::Result<Self, Vec<Mistake>> {
+        let sheet = Sheet::new(text);
+        let dialect = sheet.root().map(|root| Self::read(root, text));
+        let mistakes = sheet.into_mistakes();
+        match dialect {
+            Some(dialect) if mistakes.is_empty() => Ok(dialect),
+            _ => Err(mistakes),
+        }
+    }
+
+    /// Reads all there is, also after a mistake, so that every mistake is found.
+    fn read(mut root: Section<'_, '_>, text: &str) -> Self {
+        let id = root.required("id");
+        let summary = root.required("summary");
+        let assumptions = root.sections("assumptions").into_iter().filter_map(Assumption::read).collect();
+        let vocabulary = Vocabulary::read(&mut root);
+        let params = root.section("params").map(params::read).unwrap_or_default();
+        let body_bytes_max = body::read_limits(&mut root);
+        let bodies = Bodies::read(&mut root, body_bytes_max);
+        let body_has_params = bodies.parts().any(|part| part.param().is_some());
+        let headers = root.section("headers").map(|section| Headers::read(section, HEADER));
+        let secret = SecretRules::read(&mut root);
+        let signature = Signature::read(&mut root);
+        let rules = root.sections("acknowledgement").into_iter().filter_map(Rule::read).collect();
+        let handshake = Handshake::read(&mut root);
+        let sandbox = root.section("sandbox").and_then(|mut section| {
+            let when = section.section("when").map(|when| When::read(when, Roots::EVENT));
+            section.finish();
+            when
+        });
+        let inbound = Inbound::read(&mut root);
+        let id = id.and_then(|id| id.check(check_id).map(|()| id.value));
+        let dialect = Self {
+            id: id.unwrap_or_default(),
+            summary: summary.map(|summary| summary.value).unwrap_or_default(),
+            text: text.into(),
+            assumptions,
+            params,
+            body_has_params,
+            bodies,
+            headers: headers.unwrap_or_default(),
+            secret,
+            signature,
+            acknowledgement: rules,
+            handshake,
+            sandbox,
+            inbound,
+            vocabulary,
+        };
+        dialect.check_as_a_whole(&root);
+        root.finish();
+        dialect
+    }
+
+    /// What no table can tell by itself.
+    fn check_as_a_whole(&self, root: &Section<'_, '_>) {
+        for name in self.parts().filter_map(Part::param) {
+            if self.params.iter().all(|param| *param.name != *name) {
+                root.wrong("params", format!("has no `{name}`, which is named as `$params.{name}`; describe it in a table [params.{name}]"));
+            }
+        }
+        if self.signature.is_some() && self.secret.is_none() {
+            root.wrong(
+                "secret",
+                "is missing; a [signature] needs a table [secret] that says where its key comes from",
+            );
+        }
+        let content_types = self.headers.names().filter(|name| name.eq_ignore_ascii_case("content-type"));
+        if content_types.count() != 1 {
+            root.wrong(
+                "headers",
+                "has not exactly one Content-Type; write Content-Type = \"application/json\"",
+            );
+        }
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        let rules = self.acknowledgement.iter().flat_map(|rule| rule.when.parts());
+        let handshake = self.handshake.iter().flat_map(|it| it.headers.parts().chain(it.accept.parts()));
+        self.bodies.parts().chain(self.headers.parts()).chain(rules).chain(handshake)
+    }
+}
+
+impl Assumption {
+    fn read(mut section: Section<'_, '_>) -> Option<Self> {
+        let (topic, text) = (section.required("topic"), section.required("text"));
+        section.finish();
+        Some(Self { topic: topic?.value, text: text?.value })
+    }
+}
+
+fn check_id(id: &str) -> Result<()> {
+    let good = id.split_once('@').is_some_and(|(name, revision)| {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let numbered =
+            revision.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == revision);
+        !name.is_empty() && name.len() <= limits::TENANT_BYTES_MAX && name.bytes().all(allowed) && numbered
+    });
+    if good {
+        return Ok(());
+    }
+    let message = format!(
+        "`{}` is not a dialect's id; write a name of a-z, 0-9 and -, and a revision: xpath@1",
+        limits::shorten(id)
+    );
+    Err(Error::field("id", message))
+}
+
+/// All mistakes of a file as one error; `file` says which one it is.
+pub fn mistakes(file: &str, mistakes: &[Mistake]) -> Error {
+    let field = |mistake: &Mistake| FieldError {
+        field: format!("{file} line {}", mistake.line),
+        message: mistake.to_string(),
+    };
+    Error::fields(mistakes.iter().map(field).collect())
+}

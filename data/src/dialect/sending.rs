@@ -1,0 +1,129 @@
+//! What a dialect makes of an event on its way out, and of the answers that come back.
+
+use bytes::Bytes;
+
+use super::{
+    Dialect, Recipient,
+    context::{Context, EventParts, Message, Params},
+    header,
+    part::Part,
+    rule::{Probe, Ruling},
+};
+use crate::{
+    Timestamp,
+    error::{Error, Result},
+    event::{Event, NewEvent, Tenant},
+};
+
+impl Dialect {
+    /// Whether an event could be sent to such endpoints. The error names what it lacks, field by field.
+    ///
+    /// To be asked before the event is accepted: what passes here will render later.
+    pub fn express(&self, tenant: &Tenant, event: &NewEvent, params: &Params) -> Result<()> {
+        let parts = EventParts::unpublished(tenant, event);
+        if !self.vocabulary.has(event.event_type.as_str()) {
+            let message = format!("has no place in {}, which sends {}", self.id, self.vocabulary.types());
+            return Err(Error::field("type", message));
+        }
+        let context = Context { event: Some(parts), params: Some(params), ..Context::default() };
+        self.bodies.render(&context)?;
+        let unsound = self.headers.render(&context).find(|(_, value)| !header::is_value(value));
+        match unsound {
+            None => Ok(()),
+            Some((name, _)) => {
+                let named = self.headers.parts_of(name).map(Part::field).collect::<Vec<_>>().join(", ");
+                let message = format!(
+                    "cannot stand in the header {name}; send visible ASCII without spaces at the ends"
+                );
+                Err(Error::field(named, message))
+            }
+        }
+    }
+
+    /// The body of an event: the same bytes at every attempt, and for every endpoint with the same parameters.
+    ///
+    /// The error names what the event lacks. An event that [`Dialect::express`] has passed lacks nothing.
+    pub fn body(&self, event: &Event, params: &Params) -> Result<Bytes> {
+        let context = Context { event: Some(event.into()), params: Some(params), ..Context::default() };
+        self.bodies.render(&context)
+    }
+
+    /// The headers of one attempt made `at` a time, in order and as they are written on the wire. `body` is what
+    /// [`Dialect::body`] gave.
+    pub fn headers(
+        &self,
+        event: &Event,
+        body: &[u8],
+        recipient: &Recipient,
+        at: Timestamp,
+    ) -> Vec<(String, String)> {
+        let message = Some(Message { body, ..Message::default() });
+        let context = Context {
+            event: Some(event.into()),
+            params: Some(&recipient.params),
+            secret: recipient.secret.as_deref(),
+            sent_at: Some(at),
+            message,
+            received: None,
+        };
+        let named = self.headers.render(&context);
+        let mut headers: Vec<_> = named.map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
+        if let Some(signature) = &self.signature
+            && let Some(value) = signature.value(&recipient.keys, &context)
+        {
+            headers.push((signature.header.to_string(), value));
+        }
+        headers
+    }
+
+    /// What an answer means to this dialect; absent if it is to be judged as for every other: 2xx delivers, 410
+    /// disables, anything else is retried.
+    pub fn acknowledge(&self, recipient: &Recipient, answer: Message<'_>) -> Option<&Ruling> {
+        let context = recipient.context(answer);
+        self.acknowledgement.iter().find(|rule| rule.when.holds(&context)).map(|rule| &rule.ruling)
+    }
+
+    /// Whether an answer can disable an endpoint by a rule of the dialect: such an endpoint is to prove itself first.
+    pub fn may_disable(&self) -> bool {
+        self.acknowledgement.iter().any(|rule| matches!(rule.ruling, Ruling::Disable { .. }))
+    }
+
+    /// The headers of an answer, in lower case, on which its judgement may depend.
+    pub fn judged_headers(&self) -> impl Iterator<Item = &str> {
+        let rules = self.acknowledgement.iter().flat_map(|rule| rule.when.parts());
+        let handshake = self.handshake.iter().flat_map(|handshake| handshake.accept.parts());
+        rules.chain(handshake).filter_map(Part::header)
+    }
+
+    /// How a receiver is asked whether it wants deliveries; absent if it is not.
+    pub fn probe(&self, recipient: &Recipient) -> Option<Probe> {
+        let handshake = self.handshake.as_ref()?;
+        let context = recipient.context(Message::default());
+        let headers = handshake.headers.render(&context);
+        Some(Probe {
+            method: handshake.method,
+            headers: headers.map(|(name, value)| (name.to_owned(), value.into_owned())).collect(),
+        })
+    }
+
+    /// Whether an answer to [`Dialect::probe`] is a yes. The error names the field `url` and says what is missing.
+    pub fn judge_probe(&self, recipient: &Recipient, answer: Message<'_>) -> Result<()> {
+        let Some(handshake) = &self.handshake else { return Ok(()) };
+        let context = recipient.context(answer);
+        let broken: Vec<_> = handshake
+            .accept
+            .broken(&context)
+            .map(|condition| format!("`{}` {}", condition.part.field(), condition.asks(&Context::default())))
+            .collect();
+        if broken.is_empty() {
+            return Ok(());
+        }
+        let status = answer.status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
+        let message = format!(
+            "did not agree to deliveries; it answered {status}, and of the answer {}. {}",
+            broken.join(" and "),
+            handshake.hint
+        );
+        Err(Error::field("url", message))
+    }
+}

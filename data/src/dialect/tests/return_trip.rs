@@ -1,0 +1,62 @@
+//! What is sent is taken in again, and nothing else is.
+
+use super::*;
+
+/// What one engine sends another one takes in, in every dialect.
+#[test]
+fn what_is_sent_can_be_taken_in_again() {
+    for dialect in Dialects::builtin().all() {
+        let id = dialect.id();
+        let (system, ours) = (id.split('@').next().unwrap(), recipient(id));
+        for (event_type, json) in samples::of(system) {
+            if dialect.tokens().next().is_some() && dialect.check_patterns(&[event_type.to_owned()]).is_err()
+            {
+                continue;
+            }
+            let published = read(json);
+            let (headers, body) = sent(id, &published);
+            let typed = [("type".to_owned(), event_type.to_owned())];
+            let guessed = system != "ecourtdate" || event_type.starts_with("messages.");
+            let request = Message {
+                headers: &headers,
+                body: body.as_bytes(),
+                query: if guessed { &[] } else { &typed },
+                ..Message::default()
+            };
+            dialect.verify(&ours, request, AT).unwrap_or_else(|error| panic!("{id} {event_type}: {error:?}"));
+            let received = dialect.receive(request, "source").unwrap();
+            assert_eq!(received.event_type, published.event_type, "{id}");
+            let json = |data: &[u8]| serde_json::from_slice::<serde_json::Value>(data).unwrap();
+            assert_eq!(json(&received.data), json(&published.data), "{id} {event_type}");
+            assert!(received.idempotency_key.as_ref().is_some_and(|key| key.starts_with("source:")));
+            assert_eq!(dialect.receive(request, "source").unwrap(), received);
+
+            let tampered = body.replacen('"', " \"", 1);
+            let tampered = Message { body: tampered.as_bytes(), ..request };
+            if dialect.signature.is_some() {
+                assert!(dialect.verify(&ours, tampered, AT).is_err(), "{id}");
+            }
+            if dialect.proves_its_sender() {
+                let other = dialect
+                    .recipient(&BTreeMap::new(), &[Secret::parse_as(SecretForm::Text, "other").unwrap()]);
+                assert!(dialect.verify(&other, request, AT).is_err(), "{id}");
+                assert!(
+                    dialect.verify(&dialect.recipient(&BTreeMap::new(), &[]), request, AT).is_err(),
+                    "{id}"
+                );
+                assert!(dialect.verify(&ours, Message { headers: &[], ..request }, AT).is_err(), "{id}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_signed_time_must_be_near() {
+    let (xpath, ours) = (dialect("xpath@1"), recipient("xpath@1"));
+    let (headers, body) = sent("xpath@1", &read(r#"{"type":"cases.created","data":1}"#));
+    let request = Message { headers: &headers, body: body.as_bytes(), ..Message::default() };
+    xpath.verify(&ours, request, AT.plus_millis(300_000)).unwrap();
+    for off in [301_000, -301_900] {
+        assert!(xpath.verify(&ours, request, AT.plus_millis(off)).is_err());
+    }
+}
