@@ -25,6 +25,7 @@ mod child;
 mod fanout;
 mod isolation;
 mod publish;
+mod render;
 mod steady;
 
 /// What `bench` takes.
@@ -72,6 +73,8 @@ enum Scenario {
     Fanout,
     /// How long a durable publish takes, beside a bare append and sync of the same bytes.
     Publish,
+    /// What it costs to render an event in each dialect, to check it at publish, and to sign it.
+    Render,
     /// Events that pile up for a receiver that is down, and how they arrive after a restart.
     Backlog,
     /// A steady load with retention: whether memory and disk stay flat.
@@ -102,6 +105,7 @@ async fn measure(scenario: Scenario, args: &Args) -> Result<Report, Failure> {
         Scenario::Isolation => isolation::measure(args).await,
         Scenario::Fanout => fanout::measure(args).await,
         Scenario::Publish => publish::measure(args).await,
+        Scenario::Render => render::measure(args),
         Scenario::Backlog | Scenario::BacklogEngine => backlog::measure(args).await,
         Scenario::Steady => steady::measure(args).await,
     }

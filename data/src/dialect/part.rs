@@ -200,14 +200,14 @@ pub(super) fn write_json(value: &(impl serde::Serialize + ?Sized), out: &mut Vec
 
 impl Part {
     /// Reads the part whose name stands behind a dollar sign at the beginning of `text`, in braces or without, and
-    /// tells how many bytes belong to it.
+    /// tells how many bytes belong to it. The place of a fault counts from the dollar sign.
     pub(super) fn parse(text: &str, allowed: Roots) -> Result<(Self, usize), Fault> {
         let inner = text.strip_prefix('{');
         let name = name_of(inner.unwrap_or(text));
         let part = Self::named(name, allowed).map_err(|why| Fault::new(0, why))?;
         match inner {
             Some(inner) if inner[name.len()..].starts_with('}') => Ok((part, name.len() + 2)),
-            Some(_) => Err(Fault::new(name.len() + 1, "a closing brace is due here, as in `${type}`")),
+            Some(_) => Err(Fault::new(name.len() + 2, "a closing brace is due here, as in `${type}`")),
             None => Ok((part, name.len())),
         }
     }
