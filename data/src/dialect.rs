@@ -37,6 +37,7 @@ use self::{
     condition::When,
     context::{Context, EventParts},
     inbound::Inbound,
+    part::Part,
     rule::{Handshake, Headers, Rule},
     signing::{Keys, SecretRules, Signature},
     vocabulary::Vocabulary,
@@ -152,7 +153,20 @@ impl Dialect {
 
     /// Checks an endpoint's parameters and names each that is missing, unknown or wrong as `params.…`.
     pub fn check_params(&self, params: &BTreeMap<String, String>) -> Result<()> {
-        params::check(&self.params, params, &self.id)
+        params::check(&self.params, params, &self.id)?;
+        let complete = params::complete(&self.params, params);
+        let context = Context { params: Some(&complete), ..Context::default() };
+        let probe = self.handshake.as_ref().map(|handshake| &handshake.headers);
+        for headers in [Some(&self.headers), probe].into_iter().flatten() {
+            for (name, _) in headers.render(&context).filter(|(_, value)| !header::is_value(value)) {
+                let params = headers.parts_of(name).filter_map(Part::param).collect::<Vec<_>>().join(", ");
+                let message = format!(
+                    "cannot stand in the header {name}; give visible ASCII without spaces at the ends"
+                );
+                return Err(Error::field(format!("params.{params}"), message));
+            }
+        }
+        Ok(())
     }
 
     /// Whether its endpoints can be sandboxes.

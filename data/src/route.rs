@@ -55,6 +55,11 @@ impl Terms {
             && ours.scope == theirs.scope
     }
 
+    /// Whether the endpoint's dialect must be asked about each event.
+    fn may_refuse(&self) -> bool {
+        self.speaks.as_ref().is_some_and(|(dialect, _)| dialect.may_refuse())
+    }
+
     fn takes(&self, event: &NewEvent) -> bool {
         let scope = &self.endpoint.scope;
         let in_sandbox = || {
@@ -91,7 +96,7 @@ pub struct Matched {
     plain: Routes,
     /// Those that take some, ascending.
     scoped: Vec<Arc<Terms>>,
-    /// Who has to say the event: a group for each dialect with the same params. Whoever of a group takes the event
+    /// Who has to say the event and may be unable to: a group for each dialect with the same params. Whoever of a group takes the event
     /// asks for all of it; one that takes every event does so alone.
     speakers: Vec<Vec<Arc<Terms>>>,
 }
@@ -108,6 +113,9 @@ impl Matched {
                 plain.push(terms.ordinal());
             } else {
                 scoped.push(terms.clone());
+            }
+            if !terms.may_refuse() {
+                continue;
             }
             let group = *groups.entry((dialect, params)).or_insert_with(|| {
                 speakers.push(Vec::new());

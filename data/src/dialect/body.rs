@@ -85,6 +85,14 @@ impl Bodies {
         Error::fields(wrong.collect())
     }
 
+    /// Whether there are events that have no body here.
+    pub(super) fn may_refuse(&self) -> bool {
+        let mut variants = self.variants.iter();
+        self.bytes_max.is_some()
+            || variants.clone().any(|body| body.javascript)
+            || variants.all(|body| !body.when.is_empty())
+    }
+
     /// The parts that templates and conditions name.
     pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
         self.variants.iter().flat_map(|body| body.template.parts().into_iter().chain(body.when.parts()))

@@ -72,6 +72,11 @@ impl When {
         Self(section.entries().into_iter().filter_map(read).collect())
     }
 
+    /// Whether there is none, so that they always hold.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether all of them hold.
     pub(super) fn holds(&self, context: &Context<'_>) -> bool {
         self.0.iter().all(|condition| condition.holds(context))

@@ -282,6 +282,17 @@ impl Part {
         self.source == Source::Status
     }
 
+    /// Whether it can stand in a header whatever the event, once the endpoint's parameters are checked.
+    pub(super) fn is_always_sound(&self) -> bool {
+        match self.source {
+            Source::Id | Source::IdAsUuid | Source::Type | Source::OccurredAt(_) | Source::PublishedAt(_) => {
+                true
+            }
+            Source::Timestamp | Source::Secret | Source::Param(_) | Source::Tenant => true,
+            _ => false,
+        }
+    }
+
     /// Whether it is all of the payload, or of a body.
     pub(super) fn is_whole(&self) -> bool {
         matches!(&self.source, Source::Data(path) | Source::Body(path) if path.is_empty())

@@ -16,6 +16,12 @@ use crate::{
 };
 
 impl Dialect {
+    /// Whether there are events that [`Dialect::express`] refuses.
+    pub fn may_refuse(&self) -> bool {
+        let of_the_event = |part: &Part| !part.is_always_sound();
+        self.bodies.may_refuse() || self.vocabulary.is_selective() || self.headers.parts().any(of_the_event)
+    }
+
     /// Whether an event could be sent to such endpoints. The error names what it lacks, field by field.
     ///
     /// To be asked before the event is accepted: what passes here will render later.

@@ -68,6 +68,11 @@ impl Vocabulary {
         Self { closed, default: all_patterns(&default).collect(), types: all_patterns(&types).collect() }
     }
 
+    /// Whether the format has no place for some types.
+    pub(super) fn is_selective(&self) -> bool {
+        !self.types.is_empty()
+    }
+
     /// Whether the format has a place for events of a type.
     pub(super) fn has(&self, event_type: &str) -> bool {
         self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event_type))
