@@ -111,31 +111,28 @@ impl Dispatcher {
         buffers: &mut Buffers,
         answer: &mut Option<Answer>,
     ) -> Result<(), Failure> {
-        request.write_head(self.user_agent.as_deref(), &mut buffers.head)?;
+        let Buffers { head, incoming } = buffers;
+        request.write_head(self.user_agent.as_deref(), head)?;
         let _place = self.places.acquire().await;
-        if let Some(kept) = self.pool.take(request.target.origin()) {
-            match self.send_over(kept, request, buffers, answer).await {
-                Err(failure) if failure.unheard => {}
-                ended => return ended,
+        let mut kept = self.pool.take(request.target.origin());
+        loop {
+            let is_fresh = kept.is_none();
+            let mut connection = match kept.take() {
+                Some(connection) => connection,
+                // Boxed, because it is large and seldom: every attempt would carry room for it.
+                None => Box::pin(Connection::open(&request.target, &self.egress, &self.tls)).await?,
+            };
+            let mut exchange = Exchange::new(&mut connection.stream, head, &request.body, incoming);
+            match exchange.run(answer).await {
+                Ok(true) => {
+                    self.pool.put(connection);
+                    return Ok(());
+                }
+                Ok(false) => return Ok(()),
+                Err(failure) if failure.unheard && !is_fresh => {}
+                Err(failure) => return Err(failure),
             }
         }
-        let fresh = Connection::open(&request.target, &self.egress, &self.tls).await?;
-        self.send_over(fresh, request, buffers, answer).await
-    }
-
-    async fn send_over(
-        &self,
-        mut connection: Connection,
-        request: &Request,
-        buffers: &mut Buffers,
-        answer: &mut Option<Answer>,
-    ) -> Result<(), Failure> {
-        let Buffers { head, incoming } = buffers;
-        let exchange = Exchange::new(&mut connection.stream, head, &request.body, incoming);
-        if exchange.run(answer).await? {
-            self.pool.put(connection);
-        }
-        Ok(())
     }
 }
 

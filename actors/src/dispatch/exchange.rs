@@ -61,17 +61,18 @@ impl<'a> Exchange<'a> {
     /// far, so that it outlives the end of the time.
     ///
     /// A status line of success counts, whatever follows it; any other needs its headers.
-    pub async fn run(mut self, answer: &mut Option<Answer>) -> Result<bool, Failure> {
-        let (body, keep_alive) = match self.read_head(answer).await {
+    pub async fn run(&mut self, answer: &mut Option<Answer>) -> Result<bool, Failure> {
+        let (mut body, keep_alive) = match self.read_head(answer).await {
             Ok(framed) => framed,
             Err(failure) if answer.is_none() => return Err(failure),
             Err(_) => return Ok(false),
         };
         let Some(Answer { status, body: kept, .. }) = answer else { return Ok(false) };
         let ended = if body.is_unframed() {
-            timeout(UNFRAMED_MAX, self.read_body(body, kept)).await.unwrap_or(false)
+            // Boxed, because it is seldom: every attempt would carry room for a second clock.
+            Box::pin(timeout(UNFRAMED_MAX, self.read_body(&mut body, kept))).await.unwrap_or(false)
         } else {
-            self.read_body(body, kept).await
+            self.read_body(&mut body, kept).await
         };
         if ended && is_success(*status) {
             // It took the request before it had all of it, and is owed the rest.
@@ -132,7 +133,7 @@ impl<'a> Exchange<'a> {
 
     /// Reads to the end, so that the connection can be used again, unless the end is too far away. Gives
     /// whether it was reached.
-    async fn read_body(&mut self, mut body: Body, kept: &mut Vec<u8>) -> bool {
+    async fn read_body(&mut self, body: &mut Body, kept: &mut Vec<u8>) -> bool {
         loop {
             match body.take(self.incoming, kept) {
                 Taken::End(used) => {
