@@ -50,6 +50,18 @@ fn what_is_sent_can_be_taken_in_again() {
     }
 }
 
+/// A chat has a direction too.
+#[test]
+fn what_names_no_type_is_taken_for_a_message_only_if_it_came_by_a_channel_of_messages() {
+    let ecourtdate = dialect("ecourtdate@1");
+    for (event_type, json) in samples::of("ecourtdate") {
+        let (headers, body) = sent("ecourtdate@1", &read(json));
+        let request = Message { headers: &headers, body: body.as_bytes(), ..Message::default() };
+        let told = ecourtdate.receive(request, "source").ok().map(|event| event.event_type.to_string());
+        assert_eq!(told.as_deref(), event_type.starts_with("messages.").then_some(event_type));
+    }
+}
+
 #[test]
 fn a_signed_time_must_be_near() {
     let (xpath, ours) = (dialect("xpath@1"), recipient("xpath@1"));
