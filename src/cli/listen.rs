@@ -1,17 +1,17 @@
-//! `casewire listen`: a receiver on the command line.
+//! `casewire listen`: a receiver on the command line, of any dialect.
 
 use std::{net::SocketAddr, time::Duration};
 
 use actix_web::http::StatusCode;
-use casewire_data::secret::Secret;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::{
-    Failure, Outcome, duration,
-    output::{self, printable},
-    receiver::{Received, Receiver, Script, Signature},
+    Failure, Outcome, dialects, duration, output, pair,
+    receiver::{Content, Received, Receiver, Script, Signature, Verifier},
 };
+
+mod account;
 
 /// What `listen` takes.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,11 @@ pub(super) struct Args {
     /// Where to listen; port 0 picks a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// The endpoint's secret, whsec_…; repeat it for several. Without one, signatures are not verified.
+    /// The format in which webhooks come: that of the endpoint.
+    #[arg(long, value_name = "NAME@REVISION", default_value = "xpath@1")]
+    dialect: String,
+    /// The endpoint's secret as its dialect writes it, a whpk_… for a whsk_…; repeat it for several. Without one,
+    /// signatures are not verified, unless a handshake hands it over.
     #[arg(
         long,
         value_name = "SECRET",
@@ -28,30 +32,32 @@ pub(super) struct Args {
         hide_env_values = true
     )]
     secret: Vec<String>,
-    /// Status codes to answer with, one request after the other; the last one repeats.
+    /// What the dialect must know of the endpoint; repeat it for several.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    param: Vec<(String, String)>,
+    /// Status codes to answer with, one request after the other; the last one repeats. Handshakes take none of them.
     #[arg(long, value_name = "STATUS,…", value_delimiter = ',', default_value = "200", value_parser = status)]
     reply: Vec<StatusCode>,
     /// How long to wait before each answer: 250ms, 10s; a plain number is milliseconds.
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
     delay: Duration,
-    /// End after so many requests, with 1 if a signature among them was bad.
+    /// End after so many requests, handshakes not counted, with 1 if a signature among them was bad.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 }
 
 /// Prints every request until `--count` is reached or Ctrl-C.
 pub(super) async fn run(args: Args, json: bool) -> Outcome {
-    let secrets = args.secret.iter().map(|text| secret(text)).collect::<Result<Vec<_>, _>>()?;
+    let verifier = verifier(&args)?;
     let (told, mut requests) = mpsc::unbounded_channel();
-    let script = Script { replies: args.reply, delay: args.delay };
-    let unverified = secrets.is_empty();
-    let receiver = Receiver::start(args.listen, secrets, script, told).map_err(|error| {
+    let script = Script { replies: args.reply, delay: args.delay, forgetful: false };
+    let receiver = Receiver::start(args.listen, verifier, script, told).map_err(|error| {
         Failure::failed(format!(
             "cannot listen on {}: {error}; choose another address with --listen",
             args.listen
         ))
     })?;
-    announce(&receiver, unverified, json);
+    announce(&receiver, json);
 
     let mut bad = 0;
     let mut left = args.count;
@@ -59,17 +65,38 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         let Some(received) = next(&mut requests).await else { break };
         bad += usize::from(matches!(received.signature, Signature::Bad(_)));
         if json {
-            output::line(&as_json(&received).to_string())
+            output::line(&account::as_json(&received).to_string())
         } else {
-            print(&received)
+            account::print(&received)
         }
-        left = left.map(|left| left - 1);
+        let counts = !matches!(received.content, Content::Handshake { .. });
+        left = left.map(|left| left - u64::from(counts));
     }
     receiver.stop(true).await;
     if left == Some(0) && bad > 0 {
         return Err(Failure::failed(format!("{bad} requests had a bad signature")));
     }
     Ok(())
+}
+
+/// What the receiver is to know of its sender.
+fn verifier(args: &Args) -> Result<Verifier, Failure> {
+    let dialects = dialects()?;
+    let dialect = dialects.get(&args.dialect).map_err(|error| usage("dialect", &error))?;
+    let unknown = args.param.iter().find(|(name, _)| dialect.params().iter().all(|it| *it.name != **name));
+    if let Some((name, _)) = unknown {
+        return Err(Failure::Usage(format!("--param: {} has no parameter `{name}`", dialect.id())));
+    }
+    let mut verifier = Verifier::new(dialect, args.param.iter().cloned().collect());
+    for text in &args.secret {
+        let secret = verifier.read_secret(text).map_err(|error| usage("secret", &error))?;
+        verifier.trust(secret);
+    }
+    Ok(verifier)
+}
+
+fn usage(flag: &str, error: &casewire_data::Error) -> Failure {
+    Failure::Usage(format!("--{flag}: {}", error.message()))
 }
 
 /// The next request, or nothing once the person at the terminal has had enough.
@@ -82,64 +109,19 @@ async fn next(requests: &mut mpsc::UnboundedReceiver<Received>) -> Option<Receiv
     }
 }
 
-fn announce(receiver: &Receiver, unverified: bool, json: bool) {
+fn announce(receiver: &Receiver, json: bool) {
     let url = format!("http://{}/", receiver.address());
+    let verifier = receiver.verifier();
+    let dialect = verifier.dialect().id();
     if json {
-        return output::line(&json!({ "listening": url }).to_string());
+        return output::line(&json!({ "listening": url, "dialect": dialect }).to_string());
     }
-    output::line(&format!("casewire listening for webhooks on {url}"));
-    if unverified {
-        output::line("signatures are not verified; give the endpoint's secret with --secret whsec_…");
+    output::line(&format!("casewire listening for webhooks of {dialect} on {url}"));
+    if !verifier.dialect().proves_its_sender() {
+        output::line("this dialect signs nothing, so anybody can send such requests");
+    } else if !verifier.has_secret() {
+        output::line("signatures are not verified; give the endpoint's secret with --secret");
     }
-}
-
-fn print(received: &Received) {
-    let signature = match &received.signature {
-        Signature::Verified => "signature verified".to_owned(),
-        Signature::Bad(reason) => format!("BAD SIGNATURE: {reason}"),
-        Signature::Unverified => "signature not verified".to_owned(),
-    };
-    let id = if received.id.is_empty() { "no webhook-id" } else { &received.id };
-    output::line(&printable(&format!(
-        "#{} {} {}  {id}  {} bytes  {signature}  -> {}",
-        received.number,
-        received.method,
-        received.path,
-        received.body.len(),
-        received.replied.as_u16(),
-    )));
-    match serde_json::from_slice::<Value>(&received.body) {
-        Ok(body) => format!("{body:#}").lines().for_each(|line| output::line(&printable(line))),
-        Err(_) if received.body.is_empty() => {}
-        Err(_) => output::line(&printable(&String::from_utf8_lossy(&received.body))),
-    }
-}
-
-/// One request as one object; `body` is the exact text, `json` what it says if it is JSON.
-fn as_json(received: &Received) -> Value {
-    let headers: serde_json::Map<String, Value> =
-        received.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-    let mut object = json!({
-        "number": received.number,
-        "method": received.method,
-        "path": received.path,
-        "id": received.id,
-        "headers": headers,
-        "body": String::from_utf8_lossy(&received.body),
-        "json": serde_json::from_slice::<Value>(&received.body).ok(),
-        "replied": received.replied.as_u16(),
-    });
-    if let (Some(object), Ok(Value::Object(signature))) =
-        (object.as_object_mut(), serde_json::to_value(&received.signature))
-    {
-        object.extend(signature);
-    }
-    object
-}
-
-fn secret(text: &str) -> Result<Secret, Failure> {
-    let wrong = "--secret: this is not a signing secret; give it as it was shown when the endpoint was created, whsec_…";
-    Secret::parse(text).map_err(|_| Failure::Usage(wrong.into()))
 }
 
 fn status(text: &str) -> Result<StatusCode, String> {

@@ -1,4 +1,4 @@
-//! The demo's live table: one row an endpoint, from the engine's own delivery log.
+//! The demo's live table: one row an endpoint, grouped by system, from the engine's own delivery log.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -7,13 +7,13 @@ use std::{
 
 use casewire_data::delivery::{DeliveryRecord, DeliveryStatus, Outcome};
 
-use super::cast::Player;
+use super::{stage::Stage, systems::Role};
 use crate::cli::output;
 
 /// Without a terminal, a line so often.
 const PLAIN_LINE_EVERY: Duration = Duration::from_secs(1);
-/// Characters of the patterns that are shown: a row wider than a terminal of 80 would break the redrawing.
-const PATTERN_CHARS_MAX: usize = 20;
+/// Characters of what an endpoint takes that are shown: a row wider than a terminal of 80 would break the redrawing.
+const TAKES_CHARS_MAX: usize = 14;
 
 /// One endpoint's row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,11 +28,13 @@ pub(super) struct Row {
     last_status: String,
     /// Median time that a receiver took over an answer.
     latency_us: Option<u64>,
+    /// Why the engine disabled the endpoint, if it did.
+    pub(super) disabled: Option<String>,
 }
 
 impl Row {
-    /// What the delivery log says of one endpoint.
-    pub(super) fn of(deliveries: &[&DeliveryRecord]) -> Self {
+    /// What the delivery log says of one endpoint, and why it is disabled, if it is.
+    pub(super) fn of(deliveries: &[&DeliveryRecord], disabled: Option<String>) -> Self {
         let count = |wanted: &[DeliveryStatus]| {
             deliveries.iter().filter(|delivery| wanted.contains(&delivery.status)).count()
         };
@@ -48,16 +50,18 @@ impl Row {
             lost: count(&[DeliveryStatus::Dead, DeliveryStatus::Cancelled]),
             last_status: last.map_or_else(|| "-".to_owned(), |attempt| status(&attempt.outcome)),
             latency_us: times.get(times.len() / 2).copied(),
+            disabled,
         }
     }
 
-    fn cells(&self, player: &Player) -> Vec<String> {
+    fn cells(&self, system: &str, role: &Role) -> Vec<String> {
         vec![
-            player.role.name.to_owned(),
-            cut(&player.role.patterns.join(", ")),
+            system.to_owned(),
+            role.name.to_owned(),
+            cut(&role.described()),
             self.delivered.to_string(),
             self.retrying.to_string(),
-            self.last_status.clone(),
+            if self.disabled.is_some() { "disabled".to_owned() } else { self.last_status.clone() },
             self.latency_us.map_or_else(|| "-".to_owned(), latency),
         ]
     }
@@ -80,23 +84,22 @@ impl Board {
     }
 
     /// Shows how things stand; `last` shows it whatever was shown before.
-    pub(super) fn show(&mut self, players: &[Player], rows: &[Row], last: bool) {
+    pub(super) fn show(&mut self, stages: &[Stage], last: bool) {
         if self.quiet {
             return;
         }
         if self.terminal {
-            return self.redraw(players, rows);
+            return self.redraw(stages);
         }
         if last || self.last_plain.is_none_or(|at| at.elapsed() >= PLAIN_LINE_EVERY) {
             self.last_plain = Some(Instant::now());
-            output::line(&self.plain(players, rows));
+            output::line(&self.plain(stages));
         }
     }
 
-    fn redraw(&mut self, players: &[Player], rows: &[Row]) {
-        let cells: Vec<_> = players.iter().zip(rows).map(|(player, row)| row.cells(player)).collect();
-        let headings = ["endpoint", "pattern", "delivered", "retrying", "last status", "latency"];
-        let lines = output::aligned(&headings, &cells);
+    fn redraw(&mut self, stages: &[Stage]) {
+        let headings = ["system", "endpoint", "takes", "arrived", "retry", "last", "latency"];
+        let lines = output::aligned(&headings, &cells(stages));
         // Up to the first line of the last drawing, then each line over its predecessor.
         let mut frame =
             if self.lines_drawn > 0 { format!("\x1b[{}A", self.lines_drawn) } else { String::new() };
@@ -109,22 +112,36 @@ impl Board {
         let _ = out.write_all(frame.as_bytes()).and_then(|()| out.flush());
     }
 
-    fn plain(&self, players: &[Player], rows: &[Row]) -> String {
-        let sum = |part: fn(&Row) -> usize| rows.iter().map(part).sum::<usize>();
-        let waiting = players.iter().zip(rows).filter(|(_, row)| row.retrying > 0);
-        let retrying: Vec<_> =
-            waiting.map(|(player, row)| format!("{} (last {})", player.role.name, row.last_status)).collect();
+    fn plain(&self, stages: &[Stage]) -> String {
+        let all = || stages.iter().flat_map(|stage| stage.players.iter().zip(&stage.rows));
+        let sum = |part: fn(&Row) -> usize| all().map(|(_, row)| part(row)).sum::<usize>();
+        let in_trouble = all().filter_map(|(player, row)| match &row.disabled {
+            Some(_) => Some(format!("{} (disabled)", player.role.name)),
+            None => (row.retrying > 0).then(|| format!("{} (last {})", player.role.name, row.last_status)),
+        });
+        let in_trouble: Vec<_> = in_trouble.collect();
         let seconds = self.begun.elapsed().as_secs_f64();
         let mut line = format!(
             "{seconds:4.1} s  {} delivered, {} retrying",
             sum(|row| row.delivered),
             sum(|row| row.retrying)
         );
-        if !retrying.is_empty() {
-            line.push_str(&format!(": {}", retrying.join(", ")));
+        if !in_trouble.is_empty() {
+            line.push_str(&format!(": {}", in_trouble.join(", ")));
         }
         line
     }
+}
+
+/// A row a receiver; the first one of a system names it.
+fn cells(stages: &[Stage]) -> Vec<Vec<String>> {
+    let rows = stages.iter().flat_map(|stage| {
+        let rows = stage.players.iter().zip(&stage.rows).enumerate();
+        rows.map(|(index, (player, row))| {
+            row.cells(if index == 0 { stage.system.name } else { "" }, player.role)
+        })
+    });
+    rows.collect()
 }
 
 fn status(outcome: &Outcome) -> String {
@@ -135,10 +152,10 @@ fn status(outcome: &Outcome) -> String {
 }
 
 fn cut(text: &str) -> String {
-    if text.chars().count() <= PATTERN_CHARS_MAX {
+    if text.chars().count() <= TAKES_CHARS_MAX {
         return text.to_owned();
     }
-    text.chars().take(PATTERN_CHARS_MAX - 1).chain(['…']).collect()
+    text.chars().take(TAKES_CHARS_MAX - 1).chain(['…']).collect()
 }
 
 fn latency(micros: u64) -> String {
@@ -155,7 +172,7 @@ mod tests {
 
     #[test]
     fn patterns_and_latencies_are_short_to_read() {
-        assert_eq!(cut("cases.*, assignments.*"), "cases.*, assignment…");
+        assert_eq!(cut("cases.*, assignments.*"), "cases.*, assi…");
         assert_eq!([850, 12_340, 1_540_000].map(latency), ["0.8 ms", "12.3 ms", "1.5 s"]);
     }
 }
