@@ -4,6 +4,7 @@
 
 mod dice;
 mod http;
+mod listener;
 mod receiver;
 mod server;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 pub use dice::Dice;
 pub use http::Connection;
+pub use listener::Listener;
 pub use receiver::{Attempt, Receiver, Reply};
 pub use server::{Ended, Server, TOKEN, run, run_program, run_with_input};
 

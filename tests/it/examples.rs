@@ -1,6 +1,8 @@
 //! What a newcomer runs first runs to its end: the examples and `casewire demo`.
 
-use std::{env, path::Path};
+use std::{env, path::Path, thread};
+
+use serde_json::Value;
 
 use crate::binary::{Ended, run, run_program, skip};
 
@@ -40,8 +42,29 @@ fn every_example_runs_to_its_end() {
 }
 
 #[test]
-fn the_demo_passes() {
+fn the_demo_passes_for_each_system_and_for_all_of_them_side_by_side() {
+    let systems = ["xpath", "ecourtdate", "casebook", "hivelight", "claimable"];
+    let demos: Vec<_> = systems
+        .map(|system| thread::spawn(move || run(&["--json", "demo", "--system", system], &[])))
+        .into_iter()
+        .collect();
     let printed = printed(run(&["demo"], &[]));
-    assert!(printed.contains("PASS"), "{printed}");
-    assert!(!printed.contains("FAIL"), "{printed}");
+    assert!(printed.contains("PASS") && !printed.contains("FAIL"), "{printed}");
+    assert!(systems.iter().all(|system| printed.contains(system)), "{printed}");
+    assert!(printed.contains("forgetful was disabled after one request"), "{printed}");
+
+    for (system, demo) in systems.iter().zip(demos) {
+        let told: Value = serde_json::from_str(&self::printed(demo.join().unwrap())).unwrap();
+        let endpoints = told["endpoints"].as_array().unwrap();
+        assert_eq!(told["passed"], true, "{told}");
+        assert!(endpoints.len() >= 2, "{told}");
+        assert!(endpoints.iter().all(|endpoint| endpoint["system"] == *system), "{told}");
+    }
+}
+
+#[test]
+fn the_demo_of_a_system_that_there_is_not_names_those_that_there_are() {
+    let ended = run(&["demo", "--system", "casebok"], &[]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("all, xpath, ecourtdate, casebook, hivelight, claimable"), "{ended:?}");
 }

@@ -33,6 +33,7 @@ mod processes;
 
 mod egress;
 mod javascript;
+mod listen;
 mod receivers;
 mod verifiers;
 

@@ -15,7 +15,7 @@ pub const TOKEN: &str = "a-token-for-the-tests-alone";
 const PREFIX: &str = "/v2.3/webhooks";
 
 /// The binary, without any setting of the environment that the tests run in.
-fn command() -> Command {
+pub(super) fn command() -> Command {
     in_clean_environment(Command::new(env!("CARGO_BIN_EXE_casewire")))
 }
 
@@ -58,7 +58,7 @@ pub fn run_with_input(arguments: &[&str], env: &[(&str, &str)], input: &str) -> 
 }
 
 /// A process whose output is read as it comes.
-struct Process {
+pub(super) struct Process {
     child: Child,
     lines: mpsc::Receiver<String>,
     seen: String,
@@ -66,7 +66,7 @@ struct Process {
 }
 
 impl Process {
-    fn start(mut command: Command) -> Self {
+    pub(super) fn start(mut command: Command) -> Self {
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().expect("the command starts");
         let stdout = BufReader::new(child.stdout.take().unwrap());
@@ -87,7 +87,7 @@ impl Process {
     }
 
     /// The next line of its output; `None` when it has closed it.
-    fn line(&mut self) -> Option<String> {
+    pub(super) fn line(&mut self) -> Option<String> {
         match self.lines.recv_timeout(PATIENCE) {
             Ok(line) => {
                 self.seen.push_str(&line);
@@ -100,7 +100,7 @@ impl Process {
     }
 
     /// Waits until it ends by itself.
-    fn end(&mut self) -> Ended {
+    pub(super) fn end(&mut self) -> Ended {
         while self.line().is_some() {}
         let status = self.child.wait().unwrap();
         let stderr = self.stderr.take().map(|reading| reading.join().unwrap()).unwrap_or_default();
