@@ -157,16 +157,18 @@ impl Dialect {
         let complete = params::complete(&self.params, params);
         let context = Context { params: Some(&complete), ..Context::default() };
         let probe = self.handshake.as_ref().map(|handshake| &handshake.headers);
-        for headers in [Some(&self.headers), probe].into_iter().flatten() {
-            for (name, _) in headers.render(&context).filter(|(_, value)| !header::is_value(value)) {
+        let all = [Some(&self.headers), probe].into_iter().flatten();
+        let unsound = all.flat_map(|headers| headers.render(&context).map(move |header| (headers, header)));
+        match unsound.into_iter().find(|(_, (_, value))| !header::is_value(value)) {
+            None => Ok(()),
+            Some((headers, (name, _))) => {
                 let params = headers.parts_of(name).filter_map(Part::param).collect::<Vec<_>>().join(", ");
                 let message = format!(
                     "cannot stand in the header {name}; give visible ASCII without spaces at the ends"
                 );
-                return Err(Error::field(format!("params.{params}"), message));
+                Err(Error::field(format!("params.{params}"), message))
             }
         }
-        Ok(())
     }
 
     /// Whether its endpoints can be sandboxes.

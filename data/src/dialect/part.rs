@@ -284,13 +284,18 @@ impl Part {
 
     /// Whether it can stand in a header whatever the event, once the endpoint's parameters are checked.
     pub(super) fn is_always_sound(&self) -> bool {
-        match self.source {
-            Source::Id | Source::IdAsUuid | Source::Type | Source::OccurredAt(_) | Source::PublishedAt(_) => {
-                true
-            }
-            Source::Timestamp | Source::Secret | Source::Param(_) | Source::Tenant => true,
-            _ => false,
-        }
+        matches!(
+            self.source,
+            Source::Id
+                | Source::IdAsUuid
+                | Source::Type
+                | Source::Tenant
+                | Source::OccurredAt(_)
+                | Source::PublishedAt(_)
+                | Source::Timestamp
+                | Source::Secret
+                | Source::Param(_)
+        )
     }
 
     /// Whether it is all of the payload, or of a body.
