@@ -36,24 +36,18 @@ pub(super) async fn receive(request: HttpRequest, payload: Payload) -> Result<Ht
     if let Some(welcome) = welcome {
         return Ok(with(HttpResponse::Ok().finish(), welcome));
     }
-    let (entrance, token) = match (entrance, token) {
-        // The head of a request to nowhere is judged as that of any other.
-        (None, None) => {
-            if method == Method::POST {
-                body::check_head(&request, TYPES)?;
-            }
-            return Err(Problem::unproven());
-        }
-        (None, Some(_)) => return Err(Problem::not_found()),
-        (Some(_), None) if method == Method::OPTIONS => return Err(Problem::unproven()),
-        (Some(_), Some(_)) if method == Method::OPTIONS => return Err(Problem::method_not_allowed("POST")),
-        (Some(entrance), token) => (entrance, token),
-    };
-    body::check_head(&request, TYPES)?;
-    if !entrance.proves_its_sender() {
-        admit(&entrance, token.as_ref())?;
+    if method == Method::OPTIONS {
+        return Err(match (entrance, token) {
+            (_, None) => Problem::unproven(),
+            (None, Some(_)) => Problem::not_found(),
+            (Some(_), Some(_)) => Problem::method_not_allowed("POST"),
+        });
     }
+    body::check_head(&request, TYPES)?;
+    let admitted = admit(entrance, token.as_ref())?;
+    // Read even if it is for nobody: not even the connection tells an outsider whether there is such a source.
     let body = body::read_bytes(payload).await?;
+    let entrance = admitted.ok_or_else(Problem::unproven)?;
     let message = Message { body: &body, ..head };
     entrance.verify(message)?;
     // From here on the sender is known, and every answer is what it waits for.
@@ -67,13 +61,17 @@ fn entrance(request: &HttpRequest, token: Option<&Token>) -> Option<Entrance> {
     engine(request).tenant(tenant).entrance(request.match_info().query("source"))
 }
 
-/// Whether a token lets in what proves nothing by itself.
-fn admit(entrance: &Entrance, token: Option<&Token>) -> Result<(), Problem> {
-    let token = token.ok_or_else(Problem::unproven)?;
-    if token.tenant != entrance.source().tenant {
-        return Err(Problem::not_found());
+/// Lets in who proves itself later on, and who has a token that may publish; nobody else, which is told only to those
+/// with a token.
+fn admit(entrance: Option<Entrance>, token: Option<&Token>) -> Result<Option<Entrance>, Problem> {
+    match (entrance, token) {
+        (Some(entrance), _) if entrance.proves_its_sender() => Ok(Some(entrance)),
+        (_, None) => Ok(None),
+        (Some(entrance), Some(token)) if token.tenant == entrance.source().tenant => {
+            auth::check_scope(token, Scope::EventsPublish).map(|()| Some(entrance))
+        }
+        (_, Some(_)) => Err(Problem::not_found()),
     }
-    auth::check_scope(token, Scope::EventsPublish)
 }
 
 async fn publish(entrance: &Entrance, message: Message<'_>) -> Result<HttpResponse, Problem> {
