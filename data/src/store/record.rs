@@ -1,7 +1,7 @@
 //! What the log's entries hold, and how each body is laid out.
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::codec;
 use crate::{
@@ -113,11 +113,18 @@ struct Head {
     published_at: Timestamp,
     event_type: EventType,
     occurred_at: Option<Timestamp>,
+    #[serde(serialize_with = "whole")]
     actor: Option<Actor>,
     resource: Option<Resource>,
     agency: Option<String>,
     tags: std::collections::BTreeMap<String, String>,
     idempotency_key: Option<String>,
+}
+
+/// An actor with all its fields. JSON leaves out those that are absent; in a head, which has no names, the next one
+/// would then be read in their place.
+fn whole<S: Serializer>(actor: &Option<Actor>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    actor.as_ref().map(|actor| (&actor.kind, &actor.id, &actor.name)).serialize(serializer)
 }
 
 /// Writes an event's body: `routes n u32, n × u32 | head length u32, head | payload`. The routes come first and
@@ -219,5 +226,33 @@ impl<'a> EventBody<'a> {
         key.map_err(|_| {
             Error::new(ErrorKind::Damaged, "an event in the log has no id; run `casewire journal verify`")
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::ActorId;
+
+    #[test]
+    fn an_actor_comes_back_as_it_was_whatever_it_lacks() {
+        let ids = [None, Some(ActorId::Integer(7)), Some(ActorId::Text("u-7".to_owned()))];
+        for id in ids {
+            for name in [None, Some("Ada".to_owned())] {
+                let mut content = NewEvent::new("claim.assigned", "{}").unwrap();
+                content.actor = Some(Actor { kind: "api".to_owned(), id: id.clone(), name });
+                let event = Event {
+                    seq: 1,
+                    position: 0,
+                    id: EventId::from_u128(1),
+                    tenant: Tenant::default(),
+                    published_at: Timestamp::default(),
+                    content,
+                };
+                let mut written = Vec::new();
+                put_event(&mut written, &event, &[1]);
+                assert_eq!(EventBody::split(&written).unwrap().event(0).unwrap(), event);
+            }
+        }
     }
 }
