@@ -1,6 +1,7 @@
 //! A sender that asks first whether it is welcome gets its answer, and that is all that comes of it.
 
 use super::*;
+use crate::support::PATIENCE;
 
 impl Door {
     async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -72,5 +73,9 @@ async fn hivelight_has_its_secret_back_on_every_answer_to_a_request_that_brought
     refused.problem(401);
     assert_eq!(refused.header("x-secret"), None);
     assert_eq!(door.stored().await, 1);
+    door.host.engine.shutdown(PATIENCE).await;
+    let closed = door.send(&genuine).await;
+    closed.problem(503);
+    assert_eq!((closed.header("retry-after"), closed.header("x-secret")), (Some("5"), system.secret));
     door.close().await;
 }
