@@ -8,16 +8,17 @@ use std::sync::{
 use casewire::EndpointDraft;
 
 use super::*;
-use crate::support::{Embedded, Receiver, Reply, Request};
+use crate::support::{Embedded, Receiver, Reply, Request, wait_until};
 
 /// Both attempts of a delivery whose first one failed, as they were on the wire.
 async fn attempts(system: &System, home: &Embedded) -> Vec<Sent> {
     let (event, tries) = (system.events().remove(0), Arc::new(AtomicUsize::new(0)));
     let receiver = Receiver::start(move |request: &Request| {
-        let status = if tries.fetch_add(1, Ordering::SeqCst) == 0 { 500 } else { 204 };
-        let echo = request.headers.iter().find(|(name, _)| name == "x-secret");
-        let reply = Reply::status(status);
-        if let Some((name, value)) = echo { reply.with(name, value) } else { reply }
+        if request.body.is_empty() {
+            return echoing(request, Reply::status(200).with("WebHook-Allowed-Origin", "*"));
+        }
+        let first = tries.fetch_add(1, Ordering::SeqCst) == 0;
+        echoing(request, Reply::status(if first { 500 } else { 204 }))
     });
     let tenant = home.engine.tenant(Tenant::new(&system.name()).unwrap());
     let draft = EndpointDraft {
@@ -30,16 +31,23 @@ async fn attempts(system: &System, home: &Embedded) -> Vec<Sent> {
     };
     tenant.create_endpoint(draft).await.unwrap();
     tenant.publish(event).await.unwrap();
-    let sent = receiver.received(2).await.into_iter().map(|request| Sent {
-        path: request.path,
-        headers: request
-            .headers
-            .into_iter()
-            .filter(|(name, _)| name != "host" && name != "content-length")
-            .collect(),
-        body: request.body,
-    });
-    sent.collect()
+    let deliveries = async || -> Vec<_> {
+        receiver.requests().into_iter().filter(|request| !request.body.is_empty()).collect()
+    };
+    let both = wait_until(deliveries, |sent| sent.len() == 2).await;
+    both.into_iter().map(as_sent).collect()
+}
+
+/// The reply with the secret that the request asks to have back.
+fn echoing(request: &Request, reply: Reply) -> Reply {
+    let asked = request.headers.iter().find(|(name, _)| name == "x-secret" || name == "x-hook-secret");
+    if let Some((name, value)) = asked { reply.with(name, value) } else { reply }
+}
+
+fn as_sent(request: Request) -> Sent {
+    let of_the_connection = |name: &str| ["host", "content-length"].contains(&name);
+    let headers = request.headers.into_iter().filter(|(name, _)| !of_the_connection(name));
+    Sent { path: request.path, headers: headers.collect(), body: request.body }
 }
 
 #[actix_web::test]

@@ -93,7 +93,7 @@ async fn sources_survive_a_restart_and_stay_deleted_when_they_are() {
     let mut receipts = Vec::new();
     for _ in 0..2 {
         home = home.restart().await;
-        assert_eq!(home.tenant().sources().await.unwrap(), [kept.clone()]);
+        assert_eq!(home.tenant().sources().await.unwrap(), std::slice::from_ref(&kept));
         assert_eq!(home.tenant().source(gone.id).await.unwrap_err().kind(), ErrorKind::NotFound);
         let request = InboundRequest { method: "POST", query: "", headers: &sent.headers, body: &sent.body };
         assert_eq!(home.tenant().receive(gone.id, request).await.unwrap_err().kind(), ErrorKind::NotFound);
