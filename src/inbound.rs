@@ -1,6 +1,6 @@
 //! The way in: what a request to a source must show, and the event that it becomes.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use casewire_actors::{Tree, clock};
 use casewire_data::{
@@ -27,12 +27,19 @@ pub struct InboundRequest<'a> {
 }
 
 /// What became of a request to a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Reception {
     /// Headers for the answer, whatever the outcome is; some senders give up on a receiver that leaves them out.
     pub headers: Vec<(String, String)>,
     /// The event that it became: 202. `None` for a sender that only asked whether it is welcome: 200.
     pub outcome: Result<Option<Receipt>>,
+}
+
+// Headers may hold the secret that the sender wants back.
+impl fmt::Debug for Reception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reception").field("outcome", &self.outcome).finish_non_exhaustive()
+    }
 }
 
 /// Names and values of a query.

@@ -3,7 +3,7 @@
 use casewire_data::limits::{ADMIN_BODY_BYTES_MAX, EVENT_DATA_BYTES_MAX};
 
 use super::*;
-use crate::support::host::fields;
+use crate::{binary::Dice, support::host::fields};
 
 /// What proves itself by a header alone, so that any body passes the door.
 fn passes() -> (&'static System, Sent) {
@@ -135,6 +135,39 @@ async fn one_of_several_signatures_is_enough_but_not_of_thousands() {
     };
     door.send(&among(5_000)).await.problem(401);
     assert_eq!(door.send(&among(3)).await.status, 202);
+    door.close().await;
+}
+
+/// As many bytes as it likes of a body become others, are left out or come twice.
+fn garbled(body: &[u8], dice: &mut Dice) -> Vec<u8> {
+    let mut body = body.to_vec();
+    for _ in 0..=dice.below(4) {
+        let at = dice.below(body.len());
+        match dice.below(4) {
+            0 => body[at] = u8::try_from(dice.below(256)).unwrap(),
+            1 => body.truncate(at.max(1)),
+            2 => drop(body.drain(at..(at + dice.below(40)).min(body.len() - 1).max(at))),
+            _ => body.extend_from_within(..at),
+        }
+    }
+    body
+}
+
+#[actix_web::test]
+async fn whatever_comes_the_answer_is_of_the_sender_and_never_a_failure_of_ours() {
+    let (door, mut dice) = (Door::open().await, Dice::thrown());
+    // Those whose bodies are looked into although they prove nothing.
+    for dialect in ["hivelight@1", "casebook@1", "claimable@2", "cloudevents@1"] {
+        let system = system(dialect);
+        door.source(&system.draft()).await;
+        let genuine = system.genuine();
+        for _ in 0..100 {
+            let sent = genuine.clone().with_body(garbled(&genuine.body, &mut dice));
+            let answer = door.send_of(system, &sent).await;
+            let body = String::from_utf8_lossy(&sent.body).into_owned();
+            assert!([202, 400, 409, 422].contains(&answer.status), "{dialect} {body}: {}", answer.text);
+        }
+    }
     door.close().await;
 }
 
