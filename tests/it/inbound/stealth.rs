@@ -1,5 +1,10 @@
 //! A secret is shown when its source is created and nowhere else; the program does what the API does.
 
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+
 use tempfile::TempDir;
 
 use super::*;
@@ -28,6 +33,17 @@ fn the_secret_of_a_source_is_in_no_log_and_no_answer_but_the_first() {
         call("POST", "/inbound/court", "{}"),
     ] {
         assert!(!answer.text.contains("canary"), "{}", answer.text);
+    }
+    call("POST", "/sources", &draft.replace("github", "hivelight").replace("court", "desk")).data(201);
+    // Twice its request proves itself by the secret alone, once in vain.
+    for (secret, status) in [(CANARY, "422"), (CANARY, "422"), ("another-canary", "401")] {
+        let mut connection = TcpStream::connect(&server.address).unwrap();
+        let head = "POST /v2.3/webhooks/inbound/desk HTTP/1.1\r\nHost: casewire\r\nConnection: close";
+        let body = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+        write!(connection, "{head}\r\nX-Secret: {secret}\r\n{body}").unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
     }
     let log = server.terminate().stderr;
     assert!(log.contains("TRACE") || log.contains("DEBUG"), "it logs all that there is");
