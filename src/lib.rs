@@ -35,6 +35,7 @@ pub mod settings;
 
 mod admin;
 mod engine;
+mod inbound;
 mod publisher;
 mod tenant;
 
@@ -43,16 +44,18 @@ pub use casewire_data::{
     delivery::{Attempt, DeliveryRecord, DeliveryStatus, FailureClass, Outcome},
     endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
     event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
-    id::{DeliveryId, EndpointId, EventId, TokenId},
+    id::{DeliveryId, EndpointId, EventId, SourceId, TokenId},
     limits::Limits,
     pattern::Pattern,
     retry::RetrySchedule,
     scope::{EventScope, Source},
     secret::Secret,
     signature::verify,
+    source::{InboundSource, SourceDraft, SourcePatch},
     token::{Scope, Token},
 };
 
 pub use engine::{Engine, EngineBuilder, Health, ShutdownReport};
+pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
 pub use tenant::{EndpointInfo, TenantHandle};

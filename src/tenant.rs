@@ -1,5 +1,7 @@
 //! One tenant's view of the engine: every look-up is scoped by it, so nothing of another tenant can be named.
 
+mod sources;
+
 use std::sync::Arc;
 
 use casewire_actors::{

@@ -8,8 +8,9 @@ use std::{
 use casewire_data::{
     endpoint::Endpoint,
     event::Tenant,
-    id::EndpointId,
+    id::{EndpointId, SourceId},
     signature::sha256,
+    source::InboundSource,
     store::{Documents, Tombstone},
     token::Token,
 };
@@ -26,6 +27,9 @@ struct Entries {
     ordinals: BTreeMap<(Tenant, EndpointId), u32>,
     tombstones: HashMap<u32, Tombstone>,
     tokens: HashMap<[u8; 32], Token>,
+    sources: HashMap<SourceId, Arc<InboundSource>>,
+    /// By tenant, then by name.
+    source_ids: BTreeMap<Tenant, BTreeMap<String, SourceId>>,
 }
 
 impl Directory {
@@ -33,6 +37,7 @@ impl Directory {
     pub fn new(documents: &Documents) -> Self {
         let directory = Self::default();
         documents.endpoints.values().for_each(|endpoint| directory.put(endpoint.clone()));
+        documents.sources.values().for_each(|source| directory.put_source(source.clone()));
         let mut entries = directory.write();
         entries.tombstones = documents.tombstones.clone().into_iter().collect();
         entries.tokens =
@@ -86,6 +91,27 @@ impl Directory {
         self.read().tokens.get(&sha256(secret.as_bytes())).cloned()
     }
 
+    /// A source, whosever it is.
+    pub fn source(&self, id: SourceId) -> Option<Arc<InboundSource>> {
+        self.read().sources.get(&id).cloned()
+    }
+
+    /// A tenant's source by its name.
+    pub fn source_named(&self, tenant: &Tenant, name: &str) -> Option<Arc<InboundSource>> {
+        let entries = self.read();
+        let id = entries.source_ids.get(tenant)?.get(name)?;
+        entries.sources.get(id).cloned()
+    }
+
+    /// A tenant's sources, newest first.
+    pub fn sources(&self, tenant: &Tenant) -> Vec<Arc<InboundSource>> {
+        let entries = self.read();
+        let ids = entries.source_ids.get(tenant).into_iter().flat_map(BTreeMap::values);
+        let mut sources: Vec<_> = ids.filter_map(|id| entries.sources.get(id).cloned()).collect();
+        sources.sort_by_key(|source| std::cmp::Reverse(source.id));
+        sources
+    }
+
     pub(crate) fn put(&self, endpoint: Arc<Endpoint>) {
         let mut entries = self.write();
         entries.ordinals.insert((endpoint.tenant.clone(), endpoint.id), endpoint.ordinal);
@@ -97,6 +123,21 @@ impl Directory {
         entries.ordinals.remove(&(tombstone.tenant.clone(), tombstone.id));
         entries.by_ordinal.remove(&tombstone.ordinal);
         entries.tombstones.insert(tombstone.ordinal, tombstone);
+    }
+
+    pub(crate) fn put_source(&self, source: Arc<InboundSource>) {
+        let mut entries = self.write();
+        let names = entries.source_ids.entry(source.tenant.clone()).or_default();
+        names.insert(source.name.clone(), source.id);
+        entries.sources.insert(source.id, source);
+    }
+
+    pub(crate) fn remove_source(&self, source: &InboundSource) {
+        let mut entries = self.write();
+        entries.sources.remove(&source.id);
+        if let Some(names) = entries.source_ids.get_mut(&source.tenant) {
+            names.remove(&source.name);
+        }
     }
 
     pub(crate) fn put_token(&self, token: Token) {

@@ -1,4 +1,6 @@
-//! The registry: the one place where endpoints and tokens change. What it answers is durable.
+//! The registry: the one place where endpoints, sources and tokens change. What it answers is durable.
+
+mod sources;
 
 use std::sync::{Arc, OnceLock};
 
@@ -24,6 +26,8 @@ use crate::{
     matcher::{Matcher, Subscribe},
     shard::{PutEndpoint, RemoveEndpoint, Shard, Told},
 };
+
+pub use self::sources::{CreateSource, DeleteSource, UpdateSource};
 
 /// The shards, known once all are started.
 pub type Shards = Arc<OnceLock<Vec<Addr<Shard>>>>;

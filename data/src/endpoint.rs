@@ -10,7 +10,7 @@ use crate::{
 };
 
 mod draft;
-mod rules;
+pub(crate) mod rules;
 
 pub use draft::{EndpointContext, EndpointDraft, EndpointIdentity, EndpointPatch};
 

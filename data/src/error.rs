@@ -15,6 +15,8 @@ pub enum ErrorKind {
     Conflict,
     /// There is no such thing in the caller's tenant.
     NotFound,
+    /// A request to a source does not come from somebody who knows its secret.
+    Unproven,
     /// The engine is at a limit; the same call will succeed later.
     Busy,
     /// The disk failed or is full. The journal accepts nothing more until a restart.

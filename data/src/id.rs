@@ -81,6 +81,10 @@ id!(
     EndpointId, "wh_"
 );
 id!(
+    /// A source of events that come in, `src_…`.
+    SourceId, "src_"
+);
+id!(
     /// A bearer token, `tok_…`; not the token's secret.
     TokenId, "tok_"
 );

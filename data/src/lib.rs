@@ -14,6 +14,7 @@ pub mod pattern;
 pub mod endpoint;
 pub mod route;
 pub mod scope;
+pub mod source;
 pub mod token;
 
 pub mod delivery;

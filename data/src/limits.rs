@@ -41,6 +41,10 @@ pub const AGENCIES_MAX: usize = 256;
 pub const HEADERS_MAX: usize = 32;
 /// Bytes of one static header's value.
 pub const HEADER_VALUE_BYTES_MAX: usize = 1_024;
+/// Bytes of a source's name.
+pub const SOURCE_NAME_BYTES_MAX: usize = 64;
+/// Sources of one tenant.
+pub const SOURCES_PER_TENANT_MAX: usize = 1_000;
 /// Characters of a signing secret that is a text.
 pub const SECRET_CHARS_MAX: usize = 256;
 /// Requests that one endpoint may have in flight at once: the most that can be set.

@@ -20,15 +20,8 @@ impl Caller {
     /// valid one, 403 if it lacks `scope`.
     pub(super) fn authorize(request: &HttpRequest, scope: Scope) -> Result<Self, Problem> {
         let engine = engine(request).clone();
-        let token = bearer(request)
-            .and_then(|secret| engine.authenticate(secret))
-            .ok_or_else(Problem::unauthorized)?;
-        if !token.allows(scope) {
-            return Err(Problem::forbidden(format!(
-                "this token lacks the scope `{}`; use a token that has it",
-                scope.as_str()
-            )));
-        }
+        let token = token(request).ok_or_else(Problem::unauthorized)?;
+        check_scope(&token, scope)?;
         Ok(Self { engine, token })
     }
 
@@ -51,6 +44,20 @@ impl Caller {
     pub(super) fn allows(&self, scope: Scope) -> bool {
         self.token.allows(scope)
     }
+}
+
+/// The token that a request comes with, if it is valid.
+pub(super) fn token(request: &HttpRequest) -> Option<Token> {
+    bearer(request).and_then(|secret| engine(request).authenticate(secret))
+}
+
+/// 403 for a token that may not do what `scope` stands for.
+pub(super) fn check_scope(token: &Token, scope: Scope) -> Result<(), Problem> {
+    if token.allows(scope) {
+        return Ok(());
+    }
+    let scope = scope.as_str();
+    Err(Problem::forbidden(format!("this token lacks the scope `{scope}`; use a token that has it")))
 }
 
 /// The secret after `Bearer`, whose case does not matter (RFC 9110, 11.1). Two credentials are none.

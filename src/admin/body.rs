@@ -1,12 +1,12 @@
 //! Takes in a JSON body: of the right type, within its limits, in time, and text.
 
-use std::time::Duration;
+use std::{str::Utf8Error, time::Duration};
 
 use actix_rt::time::timeout;
 use actix_web::{
     HttpRequest,
     http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName},
-    web::{BytesMut, Payload},
+    web::{Bytes, BytesMut, Payload},
 };
 use casewire_data::limits;
 use futures_util::StreamExt;
@@ -28,22 +28,43 @@ pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Stri
 }
 
 async fn read_within(request: &HttpRequest, payload: Payload, limit: Duration) -> Result<String, Problem> {
-    check_type(request)?;
+    check_head(request, &["application/json"])?;
+    let body = bytes_within(payload, limit).await?;
+    let text =
+        String::from_utf8(body.into()).map_err(|error| not_utf8(error.as_bytes(), error.utf8_error()))?;
+    check_depth(&text)?;
+    Ok(text)
+}
+
+/// Reads a body as it is, byte for byte. To be called after [`check_head`].
+pub(super) async fn read_bytes(payload: Payload) -> Result<Bytes, Problem> {
+    bytes_within(payload, TIME_MAX).await.map(BytesMut::freeze)
+}
+
+/// The bytes of a body as text, known not to nest deeper than [`DEPTH_MAX`].
+pub(super) fn text(body: &[u8]) -> Result<&str, Problem> {
+    let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error))?;
+    check_depth(text).map(|()| text)
+}
+
+/// Whether a body of one of these types is announced that is not too large.
+pub(super) fn check_head(request: &HttpRequest, types: &[&str]) -> Result<(), Problem> {
+    check_type(request, types)?;
     let announced =
         header(request, &actix_web::http::header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
     if announced.is_some_and(|bytes: u64| bytes > limits::ADMIN_BODY_BYTES_MAX as u64) {
         return Err(Problem::too_large());
     }
-    let body = timeout(limit, collect(payload)).await.map_err(|_| Problem::too_slow(limit))??;
-    let text = String::from_utf8(body.into()).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let (line, column) = place(error.as_bytes(), at);
-        Problem::malformed(format!(
-            "the body is not UTF-8 at line {line} column {column}; JSON is sent in UTF-8"
-        ))
-    })?;
-    check_depth(&text)?;
-    Ok(text)
+    Ok(())
+}
+
+async fn bytes_within(payload: Payload, limit: Duration) -> Result<BytesMut, Problem> {
+    timeout(limit, collect(payload)).await.map_err(|_| Problem::too_slow(limit))?
+}
+
+fn not_utf8(body: &[u8], error: Utf8Error) -> Problem {
+    let (line, column) = place(body, error.valid_up_to());
+    Problem::malformed(format!("the body is not UTF-8 at line {line} column {column}; JSON is sent in UTF-8"))
 }
 
 /// All of the body, unless it is too large.
@@ -63,10 +84,11 @@ fn header<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
     request.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
-fn check_type(request: &HttpRequest) -> Result<(), Problem> {
+fn check_type(request: &HttpRequest, types: &[&str]) -> Result<(), Problem> {
     let wrong = || Problem::unsupported_media("send JSON, with `Content-Type: application/json`");
     let mut parts = header(request, &CONTENT_TYPE).ok_or_else(wrong)?.split(';').map(str::trim);
-    if !parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
+    let essence = parts.next().unwrap_or_default();
+    if !types.iter().any(|allowed| essence.eq_ignore_ascii_case(allowed)) {
         return Err(wrong());
     }
     for (name, value) in parts.filter_map(|parameter| parameter.split_once('=')) {
@@ -141,7 +163,8 @@ mod tests {
             Some(value) => request.insert_header((CONTENT_TYPE, value)),
             None => request,
         };
-        check_type(&request.to_http_request()).map_or_else(|problem| problem.status_code().as_u16(), |()| 200)
+        check_type(&request.to_http_request(), &["application/json"])
+            .map_or_else(|problem| problem.status_code().as_u16(), |()| 200)
     }
 
     #[test]

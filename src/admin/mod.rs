@@ -21,10 +21,13 @@ mod deliveries;
 mod endpoints;
 mod events;
 pub(crate) mod health;
+mod inbound;
+mod sources;
 mod tokens;
 
 use actix_web::{
     HttpRequest, Resource, Route, guard,
+    http::Method,
     web::{self, ServiceConfig},
 };
 
@@ -76,6 +79,22 @@ fn routes(config: &mut ServiceConfig) {
         .service(resource("/events/{id}/deliveries", "GET, HEAD").route(get().to(deliveries::list_of_event)))
         .service(resource("/deliveries/{id}", "GET, HEAD").route(get().to(deliveries::show)))
         .service(resource("/deliveries/{id}/retry", "POST").route(web::post().to(deliveries::retry)))
+        .service(
+            resource("/sources", "GET, HEAD, POST")
+                .route(get().to(sources::list))
+                .route(web::post().to(sources::create)),
+        )
+        .service(
+            resource("/sources/{id}", "GET, HEAD, PATCH, DELETE")
+                .route(get().to(sources::show))
+                .route(web::patch().to(sources::change))
+                .route(web::delete().to(sources::delete)),
+        )
+        .service(
+            resource("/inbound/{source}", "OPTIONS, POST")
+                .route(web::post().to(inbound::receive))
+                .route(web::method(Method::OPTIONS).to(inbound::receive)),
+        )
         .service(resource("/tokens", "POST").route(web::post().to(tokens::create)));
 }
 

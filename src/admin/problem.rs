@@ -51,6 +51,13 @@ impl Problem {
             .with(header::WWW_AUTHENTICATE, "Bearer")
     }
 
+    /// 401: a request to a source that proves nothing. One answer whatever it lacks, for a source that is not there too.
+    pub(super) fn unproven() -> Self {
+        let detail = "nothing shows who sent this; sign it as the source's dialect has it, with the secret that both \
+                      sides know, or send a token that may publish as `Authorization: Bearer <token>`";
+        Self::new(StatusCode::UNAUTHORIZED, detail).with(header::WWW_AUTHENTICATE, "Bearer")
+    }
+
     /// 403: a valid token that may not do this.
     pub(super) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, detail)
@@ -138,6 +145,7 @@ impl From<Error> for Problem {
             },
             ErrorKind::Conflict => Self::new(StatusCode::CONFLICT, error.message()),
             ErrorKind::NotFound => Self::not_found(),
+            ErrorKind::Unproven => Self::unproven(),
             ErrorKind::Busy => Self::new(StatusCode::TOO_MANY_REQUESTS, error.message())
                 .with(header::RETRY_AFTER, RETRY_BUSY_SECONDS),
             ErrorKind::Closed => {
@@ -238,6 +246,7 @@ mod tests {
             (ErrorKind::Invalid, 422, None),
             (ErrorKind::Conflict, 409, None),
             (ErrorKind::NotFound, 404, None),
+            (ErrorKind::Unproven, 401, None),
             (ErrorKind::Busy, 429, Some("1")),
             (ErrorKind::Storage, 503, Some("30")),
             (ErrorKind::Damaged, 503, Some("30")),

@@ -2,6 +2,8 @@
 //!
 //! Adding a field to a stored type shows nothing to anybody until it is added here.
 
+mod source;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
@@ -17,6 +19,7 @@ use casewire_data::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+pub(super) use self::source::SourceView;
 use crate::{publisher::Receipt, tenant::EndpointInfo};
 
 /// An endpoint: the seed's keys in the seed's order, then extensions where they differ from their default.

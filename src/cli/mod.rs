@@ -16,6 +16,7 @@ mod serve;
 mod deliveries;
 mod endpoints;
 mod publish;
+mod sources;
 mod token;
 
 mod bench;
@@ -50,6 +51,8 @@ enum Command {
     Endpoints(endpoints::Args),
     /// See what became of events.
     Deliveries(deliveries::Args),
+    /// See and change where other systems' webhooks are taken in.
+    Sources(sources::Args),
     /// Make bearer tokens.
     Token(token::Args),
     /// Explain what the egress policy says of a URL.
@@ -74,6 +77,7 @@ impl Cli {
                 Command::Publish(args) => publish::run(args, json).await,
                 Command::Endpoints(args) => endpoints::run(args, json).await,
                 Command::Deliveries(args) => deliveries::run(args, json).await,
+                Command::Sources(args) => sources::run(args, json).await,
                 Command::Token(args) => token::run(args, json).await,
                 Command::CheckUrl(args) => check_url::run(args, json).await,
                 Command::Journal(args) => journal::run(args, json),

@@ -32,6 +32,7 @@ mod power_loss;
 mod processes;
 
 mod egress;
+mod inbound;
 mod javascript;
 mod listen;
 mod receivers;

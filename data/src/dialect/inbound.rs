@@ -1,12 +1,16 @@
 //! The way back: how a request of the system becomes an event, the table `[inbound]` of a dialect's file.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 
 use super::{
+    Dialect,
     condition::When,
     context::{Context, Message, Params},
     expression::Expression,
     file::{Section, Value as Written},
+    params::{self, Param},
     part::{Part, Roots, Value},
     rule::{Headers, ProbeMethod, probe_method},
     template::Template,
@@ -194,6 +198,12 @@ impl Inbound {
         Ok(format!("{source}:sha256:{}", BASE64.encode(sha256(id.as_bytes()))))
     }
 
+    /// The parts that may stand for parameters.
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        let welcome = self.handshake.iter().flat_map(|it| it.when.parts().chain(it.reply.parts()));
+        self.verify.iter().flat_map(When::parts).chain(self.reply.parts()).chain(welcome)
+    }
+
     /// Headers of the answer to a request.
     pub(super) fn reply(
         &self,
@@ -219,6 +229,24 @@ impl Inbound {
         };
         let context = Context { message: Some(message), secret, params: Some(params), ..Context::default() };
         (meant && welcome.when.holds(&context)).then(|| rendered(&welcome.reply, message, secret, params))
+    }
+}
+
+impl Dialect {
+    /// Checks the parameters of a source as [`Dialect::check_params`] does those of an endpoint, save that only those
+    /// that the way in makes use of must be given.
+    pub fn check_source_params(&self, given: &BTreeMap<String, String>) -> Result<()> {
+        let used = |param: &Param| {
+            let mut parts = self.inbound.iter().flat_map(Inbound::parts);
+            parts.any(|part| part.param() == Some(&*param.name))
+        };
+        let asked = self.params.iter().cloned().map(|mut param| {
+            if !used(&param) {
+                param.default.get_or_insert_default();
+            }
+            param
+        });
+        params::check(&asked.collect::<Vec<_>>(), given, &self.id)
     }
 }
 

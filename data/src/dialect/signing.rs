@@ -20,6 +20,9 @@ use crate::{
 /// How far the time of a signed request may be from now, in seconds, unless the file says otherwise (Standard
 /// Webhooks: 5 minutes).
 const TOLERANCE_SECONDS: u64 = 300;
+/// Signatures in one header that came in: more than any sender has secrets in force. Each costs a look at all of the
+/// body, and nobody has proven anything yet.
+const SIGNATURES_MAX: usize = 16;
 
 /// Whose idea the secret is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,6 +230,9 @@ impl Signature {
             Some(separator) => given.split(&**separator).collect(),
             None => vec![given],
         };
+        if candidates.len() > SIGNATURES_MAX {
+            return wrong(format!("holds more than {SIGNATURES_MAX} signatures; send one for each secret"));
+        }
         let mut genuine = false;
         // Always all of them, so that the time taken does not tell which one fits.
         for (scheme, key) in &keys.0 {

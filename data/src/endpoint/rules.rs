@@ -95,10 +95,10 @@ impl Endpoint {
 
 /// Collects what is wrong, so that a caller learns all of it at once.
 #[derive(Default)]
-struct Wrong(Vec<FieldError>);
+pub(crate) struct Wrong(Vec<FieldError>);
 
 impl Wrong {
-    fn or_set<T>(&mut self, field: &mut T, checked: Result<T>) {
+    pub(crate) fn or_set<T>(&mut self, field: &mut T, checked: Result<T>) {
         match checked {
             Ok(value) => *field = value,
             Err(error) => {
@@ -108,7 +108,7 @@ impl Wrong {
         }
     }
 
-    fn into_result(self) -> Result<()> {
+    pub(crate) fn into_result(self) -> Result<()> {
         if self.0.is_empty() { Ok(()) } else { Err(Error::fields(self.0)) }
     }
 }
@@ -131,7 +131,7 @@ fn check_url(url: &str, egress: &EgressPolicy) -> Result<String> {
     Ok(normalised)
 }
 
-fn check_text(field: &str, text: Option<String>) -> Result<Option<String>> {
+pub(crate) fn check_text(field: &str, text: Option<String>) -> Result<Option<String>> {
     match text {
         Some(text) if text.len() > limits::DESCRIPTION_BYTES_MAX => {
             let message =
@@ -142,8 +142,14 @@ fn check_text(field: &str, text: Option<String>) -> Result<Option<String>> {
     }
 }
 
-/// Whether each is a name and a value; what they must be is the dialect's to say.
 fn check_params(params: &BTreeMap<String, String>, dialect: &Dialect) -> Result<BTreeMap<String, String>> {
+    check_param_limits(params)?;
+    dialect.check_params(params)?;
+    Ok(params.clone())
+}
+
+/// Whether each is a name and a value; what they must be is the dialect's to say.
+pub(crate) fn check_param_limits(params: &BTreeMap<String, String>) -> Result<()> {
     if params.len() > limits::PARAMS_MAX {
         let message = format!("has {} entries; at most {} are allowed", params.len(), limits::PARAMS_MAX);
         return Err(Error::field("params", message));
@@ -164,9 +170,7 @@ fn check_params(params: &BTreeMap<String, String>, dialect: &Dialect) -> Result<
             refuse(format!("has {} bytes; at most {bytes_max} are allowed", value.len()));
         }
     }
-    wrong.into_result()?;
-    dialect.check_params(params)?;
-    Ok(params.clone())
+    wrong.into_result()
 }
 
 fn check_agencies(agencies: Vec<String>) -> Result<BTreeSet<String>> {

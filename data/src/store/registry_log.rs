@@ -1,4 +1,4 @@
-//! The registry on disk: endpoints and tokens, as a log of documents that is rewritten when it is mostly history.
+//! The registry on disk: endpoints, tokens and sources, as a log of documents that is rewritten when it is mostly history.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -15,7 +15,8 @@ use crate::{
     endpoint::Endpoint,
     error::{Error, ErrorKind, Result},
     event::Tenant,
-    id::{EndpointId, TokenId},
+    id::{EndpointId, SourceId, TokenId},
+    source::InboundSource,
     token::Token,
 };
 
@@ -46,6 +47,10 @@ pub enum Document {
     Token(Token),
     /// A token was revoked.
     TokenRevoked(TokenId),
+    /// A source was created or changed.
+    Source(Box<InboundSource>),
+    /// A source was deleted.
+    SourceDeleted(SourceId),
 }
 
 /// The registry as it stands.
@@ -57,6 +62,8 @@ pub struct Documents {
     pub tombstones: BTreeMap<u32, Tombstone>,
     /// Tokens.
     pub tokens: BTreeMap<TokenId, Token>,
+    /// Sources.
+    pub sources: BTreeMap<SourceId, Arc<InboundSource>>,
 }
 
 impl Documents {
@@ -81,6 +88,12 @@ impl Documents {
             Document::TokenRevoked(id) => {
                 self.tokens.remove(&id);
             }
+            Document::Source(source) => {
+                self.sources.insert(source.id, Arc::new(*source));
+            }
+            Document::SourceDeleted(id) => {
+                self.sources.remove(&id);
+            }
         }
     }
 
@@ -89,7 +102,8 @@ impl Documents {
             self.endpoints.values().map(|endpoint| Document::Endpoint(Box::new((**endpoint).clone())));
         let tombstones = self.tombstones.values().cloned().map(Document::EndpointDeleted);
         let tokens = self.tokens.values().cloned().map(Document::Token);
-        endpoints.chain(tombstones).chain(tokens)
+        let sources = self.sources.values().map(|source| Document::Source(Box::new((**source).clone())));
+        endpoints.chain(tombstones).chain(tokens).chain(sources)
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::support::host::{Host, fields, keys};
 
 const NOBODYS_ENDPOINT: &str = "wh_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
+const NOBODYS_SOURCE: &str = "/sources/src_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
 const NOBODYS_EVENT: &str = "evt_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
 
 /// Every route that asks for a token, with the scope that it asks for.
@@ -24,6 +25,11 @@ fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
         (Method::GET, format!("/events/{event}/deliveries"), Scope::DeliveriesRead),
         (Method::GET, format!("/deliveries/{delivery}"), Scope::DeliveriesRead),
         (Method::POST, format!("/deliveries/{delivery}/retry"), Scope::DeliveriesWrite),
+        (Method::GET, "/sources".into(), Scope::EndpointsRead),
+        (Method::POST, "/sources".into(), Scope::EndpointsWrite),
+        (Method::GET, NOBODYS_SOURCE.into(), Scope::EndpointsRead),
+        (Method::PATCH, NOBODYS_SOURCE.into(), Scope::EndpointsWrite),
+        (Method::DELETE, NOBODYS_SOURCE.into(), Scope::EndpointsWrite),
         (Method::POST, "/tokens".into(), Scope::Admin),
     ]
 }

@@ -1,7 +1,44 @@
 //! What the registry acknowledged is there after a crash at any step, its rewriting included.
 
 use super::*;
-use crate::{id::EndpointId, store::Tombstone};
+use crate::{
+    dialect::Dialects,
+    id::{EndpointId, SourceId},
+    source::{InboundSource, SourceDraft, SourceIdentity},
+    store::Tombstone,
+};
+
+fn source(number: u128) -> InboundSource {
+    let draft = SourceDraft {
+        name: format!("source-{number}"),
+        dialect: "github@1".to_owned(),
+        secret: Some("s".to_owned()),
+        ..SourceDraft::default()
+    };
+    let (id, tenant) = (SourceId::from_u128(number), Tenant::default());
+    draft.into_source(SourceIdentity { id, tenant, random: [7; 32] }, &Dialects::builtin(), NOW).unwrap()
+}
+
+#[test]
+fn sources_outlast_the_rewriting_of_the_registry_and_deleted_ones_stay_so() {
+    let dir = fresh_dir();
+    let (mut writer, _) = opened(dir.path());
+    for number in [1, 2] {
+        commit(&mut writer, Write::Document(Document::Source(Box::new(source(number)))), NOW);
+    }
+    commit(&mut writer, Write::Document(Document::SourceDeleted(SourceId::from_u128(1))), NOW);
+    let old = files(&dir.path().join("registry")).into_keys().next().unwrap();
+    for rewritten in [false, true] {
+        while rewritten && old.exists() {
+            let document = Document::Token(token(1, "x".repeat(20_000)));
+            commit(&mut writer, Write::Document(document), NOW);
+        }
+        drop(writer);
+        (writer, _) = opened(dir.path());
+        let sources: Vec<_> = writer.documents().sources.values().map(|source| (**source).clone()).collect();
+        assert_eq!(sources, [source(2)], "rewritten: {rewritten}");
+    }
+}
 
 #[test]
 fn a_rewrite_that_a_crash_ends_at_any_step_loses_no_document() {

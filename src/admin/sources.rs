@@ -1,0 +1,102 @@
+//! Sources: where events of other systems come in.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web::Payload,
+};
+use casewire_data::{
+    source::{SourceDraft, SourcePatch},
+    token::Scope,
+};
+use serde_json::value::RawValue;
+
+use super::{
+    answer,
+    auth::Caller,
+    body,
+    fields::{self, Fields, Read, Wrong},
+    page::{LIMIT_MAX, Page},
+    path_id,
+    problem::Problem,
+    views::SourceView,
+};
+
+/// GET /sources: complete without paging up to 200.
+pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::EndpointsRead)?;
+    let page = Page::of(&request, LIMIT_MAX)?;
+    let (sources, next) = page.cut(caller.tenant().sources().await?, |source| source.id);
+    let prefix = prefix(&request);
+    let views: Vec<_> = sources.iter().map(|source| SourceView::new(source, prefix)).collect();
+    Ok(answer::list(StatusCode::OK, &views, next))
+}
+
+/// POST /sources: the only answer that ever holds the secret.
+pub(super) async fn create(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::EndpointsWrite)?;
+    let draft = fields::read_body(&body::read(&request, payload).await?)?;
+    let source = caller.tenant().create_source(draft).await?;
+    let view = SourceView::new(&source, prefix(&request)).with_secret(&source);
+    let mut response = answer::one(StatusCode::CREATED, &view);
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// GET /sources/{id}
+pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::EndpointsRead)?;
+    let source = caller.tenant().source(path_id(&request)?).await?;
+    Ok(answer::one(StatusCode::OK, &SourceView::new(&source, prefix(&request))))
+}
+
+/// PATCH /sources/{id}: only what is given changes; null takes a value away where there may be none.
+pub(super) async fn change(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::EndpointsWrite)?;
+    let id = path_id(&request)?;
+    let patch = fields::read_body(&body::read(&request, payload).await?)?;
+    let source = caller.tenant().update_source(id, patch).await?;
+    Ok(answer::one(StatusCode::OK, &SourceView::new(&source, prefix(&request))))
+}
+
+/// DELETE /sources/{id}
+pub(super) async fn delete(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::EndpointsWrite)?;
+    caller.tenant().delete_source(path_id(&request)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Where the host has mounted the routes: all that stands before the last `/sources` of the path.
+fn prefix(request: &HttpRequest) -> &str {
+    let path = request.path();
+    path.rfind("/sources").map_or("", |end| &path[..end])
+}
+
+impl Read<'_> for SourceDraft {
+    fn read(raw: &RawValue) -> Result<Self, Wrong> {
+        let mut fields = Fields::of(raw)?;
+        let draft = Self {
+            name: fields.required("name").unwrap_or_default(),
+            dialect: fields.required("dialect").unwrap_or_default(),
+            params: fields.optional("params").unwrap_or_default(),
+            secret: fields.given("secret"),
+            description: fields.optional("description"),
+        };
+        fields.finish().map(|()| draft)
+    }
+}
+
+impl Read<'_> for SourcePatch {
+    fn read(raw: &RawValue) -> Result<Self, Wrong> {
+        let mut fields = Fields::of(raw)?;
+        let patch = Self {
+            secret: fields.given("secret"),
+            params: fields.clearable("params").map(Option::unwrap_or_default),
+            description: fields.clearable("description"),
+        };
+        for name in ["name", "dialect"] {
+            fields.refuse(name, "can't be changed; create another source with it");
+        }
+        fields.finish().map(|()| patch)
+    }
+}

@@ -1,0 +1,130 @@
+//! `casewire sources`: see and change where a running server takes other systems' webhooks in.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Outcome,
+    client::{Client, ServerArgs, segment},
+    output, pair,
+};
+
+/// What `sources` takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Create a source; its secret is shown this once.
+    Create(CreateArgs),
+    /// All sources, newest first.
+    List(ListArgs),
+    /// One source.
+    Show(IdArgs),
+    /// Delete a source; nothing comes in by it any more.
+    Delete(IdArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct IdArgs {
+    /// The source, src_….
+    id: String,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct CreateArgs {
+    /// Its name, of a-z, 0-9 and -; the sender's URL ends with it.
+    name: String,
+    /// The format in which its system sends, with the revision.
+    #[arg(long, value_name = "NAME@REVISION")]
+    dialect: String,
+    /// The secret that its sender has; the environment keeps it out of process lists.
+    #[arg(long, env = "CASEWIRE_SOURCE_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+    /// What the dialect must know of the source; repeat it for several.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    param: Vec<(String, String)>,
+    /// For people to read.
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Runs one action and prints the source, or the sources, that it is about.
+pub(super) async fn run(args: Args, json: bool) -> Outcome {
+    let answer = match args.action {
+        Action::List(args) => {
+            let answer = Client::new(&args.server)?.get("/sources").await?;
+            return list(&answer, json);
+        }
+        Action::Create(args) => Client::new(&args.server)?.post("/sources", &args.body()).await?,
+        Action::Show(args) => Client::new(&args.server)?.get(&path(&args.id)).await?,
+        Action::Delete(args) => {
+            Client::new(&args.server)?.delete(&path(&args.id)).await?;
+            if json {
+                output::json(&json!({ "deleted": args.id }));
+            } else {
+                output::line(&format!("deleted {}", args.id));
+            }
+            return Ok(());
+        }
+    };
+    if json {
+        output::json(&answer);
+        return Ok(());
+    }
+    output::object(&answer["data"]);
+    if answer["data"]["secret"].is_string() {
+        output::line("\nThe secret is shown this once; give it to the sender, with the URL.");
+    }
+    Ok(())
+}
+
+fn list(answer: &Value, json: bool) -> Outcome {
+    if json {
+        output::json(answer);
+        return Ok(());
+    }
+    let columns = ["id", "name", "dialect", "url", "description"];
+    let row = |source: &Value| columns.map(|name| output::text(&source[name])).into();
+    let rows: Vec<_> = answer["data"].as_array().into_iter().flatten().map(row).collect();
+    output::table(&columns, &rows);
+    if answer["next_cursor"].is_string() {
+        output::line("(there are more)");
+    }
+    Ok(())
+}
+
+impl CreateArgs {
+    fn body(&self) -> Map<String, Value> {
+        let mut body = Map::new();
+        body.insert("name".into(), json!(self.name));
+        body.insert("dialect".into(), json!(self.dialect));
+        if let Some(secret) = &self.secret {
+            body.insert("secret".into(), json!(secret));
+        }
+        if !self.param.is_empty() {
+            let params = self.param.iter().map(|(name, value)| (name.clone(), json!(value)));
+            body.insert("params".into(), Value::Object(params.collect()));
+        }
+        if let Some(description) = &self.description {
+            body.insert("description".into(), json!(description));
+        }
+        body
+    }
+}
+
+fn path(id: &str) -> String {
+    format!("/sources/{}", segment(id))
+}
