@@ -105,6 +105,10 @@ pub struct Probe {
     pub method: ProbeMethod,
     /// Its headers, in order.
     pub headers: Vec<(String, String)>,
+    /// The headers of the answer, in lower case, on which its judgement depends.
+    pub judged_headers: Vec<Box<str>>,
+    /// What a receiver must do, for whoever gave its URL.
+    pub hint: String,
 }
 
 /// The method of a [`Probe`].

@@ -94,11 +94,9 @@ impl Dialect {
         self.acknowledgement.iter().any(|rule| matches!(rule.ruling, Ruling::Disable { .. }))
     }
 
-    /// The headers of an answer, in lower case, on which its judgement may depend.
+    /// The headers of an answer to a delivery, in lower case, on which its judgement depends.
     pub fn judged_headers(&self) -> impl Iterator<Item = &str> {
-        let rules = self.acknowledgement.iter().flat_map(|rule| rule.when.parts());
-        let handshake = self.handshake.iter().flat_map(|handshake| handshake.accept.parts());
-        rules.chain(handshake).filter_map(Part::header)
+        self.acknowledgement.iter().flat_map(|rule| rule.when.parts()).filter_map(Part::header)
     }
 
     /// How a receiver is asked whether it wants deliveries; absent if it is not.
@@ -109,6 +107,8 @@ impl Dialect {
         Some(Probe {
             method: handshake.method,
             headers: headers.map(|(name, value)| (name.to_owned(), value.into_owned())).collect(),
+            judged_headers: handshake.accept.parts().filter_map(Part::header).map(Into::into).collect(),
+            hint: handshake.hint.clone(),
         })
     }
 
