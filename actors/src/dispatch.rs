@@ -85,8 +85,8 @@ impl Dispatcher {
     /// Sends a request once. Over by the deadline, whatever the receiver does.
     ///
     /// The deadline covers everything: the wait for a place, name, connection, TLS, request, response. What
-    /// decides is the head of the response, and its first line alone if that tells of success; a body that is
-    /// huge, slow or broken changes nothing.
+    /// decides is the head of the response, and its first line alone if that tells of success and no header is
+    /// judged; a body that is huge, slow or broken changes nothing.
     pub async fn attempt(&self, request: &Request, deadline: Duration) -> Outcome {
         let ends = Instant::now() + deadline;
         let mut buffers = Buffers::take();
@@ -122,7 +122,7 @@ impl Dispatcher {
                 // Boxed, because it is large and seldom: every attempt would carry room for it.
                 None => Box::pin(Connection::open(&request.target, &self.egress, &self.tls)).await?,
             };
-            let mut exchange = Exchange::new(&mut connection.stream, head, &request.body, incoming);
+            let mut exchange = Exchange::new(&mut connection.stream, request, head, incoming);
             match exchange.run(answer).await {
                 Ok(true) => {
                     self.pool.put(connection);

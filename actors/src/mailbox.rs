@@ -338,12 +338,14 @@ impl Handler<Replan> for Mailbox {
         let resumes = self.plan.is_paused() && !plan.is_paused();
         let moved =
             self.plan.endpoint.url != plan.endpoint.url || self.plan.in_flight_max != plan.in_flight_max;
+        // A receiver that must answer with the secret has yet to show that it knows the new one.
+        let is_rekeyed = self.plan.endpoint.secrets != plan.endpoint.secrets;
         self.plan = plan;
         self.pace.set_in_flight_max(self.plan.in_flight_max);
         if moved {
             self.dispatcher = Rc::new(new_dispatcher(&self.plan, &self.surroundings));
         }
-        if moved || resumes {
+        if moved || resumes || is_rekeyed {
             // Whatever was wrong with it is said of the endpoint that it was.
             self.pace = self.plan.pace();
         }

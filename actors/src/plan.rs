@@ -32,23 +32,21 @@ pub struct Plan {
     recipient: Recipient,
     target: Target,
     static_headers: Vec<(String, String)>,
+    judged_headers: Arc<[Box<str>]>,
 }
 
 impl Plan {
     /// Works it out. Fails only if what was stored no longer makes sense, such as a dialect that is gone.
     pub fn new(endpoint: Arc<Endpoint>, config: &Config) -> Result<Self> {
         let dialect = config.dialects.get(&endpoint.dialect)?;
-        let deadline_ms = match endpoint.timeout_seconds {
-            Some(seconds) => u64::from(seconds) * 1_000,
-            None => u64::from(config.limits.attempt_timeout_ms),
-        };
         Ok(Self {
             schedule: endpoint.retry.clone().unwrap_or_else(|| config.retry.clone()),
-            deadline: Duration::from_millis(deadline_ms),
+            deadline: deadline(&endpoint, config),
             in_flight_max: endpoint.max_in_flight.unwrap_or(config.limits.in_flight_max),
             recipient: dialect.recipient(&endpoint.params, &endpoint.secrets),
             target: Target::new(&endpoint.url)?,
             static_headers: endpoint.headers.clone().into_iter().collect(),
+            judged_headers: dialect.judged_headers().map(Into::into).collect(),
             dialect,
             endpoint,
         })
@@ -60,7 +58,13 @@ impl Plan {
         let body = envelope.body(&self.dialect, self.recipient.params())?;
         let mut headers = self.dialect.headers(&envelope.event, &body, &self.recipient, at);
         headers.extend(self.static_headers.iter().cloned());
-        Ok(Request { method: Method::Post, target: self.target.clone(), headers, body })
+        Ok(Request {
+            method: Method::Post,
+            target: self.target.clone(),
+            headers,
+            body,
+            judged_headers: self.judged_headers.clone(),
+        })
     }
 
     /// What the endpoint's dialect has to say of an outcome; absent if it is to be judged like any other's.
@@ -68,6 +72,19 @@ impl Plan {
         let Outcome::Answered { status, headers, body } = outcome else { return None };
         let answer = Message { status: Some(*status), headers, body, ..Message::default() };
         self.dialect.acknowledge(&self.recipient, answer)
+    }
+
+    /// An outcome as it may be kept and shown: a secret that the receiver sent back is blotted out.
+    pub fn without_secrets(&self, mut outcome: Outcome) -> Outcome {
+        if let Outcome::Answered { headers, .. } = &mut outcome {
+            let is_judged = |name: &str| self.judged_headers.iter().any(|judged| **judged == *name);
+            for (_, value) in headers.iter_mut().filter(|(name, _)| is_judged(name)) {
+                for secret in &self.endpoint.secrets {
+                    *value = value.replace(&secret.expose(), "(the secret)");
+                }
+            }
+        }
+        outcome
     }
 
     /// The pace at which deliveries begin. An endpoint that its dialect may disable for a wrong answer is called once
@@ -88,6 +105,15 @@ impl Plan {
     pub fn delivery(&self, event: &Event) -> casewire_data::id::DeliveryId {
         casewire_data::id::DeliveryId { event: event.id, endpoint: self.endpoint.id }
     }
+}
+
+/// How long one attempt to an endpoint may take, all in all.
+pub fn deadline(endpoint: &Endpoint, config: &Config) -> Duration {
+    let milliseconds = match endpoint.timeout_seconds {
+        Some(seconds) => u64::from(seconds) * 1_000,
+        None => u64::from(config.limits.attempt_timeout_ms),
+    };
+    Duration::from_millis(milliseconds)
 }
 
 /// Why an endpoint cannot be delivered to, for its status.

@@ -55,7 +55,7 @@ pub enum Outcome {
     Answered {
         /// HTTP status code.
         status: u16,
-        /// The response's headers, cut to 2 KiB altogether.
+        /// The response's headers, cut to 2 KiB altogether; before them those that the dialect judges by.
         headers: Vec<(String, String)>,
         /// The first 4 KiB of the body.
         #[serde(with = "bin")]

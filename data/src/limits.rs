@@ -62,6 +62,8 @@ pub const RESPONSE_READ_BYTES_MAX: usize = 64 * 1024;
 pub const RESPONSE_KEPT_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of a receiver's response headers that are kept with the attempt.
 pub const RESPONSE_HEADERS_KEPT_BYTES_MAX: usize = 2 * 1024;
+/// Bytes of those that a dialect judges by, which are kept besides; a longer one counts as absent.
+pub const RESPONSE_HEADERS_JUDGED_BYTES_MAX: usize = 4 * 1024;
 /// How far a receiver's `Retry-After` can delay, in milliseconds (24 h).
 pub const RETRY_AFTER_MILLIS_MAX: i64 = 24 * 3_600_000;
 

@@ -17,6 +17,7 @@ use super::{
     body::{Body, Taken},
     connection::Stream,
     failure::Failure,
+    request::Request,
     response::{Answer, HEAD_BYTES_MAX, Parsed, parse},
 };
 
@@ -34,6 +35,7 @@ pub(super) struct Exchange<'a> {
     stream: &'a mut Stream,
     head: &'a [u8],
     body: &'a [u8],
+    judged_headers: &'a [Box<str>],
     written: usize,
     sending: Sending,
     /// What has come and is not yet taken.
@@ -51,16 +53,23 @@ enum Sending {
 }
 
 impl<'a> Exchange<'a> {
-    /// A request that is complete as bytes, and a buffer for what comes back.
-    pub fn new(stream: &'a mut Stream, head: &'a [u8], body: &'a [u8], incoming: &'a mut Vec<u8>) -> Self {
+    /// A request, its head as bytes, and a buffer for what comes back.
+    pub fn new(
+        stream: &'a mut Stream,
+        request: &'a Request,
+        head: &'a [u8],
+        incoming: &'a mut Vec<u8>,
+    ) -> Self {
         incoming.clear();
-        Self { stream, head, body, written: 0, sending: Sending::Writing, incoming, heard: false }
+        let Request { body, judged_headers, .. } = request;
+        let sending = Sending::Writing;
+        Self { stream, head, body, judged_headers, written: 0, sending, incoming, heard: false }
     }
 
     /// Sends and reads. Gives whether the connection can be used again. Puts into `answer` what has come so
     /// far, so that it outlives the end of the time.
     ///
-    /// A status line of success counts, whatever follows it; any other needs its headers.
+    /// A status line of success counts, whatever follows it, unless headers are judged; any other needs its headers.
     pub async fn run(&mut self, answer: &mut Option<Answer>) -> Result<bool, Failure> {
         let (mut body, keep_alive) = match self.read_head(answer).await {
             Ok(framed) => framed,
@@ -106,7 +115,7 @@ impl<'a> Exchange<'a> {
         interims: &mut usize,
     ) -> Result<Option<(Body, bool)>, Failure> {
         loop {
-            let (status, failure) = match parse(self.incoming) {
+            let (status, failure) = match parse(self.incoming, self.judged_headers) {
                 Parsed::Complete { answer: complete, framing, keep_alive, bytes } => {
                     *answer = Some(complete);
                     self.incoming.drain(..bytes);
@@ -124,7 +133,8 @@ impl<'a> Exchange<'a> {
                 Parsed::Unfinished { status } => (status, None),
                 Parsed::Wrong { status, why } => (status, Some(Failure::protocol(&why))),
             };
-            if let Some(status) = status.filter(|status| is_success(*status)) {
+            let counts_alone = |status: &u16| is_success(*status) && self.judged_headers.is_empty();
+            if let Some(status) = status.filter(counts_alone) {
                 *answer = Some(Answer { status, headers: Vec::new(), body: Vec::new() });
             }
             return failure.map_or(Ok(None), Err);

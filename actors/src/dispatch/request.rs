@@ -97,6 +97,9 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Its body, shared and not copied.
     pub body: Bytes,
+    /// Headers of the answer, in lower case, by which it is judged. Where there are any, the first one of each name
+    /// is kept however many others there are, and there is no answer before its head is complete.
+    pub judged_headers: Arc<[Box<str>]>,
 }
 
 impl Request {

@@ -2,20 +2,21 @@
 
 use std::mem::MaybeUninit;
 
-use casewire_data::limits::RESPONSE_HEADERS_KEPT_BYTES_MAX;
+use casewire_data::limits::{RESPONSE_HEADERS_JUDGED_BYTES_MAX, RESPONSE_HEADERS_KEPT_BYTES_MAX};
 use httparse::{Header, ParserConfig, Status};
 
 use super::body::Framing;
 
 /// Bytes of a response's head.
-pub(super) const HEAD_BYTES_MAX: usize = 32 * 1024;
+pub(super) const HEAD_BYTES_MAX: usize = 128 * 1024;
 /// Headers of a response.
 const HEADERS_MAX: usize = 128;
 
 /// What has come of an answer so far.
 pub(super) struct Answer {
     pub status: u16,
-    /// Those that fit, names in lower case, `Retry-After` before all others, since something follows from it.
+    /// Those that are judged, then those that fit, names in lower case, `Retry-After` before all others, since
+    /// something follows from it.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
@@ -32,8 +33,8 @@ pub(super) enum Parsed {
     Wrong { status: Option<u16>, why: String },
 }
 
-/// Reads the head of a response from the first bytes that came.
-pub(super) fn parse(bytes: &[u8]) -> Parsed {
+/// Reads the head of a response from the first bytes that came. `judged` are names in lower case.
+pub(super) fn parse(bytes: &[u8], judged: &[Box<str>]) -> Parsed {
     let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut []);
     let result = ParserConfig::default()
@@ -56,7 +57,7 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
         (Ok(Status::Complete(bytes)), status) => {
             let status = status.expect("a complete head has a status line");
             let (framing, keep_alive) = frame(status, response.version == Some(1), response.headers);
-            let answer = Answer { status, headers: kept(response.headers), body: Vec::new() };
+            let answer = Answer { status, headers: kept(response.headers, judged), body: Vec::new() };
             Parsed::Complete { answer, framing, keep_alive, bytes }
         }
     }
@@ -108,21 +109,36 @@ fn decimal(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()
 }
 
-fn kept(headers: &[Header<'_>]) -> Vec<(String, String)> {
-    let is_first = |header: &&Header<'_>| header.name.eq_ignore_ascii_case("retry-after");
-    let (first, rest) = (headers.iter().filter(is_first), headers.iter().filter(|it| !is_first(it)));
-    let mut room = RESPONSE_HEADERS_KEPT_BYTES_MAX;
-    let mut kept = Vec::with_capacity(headers.len());
-    for Header { name, value } in first.chain(rest) {
-        let mut value = String::from_utf8_lossy(value);
-        if value.contains(['\r', '\n']) {
-            // An obsolete fold stands for a space (RFC 9112, 5.2).
-            value = value.split_ascii_whitespace().collect::<Vec<_>>().join(" ").into();
-        }
-        if let Some(left) = room.checked_sub(name.len() + value.len()) {
-            room = left;
-            kept.push((name.to_ascii_lowercase(), value.into_owned()));
-        }
+fn kept(headers: &[Header<'_>], judged: &[Box<str>]) -> Vec<(String, String)> {
+    let is_named = |header: &Header<'_>, name: &str| header.name.eq_ignore_ascii_case(name);
+    // Of several headers of one name the first one is judged.
+    let mut first_of_each = Vec::new();
+    for name in judged {
+        let place = headers.iter().position(|header| is_named(header, name));
+        first_of_each.extend(place.filter(|place| !first_of_each.contains(place)));
     }
+    let rest = |asks_for_a_rest: bool| {
+        let rest = headers.iter().enumerate().filter(|(place, _)| !first_of_each.contains(place));
+        let rest = rest.map(|(_, header)| header);
+        rest.filter(move |header| is_named(header, "retry-after") == asks_for_a_rest)
+    };
+    let mut kept = Vec::with_capacity(headers.len());
+    let mut room = RESPONSE_HEADERS_JUDGED_BYTES_MAX;
+    first_of_each.iter().for_each(|place| keep(&headers[*place], &mut kept, &mut room));
+    room = RESPONSE_HEADERS_KEPT_BYTES_MAX;
+    rest(true).chain(rest(false)).for_each(|header| keep(header, &mut kept, &mut room));
     kept
+}
+
+/// Keeps a header if there is room for it.
+fn keep(Header { name, value }: &Header<'_>, kept: &mut Vec<(String, String)>, room: &mut usize) {
+    let mut value = String::from_utf8_lossy(value);
+    if value.contains(['\r', '\n']) {
+        // An obsolete fold stands for a space (RFC 9112, 5.2).
+        value = value.split_ascii_whitespace().collect::<Vec<_>>().join(" ").into();
+    }
+    if let Some(left) = room.checked_sub(name.len() + value.len()) {
+        *room = left;
+        kept.push((name.to_ascii_lowercase(), value.into_owned()));
+    }
 }

@@ -1,6 +1,7 @@
 //! Receivers of every kind, on loopback, and what an attempt against each of them comes to.
 
 mod answers;
+mod judged;
 mod reuse;
 mod tls;
 mod wire;
@@ -15,7 +16,7 @@ use actix_rt::net::{TcpListener, TcpStream};
 use bytes::Bytes;
 use casewire_data::{
     delivery::FailureClass,
-    limits::{RESPONSE_HEADERS_KEPT_BYTES_MAX, RESPONSE_KEPT_BYTES_MAX},
+    limits::{RESPONSE_HEADERS_JUDGED_BYTES_MAX, RESPONSE_HEADERS_KEPT_BYTES_MAX, RESPONSE_KEPT_BYTES_MAX},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -102,7 +103,7 @@ async fn hold(stream: &mut TcpStream) -> io::Result<()> {
 fn request(url: &str) -> Request {
     let headers = vec![("Webhook-Id".to_owned(), "evt_1".to_owned())];
     let (method, target) = (Method::Post, Target::new(url).unwrap());
-    Request { method, target, headers, body: Bytes::from_static(b"{\"a\":1}") }
+    Request { method, target, headers, body: Bytes::from_static(b"{\"a\":1}"), judged_headers: [].into() }
 }
 
 fn config(allow: &str) -> DispatchConfig {

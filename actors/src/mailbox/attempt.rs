@@ -87,7 +87,7 @@ impl Mailbox {
             parked,
             floor: self.window.floor(),
             fate,
-            attempt: Attempt { number, started_at, duration_us, outcome },
+            attempt: Attempt { number, started_at, duration_us, outcome: self.plan.without_secrets(outcome) },
         };
         self.surroundings.journal.settle(settled, &self.unwritten);
         // Only now: a stop that sees nothing in flight counts what the journal was told.
