@@ -23,6 +23,7 @@ pub mod dispatch;
 pub mod egress;
 
 pub mod directory;
+pub mod handshake;
 pub mod registry;
 
 pub mod clock;

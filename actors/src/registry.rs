@@ -2,9 +2,15 @@
 
 mod sources;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    rc::Rc,
+    sync::{Arc, OnceLock},
+};
 
-use actix::{Actor, Addr, Context, Handler, Message, ResponseFuture};
+use actix::{
+    Actor, ActorFutureExt, Addr, Context, Handler, Message, ResponseActFuture, ResponseFuture, WrapFuture,
+    fut,
+};
 use casewire_data::{
     Error, ErrorKind, Result, Timestamp,
     dialect::Dialects,
@@ -16,18 +22,23 @@ use casewire_data::{
     store::{Document, Tombstone},
     token::{Scope, Token},
 };
+use rustls::ClientConfig;
 use tokio::sync::oneshot;
 
 use crate::{
     clock,
     config::Config,
     directory::Directory,
+    handshake::{Handshakes, Question},
     journal::Journal,
     matcher::{Matcher, Subscribe},
     shard::{PutEndpoint, RemoveEndpoint, Shard, Told},
 };
 
 pub use self::sources::{CreateSource, DeleteSource, UpdateSource};
+
+/// How often a receiver is asked for one change that is overtaken by others.
+const ROUNDS_MAX: u32 = 3;
 
 /// The shards, known once all are started.
 pub type Shards = Arc<OnceLock<Vec<Addr<Shard>>>>;
@@ -47,18 +58,24 @@ pub struct Registry {
     shards: Shards,
     next_ordinal: u32,
     ids: UlidSequence,
+    handshakes: Handshakes,
 }
+
+/// An endpoint that was stored, or not.
+type Stored = ResponseActFuture<Registry, Result<Arc<Endpoint>>>;
 
 impl Registry {
     /// A registry over what the directory holds; `next_ordinal` was never used.
     pub fn new(
-        config: Arc<Config>,
+        (config, tls): (Arc<Config>, Arc<ClientConfig>),
         directory: Arc<Directory>,
         journal: Journal,
         (matcher, shards): (Addr<Matcher>, Shards),
         next_ordinal: u32,
     ) -> Self {
-        Self { config, directory, journal, matcher, shards, next_ordinal, ids: UlidSequence::after(0) }
+        let handshakes = Handshakes::new(&config, tls);
+        let ids = UlidSequence::after(0);
+        Self { config, directory, journal, matcher, shards, next_ordinal, ids, handshakes }
     }
 
     fn next_id(&mut self, now: Timestamp) -> Result<u128> {
@@ -78,19 +95,89 @@ impl Registry {
         self.directory.endpoint(tenant, id).ok_or_else(no_endpoint)
     }
 
-    fn created(&mut self, tenant: Tenant, draft: EndpointDraft) -> Result<Endpoint> {
+    fn check_room(&self, tenant: &Tenant) -> Result<()> {
         let endpoints_max = self.config.limits.endpoints_per_tenant_max;
-        if self.directory.endpoint_count(&tenant) >= endpoints_max {
-            let message =
-                format!("the tenant has {endpoints_max} endpoints, the most allowed; delete one first");
-            return Err(Error::new(ErrorKind::Conflict, message));
+        if self.directory.endpoint_count(tenant) < endpoints_max {
+            return Ok(());
         }
+        let message = format!("the tenant has {endpoints_max} endpoints, the most allowed; delete one first");
+        Err(Error::new(ErrorKind::Conflict, message))
+    }
+
+    /// The endpoint that a draft describes. It has its number only when it is put.
+    fn drafted(&mut self, tenant: Tenant, draft: EndpointDraft) -> Result<Endpoint> {
+        self.check_room(&tenant)?;
         let now = clock::wall();
         let id = EndpointId::from_u128(self.next_id(now)?);
         let identity = EndpointIdentity { id, ordinal: self.next_ordinal, tenant, random: random()? };
-        let endpoint = draft.into_endpoint(identity, &self.context(now))?;
+        draft.into_endpoint(identity, &self.context(now))
+    }
+
+    /// Stores a new endpoint, whose receiver has agreed if it had to. Others may have been created meanwhile.
+    fn admit(&mut self, mut endpoint: Endpoint) -> Stored {
+        if let Err(error) = self.check_room(&endpoint.tenant) {
+            return refused(error);
+        }
+        endpoint.ordinal = self.next_ordinal;
         self.next_ordinal += 1;
-        Ok(endpoint)
+        Box::pin(self.put(endpoint).into_actor(self))
+    }
+
+    /// The endpoint as it is, and as an update would have it.
+    fn updated(&self, Update { tenant, id, patch }: &Update) -> Result<(Arc<Endpoint>, Endpoint)> {
+        let endpoint = self.find(tenant, *id)?;
+        let mut updated = endpoint.patched(patch.clone(), &self.context(clock::wall()))?;
+        if endpoint.status == EndpointStatus::Paused && updated.status == EndpointStatus::Active {
+            updated.held_through = self.journal.store().last_seq();
+        }
+        Ok((endpoint, updated))
+    }
+
+    /// Stores an update, after its receiver has agreed if it is to be asked anew. `agreed` is what it was asked for this
+    /// update before; when it has answered, the update is worked out again, since others may have come in between.
+    fn update(&mut self, update: Update, agreed: Option<&Question>, rounds: u32) -> Stored {
+        let (endpoint, updated) = match self.updated(&update) {
+            Ok(both) => both,
+            Err(error) => return refused(error),
+        };
+        let before = Question::of(&endpoint, &self.config);
+        let is_answered = |question: &Question| {
+            [before.as_ref(), agreed].into_iter().flatten().any(|it| it.is_like(question))
+        };
+        match Question::of(&updated, &self.config).filter(|question| !is_answered(question)) {
+            None => Box::pin(self.put(updated).into_actor(self)),
+            Some(_) if rounds == 0 => {
+                let message = "others changed the endpoint meanwhile; read it, and send the change again";
+                refused(Error::new(ErrorKind::Conflict, message))
+            }
+            Some(question) => {
+                let question = Rc::new(question);
+                let agreed = question.clone();
+                self.ask(endpoint.tenant.clone(), question, move |registry| {
+                    registry.update(update, Some(&agreed), rounds - 1)
+                })
+            }
+        }
+    }
+
+    /// Goes on when a receiver has agreed; whatever else there is to be done is done meanwhile.
+    fn ask(
+        &mut self,
+        tenant: Tenant,
+        question: Rc<Question>,
+        go_on: impl FnOnce(&mut Self) -> Stored + 'static,
+    ) -> Stored {
+        let asking = match self.handshakes.begin(&tenant, question) {
+            Ok(asking) => asking,
+            Err(error) => return refused(error),
+        };
+        Box::pin(asking.into_actor(self).then(move |agreed, registry, _| {
+            registry.handshakes.end(&tenant);
+            match agreed {
+                Ok(()) => go_on(registry),
+                Err(error) => refused(error),
+            }
+        }))
     }
 
     /// Makes an endpoint durable, then lets everybody know. Changes of one endpoint overtake each other at no point:
@@ -142,12 +229,19 @@ pub struct Create {
 }
 
 impl Handler<Create> for Registry {
-    type Result = ResponseFuture<Result<Arc<Endpoint>>>;
+    type Result = Stored;
 
     fn handle(&mut self, Create { tenant, draft }: Create, _: &mut Self::Context) -> Self::Result {
-        match self.created(tenant, draft) {
-            Ok(endpoint) => self.put(endpoint),
-            Err(error) => Box::pin(async { Err(error) }),
+        let endpoint = match self.drafted(tenant, draft) {
+            Ok(endpoint) => endpoint,
+            Err(error) => return refused(error),
+        };
+        match Question::of(&endpoint, &self.config) {
+            None => self.admit(endpoint),
+            Some(question) => {
+                let tenant = endpoint.tenant.clone();
+                self.ask(tenant, Rc::new(question), |registry| registry.admit(endpoint))
+            }
         }
     }
 }
@@ -165,22 +259,10 @@ pub struct Update {
 }
 
 impl Handler<Update> for Registry {
-    type Result = ResponseFuture<Result<Arc<Endpoint>>>;
+    type Result = Stored;
 
-    fn handle(&mut self, Update { tenant, id, patch }: Update, _: &mut Self::Context) -> Self::Result {
-        let patched = self.find(&tenant, id).and_then(|endpoint| {
-            let was_paused = endpoint.status == EndpointStatus::Paused;
-            Ok((was_paused, endpoint.patched(patch, &self.context(clock::wall()))?))
-        });
-        match patched {
-            Ok((was_paused, mut endpoint)) => {
-                if was_paused && endpoint.status == EndpointStatus::Active {
-                    endpoint.held_through = self.journal.store().last_seq();
-                }
-                self.put(endpoint)
-            }
-            Err(error) => Box::pin(async { Err(error) }),
-        }
+    fn handle(&mut self, update: Update, _: &mut Self::Context) -> Self::Result {
+        self.update(update, None, ROUNDS_MAX)
     }
 }
 
@@ -301,6 +383,10 @@ impl Handler<CreateToken> for Registry {
             Ok((token, secret))
         })
     }
+}
+
+fn refused(error: Error) -> Stored {
+    Box::pin(fut::err(error))
 }
 
 fn no_endpoint() -> Error {

@@ -85,12 +85,12 @@ impl Tree {
         let config = Arc::new(config);
         let matcher = Matcher::default().start();
         let to_tell = (matcher.clone(), shards.clone());
-        let registry =
-            Registry::new(config.clone(), directory.clone(), journal.clone(), to_tell, next_ordinal).start();
+        let tls = dispatch::tls_config();
+        let told = (config.clone(), tls.clone());
+        let registry = Registry::new(told, directory.clone(), journal.clone(), to_tell, next_ordinal).start();
 
         let (damage_sender, damage) = watch::channel(None);
         let in_flight = Arc::new(InFlight::default());
-        let tls = dispatch::tls_config();
         let arbiters: Vec<_> = (0..config.workers.max(1)).map(|_| Arbiter::new()).collect();
         let addresses = arbiters.iter().enumerate().map(|(index, arbiter)| {
             let surroundings = Surroundings {
