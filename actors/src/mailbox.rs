@@ -46,6 +46,8 @@ pub struct Mailbox {
     intake: Intake,
     retries: Retries,
     draining: bool,
+    /// The registry has yet to hear that the endpoint is disabled: what it tells until then must not bring it back.
+    disabling: bool,
     /// Messages received from the shard, so that both know when nothing is on its way.
     received: u64,
     /// Survives a panic of this actor: the delivery that it was working on.
@@ -105,6 +107,7 @@ impl Mailbox {
             intake: Intake::new(clean.is_none()),
             retries: Retries::new(clean.is_none()),
             draining: false,
+            disabling: false,
             received: 0,
             plan,
             surroundings,
@@ -124,7 +127,7 @@ impl Mailbox {
     }
 
     fn is_held(&self) -> bool {
-        self.draining || self.plan.is_paused()
+        self.draining || self.disabling || self.plan.is_paused()
     }
 
     /// Does all that can be done now, and asks to be woken for the rest.

@@ -276,12 +276,15 @@ pub struct Disable {
     pub tenant: Tenant,
     /// Why, for its owner to read.
     pub reason: String,
+    /// Dropped when that is so, and everybody knows.
+    pub told: Option<Told>,
 }
 
 impl Handler<Disable> for Registry {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, Disable { id, tenant, reason }: Disable, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, disable: Disable, _: &mut Self::Context) -> Self::Result {
+        let Disable { id, tenant, reason, told } = disable;
         let endpoint =
             self.find(&tenant, id).ok().filter(|endpoint| endpoint.status == EndpointStatus::Active);
         match endpoint {
@@ -291,6 +294,7 @@ impl Handler<Disable> for Registry {
                     if let Err(error) = put.await {
                         tracing::error!(%error, "a disabled endpoint was not made durable");
                     }
+                    drop(told);
                 })
             }
             None => Box::pin(async {}),

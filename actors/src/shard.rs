@@ -183,7 +183,7 @@ fn start(
             let reason = plan::unusable(&error);
             tracing::error!(endpoint = %entry.endpoint.id, reason, "the endpoint is disabled");
             let (id, tenant) = (entry.endpoint.id, entry.endpoint.tenant.clone());
-            surroundings.registry.do_send(Disable { id, tenant, reason });
+            surroundings.registry.do_send(Disable { id, tenant, reason, told: None });
             return None;
         }
     };

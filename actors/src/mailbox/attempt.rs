@@ -2,13 +2,15 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
-use actix::{AsyncContext, Context, Handler, Message};
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use casewire_data::{
     Error, Timestamp,
     delivery::{Attempt, EndpointEffect, FailureClass, Outcome, Verdict, judge},
+    endpoint::Endpoint,
     store::{Fate, Settled},
 };
 use futures_util::FutureExt;
+use tokio::sync::oneshot;
 
 use super::{Flight, Mailbox, Turn};
 use crate::{clock, envelope::Envelope, registry::Disable};
@@ -61,7 +63,7 @@ impl Mailbox {
     }
 
     /// Notes what became of a delivery, and what follows for the endpoint.
-    fn settle(&mut self, finished: Finished) {
+    fn settle(&mut self, finished: Finished, context: &mut Context<Self>) {
         let Finished { turn, started_at, started, outcome } = finished;
         let event = &turn.envelope.event;
         let now = self.now();
@@ -78,7 +80,8 @@ impl Mailbox {
             Verdict::Dead => Fate::Dead,
         };
         log_attempt(&turn.envelope, &self.plan.endpoint.id, number, &outcome, fate);
-        self.follow(&outcome, fate, judgement.effect, now);
+        self.follow(&outcome, fate, now);
+        self.affect(judgement.effect, now, context);
         let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let settled = Settled {
             endpoint: self.ordinal(),
@@ -94,7 +97,7 @@ impl Mailbox {
         self.surroundings.in_flight.end(self.ordinal(), event.seq);
     }
 
-    fn follow(&mut self, outcome: &Outcome, fate: Fate, effect: EndpointEffect, now: Timestamp) {
+    fn follow(&mut self, outcome: &Outcome, fate: Fate, now: Timestamp) {
         match fate {
             Fate::Delivered => {
                 if self.pace.succeeded() {
@@ -114,17 +117,25 @@ impl Mailbox {
         if let Fate::RetryAt(due) = fate {
             self.retries.note(due);
         }
+    }
+
+    fn affect(&mut self, effect: EndpointEffect, now: Timestamp, context: &mut Context<Self>) {
         match effect {
             EndpointEffect::None => {}
             EndpointEffect::Throttle { until } => self.pace.throttled(until),
             EndpointEffect::Disable { reason } => {
-                tracing::warn!(endpoint = %self.plan.endpoint.id, reason, "the endpoint is disabled");
+                let Endpoint { id, tenant, .. } = &*self.plan.endpoint;
+                tracing::warn!(endpoint = %id, reason, "the endpoint is disabled");
+                let (told, heard) = oneshot::channel();
+                let disable =
+                    Disable { id: *id, tenant: tenant.clone(), reason: reason.clone(), told: Some(told) };
+                self.surroundings.registry.do_send(disable);
                 self.pause_now(&reason, now);
-                self.surroundings.registry.do_send(Disable {
-                    id: self.plan.endpoint.id,
-                    tenant: self.plan.endpoint.tenant.clone(),
-                    reason,
-                });
+                self.disabling = true;
+                context.spawn(heard.into_actor(self).map(|_, mailbox, context| {
+                    mailbox.disabling = false;
+                    mailbox.work(context);
+                }));
             }
         }
     }
@@ -145,7 +156,7 @@ impl Handler<Finished> for Mailbox {
 
     fn handle(&mut self, finished: Finished, context: &mut Self::Context) {
         self.current.set(Some(finished.turn.envelope.event.seq));
-        self.settle(finished);
+        self.settle(finished, context);
         self.current.set(None);
         self.work(context);
     }
