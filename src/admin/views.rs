@@ -14,6 +14,7 @@ use casewire_data::{
     delivery::{Attempt, DeliveryRecord, DeliveryStatus, Outcome},
     endpoint::EndpointStatus,
     event::{Actor, ActorId, Event},
+    secret::Secret,
     token::{Scope, Token},
 };
 use serde::Serialize;
@@ -59,6 +60,9 @@ pub(super) struct EndpointView<'a> {
     held: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sandbox: Option<bool>,
+    /// What verifies its deliveries, where that is not the secret itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -97,6 +101,7 @@ impl<'a> EndpointView<'a> {
             status_reason: endpoint.status_reason.as_deref(),
             held: Some(info.held).filter(|held| paused && *held > 0),
             sandbox: scope.sandbox.then_some(true),
+            public_key: endpoint.secrets.first().and_then(Secret::public_key).map(|key| key.expose()),
         }
     }
 
