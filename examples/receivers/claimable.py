@@ -67,7 +67,9 @@ class Receiver(BaseHTTPRequestHandler):
 
     def answer(self, reason, event=None):
         outcome = {"ok": reason is None, "reason": reason, "event": event}
-        print(json.dumps({key: value for key, value in outcome.items() if value is not None}), flush=True)
+        line = json.dumps({key: value for key, value in outcome.items() if value is not None})
+        # In one piece, since several threads print.
+        print(line + "\n", end="", flush=True)
         text = (reason or "").encode()
         self.send_response(200 if reason is None else 400)
         self.send_header("Content-Length", str(len(text)))
