@@ -31,11 +31,13 @@ mod crash;
 mod power_loss;
 mod processes;
 
+mod dialects;
 mod egress;
 mod inbound;
 mod javascript;
 mod listen;
 mod receivers;
+mod refusals;
 mod verifiers;
 
 mod embedding;

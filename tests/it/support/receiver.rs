@@ -24,7 +24,11 @@ pub struct Request {
     pub at: Instant,
     /// The same by the wall's clock.
     pub wall: SystemTime,
+    pub method: String,
     pub path: String,
+    /// Request line and headers, byte for byte.
+    pub head: String,
+    /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     /// How many requests with this `webhook-id` have come on this path, this one included.
@@ -42,6 +46,11 @@ impl Request {
         let value = values.next().unwrap_or_else(|| panic!("no header {name}: {:?}", self.headers));
         assert!(values.next().is_none(), "{name} came twice: {:?}", self.headers);
         &value.1
+    }
+
+    /// A header's value, if it is there.
+    pub fn find(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The event, by `webhook-id`.
@@ -238,13 +247,15 @@ fn record(seen: &Mutex<Seen>, mut request: Request) -> (usize, Request) {
 }
 
 fn read(reader: &mut impl BufRead) -> Option<Request> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let path = line.split(' ').nth(1)?.to_owned();
+    let mut head = String::new();
+    reader.read_line(&mut head).ok()?;
+    let mut words = head.split(' ').map(str::to_owned);
+    let (method, path) = (words.next()?, words.next()?);
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
+        head += &line;
         match line.trim_end().split_once(": ") {
             Some((name, value)) => headers.push((name.to_ascii_lowercase(), value.to_owned())),
             None => break,
@@ -254,5 +265,5 @@ fn read(reader: &mut impl BufRead) -> Option<Request> {
     let mut body = vec![0; length.map_or(0, |(_, value)| value.parse().unwrap())];
     reader.read_exact(&mut body).ok()?;
     let (at, wall) = (Instant::now(), SystemTime::now());
-    Some(Request { at, wall, path, headers, body, attempt: 0, concurrent: 0, replied: None })
+    Some(Request { at, wall, method, path, head, headers, body, attempt: 0, concurrent: 0, replied: None })
 }
