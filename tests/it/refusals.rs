@@ -156,14 +156,37 @@ async fn a_batch_is_refused_whole_and_names_the_first_place() {
     assert_eq!(receiver.count(), 0);
 }
 
+#[tokio::test]
+async fn an_endpoint_of_another_dialect_does_not_get_what_one_of_the_same_tenant_could_not() {
+    let (home, receiver) = (Embedded::start(), Receiver::willing());
+    let xpath = Some("xpath@1".to_owned());
+    home.subscribe(EndpointDraft { dialect: xpath, ..to(receiver.at("/xpath"), &["cases.*"]) }).await;
+    let casebook = home
+        .subscribe(EndpointDraft {
+            dialect: Some("casebook@1".to_owned()),
+            params: [("tenant_id".to_owned(), "be461bd7-2d91-41c6-ab29-4389066bcc71".to_owned())].into(),
+            ..to(receiver.at("/casebook"), &[])
+        })
+        .await;
+    let event = || NewEvent::new("cases.closed", "{}").unwrap();
+    let error = home.offer(event()).await.unwrap_err();
+    assert_eq!(fields(&error), ["type"]);
+    assert!(error.field_errors()[0].message.contains("casebook@1"), "{error:?}");
+    home.tenant().delete_endpoint(casebook).await.unwrap();
+    let taken = home.offer(event()).await.unwrap();
+    receiver.received_all(&[taken.id]).await;
+    home.shutdown().await;
+    assert_eq!(receiver.count(), 1, "the refused one never came");
+}
+
 #[actix_web::test]
 async fn the_api_names_endpoint_and_field_and_nothing_is_stored() {
-    let (host, receiver, xpath) = (Host::start().await, Receiver::willing(), Receiver::willing());
+    let (host, receiver, other) = (Host::start().await, Receiver::willing(), Receiver::willing());
     let endpoint = |url: String, dialect: &str, event: &str| {
         json!({ "url": url, "dialect": dialect, "events": [event] }).to_string()
     };
-    // An operator may have both, and neither gets what the other could not be sent.
-    host.endpoint(&endpoint(xpath.url(), "standard@1", "claim.*")).await;
+    // All or none: it does not get what the next one could not be sent.
+    host.endpoint(&endpoint(other.url(), "standard@1", "claim.*")).await;
     let claimable = host.endpoint(&endpoint(receiver.url(), "claimable@2", "claim.closed")).await;
     let event =
         |actor: &str| format!(r#"{{"type":"claim.closed","data":{{"id":1}}{actor},"idempotency_key":"k"}}"#);
@@ -187,8 +210,8 @@ async fn the_api_names_endpoint_and_field_and_nothing_is_stored() {
     let complete = event(r#","actor":{"kind":"api","name":"Importer"}"#);
     let published = host.call(Method::POST, "/events", &complete).await;
     assert_eq!((&published.data()["deliveries"], &published.data()["duplicate"]), (&json!(2), &json!(false)));
-    xpath.received(1).await;
+    other.received(1).await;
     receiver.received(1).await;
     host.stop().await;
-    assert_eq!((xpath.count(), receiver.count()), (1, 1));
+    assert_eq!((other.count(), receiver.count()), (1, 1));
 }
