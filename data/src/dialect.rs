@@ -140,7 +140,7 @@ impl Dialect {
         &self.params
     }
 
-    /// The names of all headers that it sets, as they are written on the wire.
+    /// The names of all headers of its deliveries, as they are written on the wire.
     pub fn header_names(&self) -> impl Iterator<Item = &str> {
         self.headers.names().chain(self.signature.iter().map(|signature| &*signature.header))
     }

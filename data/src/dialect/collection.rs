@@ -54,8 +54,12 @@ impl Dialects {
         self.by_id.values()
     }
 
-    /// Whether a dialect sets this header, so that nobody may pose as its system by configuration.
+    /// Whether a dialect sets this header, on a delivery or to shake hands, so that nobody may pose as its system by
+    /// configuration.
     pub fn set_header(&self, name: &str) -> bool {
-        self.all().any(|dialect| dialect.header_names().any(|known| known.eq_ignore_ascii_case(name)))
+        self.all().any(|dialect| {
+            let handshake = dialect.handshake.iter().flat_map(|handshake| handshake.headers.names());
+            dialect.header_names().chain(handshake).any(|known| known.eq_ignore_ascii_case(name))
+        })
     }
 }
