@@ -26,6 +26,7 @@ mod signing;
 mod vocabulary;
 
 mod collection;
+mod describe;
 mod reading;
 mod receiving;
 mod sending;
@@ -45,6 +46,7 @@ use self::{
 pub use self::{
     collection::Dialects,
     context::{Message, Params},
+    describe::Description,
     file::Mistake,
     header::check_header,
     params::Param,

@@ -50,6 +50,11 @@ impl SecretForm {
         Self::NAMES.iter().find(|(_, known, _)| *known == name).map(|(form, ..)| *form)
     }
 
+    /// As a dialect's file names it.
+    pub(crate) fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(form, ..)| *form == self).map_or("", |(_, name, _)| name)
+    }
+
     /// How a secret of the form begins; empty for text.
     pub(crate) fn prefix(self) -> &'static str {
         Self::NAMES.iter().find(|(form, ..)| *form == self).map_or("", |(_, _, prefix)| prefix)

@@ -22,16 +22,17 @@ pub(super) const ROOTS: Roots = Roots::EVENT.and(Roots::PARAMS);
 /// All bodies of a dialect.
 #[derive(Clone, Debug)]
 pub(super) struct Bodies {
-    variants: Vec<Body>,
-    bytes_max: Option<usize>,
+    pub(super) variants: Vec<Body>,
+    pub(super) bytes_max: Option<usize>,
 }
 
+/// One table `[[body]]`.
 #[derive(Clone, Debug)]
-struct Body {
-    when: When,
+pub(super) struct Body {
+    pub(super) when: When,
     template: Template,
     /// Spelled as `JSON.stringify` would spell it.
-    javascript: bool,
+    pub(super) javascript: bool,
 }
 
 impl Bodies {

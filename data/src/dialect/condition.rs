@@ -87,6 +87,14 @@ impl When {
         self.0.iter().filter(|condition| !condition.holds(context))
     }
 
+    /// Each of them in words: "$data.uuid must be a UUID".
+    pub(super) fn in_words(&self) -> Vec<String> {
+        let in_words = |condition: &Condition| {
+            format!("{} {}", condition.part.name, condition.asks(&Context::default()))
+        };
+        self.0.iter().map(in_words).collect()
+    }
+
     /// Every part that they name.
     pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
         self.0.iter().flat_map(|condition| {

@@ -101,6 +101,15 @@ impl Expression {
         }
     }
 
+    /// As it stands in the file.
+    pub(super) fn written(&self) -> String {
+        let written = |piece: &Piece| match piece {
+            Piece::Words(words) => words.replace('$', "$$"),
+            Piece::Part(part) => part.name.to_string(),
+        };
+        self.pieces.iter().map(written).collect()
+    }
+
     /// As a reader of an error sees it: `$type` for a part, words as they are.
     pub(super) fn shown(&self) -> String {
         let shown = |piece: &Piece| match piece {

@@ -33,13 +33,13 @@ const ANSWER: Roots = REQUEST.and(Roots::SECRET).and(Roots::PARAMS);
 #[derive(Clone, Debug)]
 pub(super) struct Inbound {
     /// The sender's own id of the message.
-    id: Expression,
+    pub(super) id: Expression,
     /// When the sender signed it.
     timestamp: Option<Expression>,
     /// What the request must be like to come from somebody who knows the secret, where nothing is signed.
     pub(super) verify: Option<When>,
     /// The first one whose conditions hold and whose parts are there.
-    event_type: Vec<(When, Expression)>,
+    pub(super) event_type: Vec<(When, Expression)>,
     /// The first one that is there.
     data: Vec<Template>,
     occurred_at: Option<Part>,
@@ -49,16 +49,16 @@ pub(super) struct Inbound {
     resource_type: Option<Expression>,
     resource_id: Option<Expression>,
     /// Headers of the answer.
-    reply: Headers,
-    handshake: Option<Welcome>,
+    pub(super) reply: Headers,
+    pub(super) handshake: Option<Welcome>,
 }
 
 /// How a probe is answered.
 #[derive(Clone, Debug)]
-struct Welcome {
-    method: ProbeMethod,
-    when: When,
-    reply: Headers,
+pub(super) struct Welcome {
+    pub(super) method: ProbeMethod,
+    pub(super) when: When,
+    pub(super) reply: Headers,
 }
 
 impl Inbound {

@@ -84,6 +84,11 @@ impl Headers {
         self.0.iter().filter_map(move |(name, value)| Some((&**name, value.text(&context)?)))
     }
 
+    /// Names and values as they stand in the file.
+    pub(super) fn written(&self) -> impl Iterator<Item = (&str, String)> {
+        self.0.iter().map(|(name, value)| (&**name, value.written()))
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| &**name)
     }

@@ -26,7 +26,7 @@ const SIGNATURES_MAX: usize = 16;
 
 /// Whose idea the secret is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
+pub(super) enum Origin {
     /// Made for the endpoint, unless its owner brings one.
     Generated,
     /// Its owner's.
@@ -36,11 +36,11 @@ enum Origin {
 /// The table `[secret]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SecretRules {
-    origin: Origin,
+    pub(super) origin: Origin,
     /// The first is the form in which secrets are made.
-    forms: Vec<SecretForm>,
-    required: bool,
-    chars_max: usize,
+    pub(super) forms: Vec<SecretForm>,
+    pub(super) required: bool,
+    pub(super) chars_max: usize,
 }
 
 impl SecretRules {
@@ -110,25 +110,25 @@ fn form(text: &Text<'_, '_>) -> Option<SecretForm> {
 pub(super) struct Signature {
     /// The header that holds it, as written.
     pub(super) header: Box<str>,
-    content: Expression,
-    encoding: Encoding,
+    pub(super) content: Expression,
+    pub(super) encoding: Encoding,
     /// Between the signatures of several secrets; without one only the newest signs.
-    separator: Option<Box<str>>,
-    schemes: Vec<Scheme>,
-    tolerance_seconds: u64,
+    pub(super) separator: Option<Box<str>>,
+    pub(super) schemes: Vec<Scheme>,
+    pub(super) tolerance_seconds: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Encoding {
+pub(super) enum Encoding {
     Hex,
     Base64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Scheme {
-    form: SecretForm,
-    algorithm: Algorithm,
-    prefix: Box<str>,
+pub(super) struct Scheme {
+    pub(super) form: SecretForm,
+    pub(super) algorithm: Algorithm,
+    pub(super) prefix: Box<str>,
 }
 
 /// An endpoint's secrets, ready to sign by the scheme that goes with each: the newest first.

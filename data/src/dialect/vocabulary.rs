@@ -17,19 +17,19 @@ const SUGGESTIONS_MAX: usize = 3;
 #[derive(Clone, Debug)]
 pub(super) struct Vocabulary {
     /// What can be subscribed to; any pattern if absent.
-    closed: Option<Closed>,
+    pub(super) closed: Option<Closed>,
     /// What an endpoint that names nothing gets; if empty, it must name something.
-    default: Vec<Pattern>,
+    pub(super) default: Vec<Pattern>,
     /// Event types that the format has a place for; any if empty.
-    types: Vec<Pattern>,
+    pub(super) types: Vec<Pattern>,
 }
 
 #[derive(Clone, Debug)]
-struct Closed {
+pub(super) struct Closed {
     /// Concrete names and patterns, each to be subscribed to exactly as it is written.
-    tokens: Vec<Pattern>,
+    pub(super) tokens: Vec<Pattern>,
     /// With its final dot: any concrete name below it may be subscribed to as well.
-    families: Vec<String>,
+    pub(super) families: Vec<String>,
 }
 
 impl Vocabulary {
