@@ -27,6 +27,9 @@ use crate::{publisher::Publisher, tenant::TenantHandle};
 
 pub use casewire_actors::Drained as ShutdownReport;
 
+/// The `User-Agent` of deliveries, unless their dialect has one of its own.
+pub(crate) const USER_AGENT: &str = concat!("Casewire/", env!("CARGO_PKG_VERSION"));
+
 /// How an [`Engine`] is to run; made by [`Engine::builder`].
 #[derive(Clone)]
 pub struct EngineBuilder {
@@ -35,6 +38,7 @@ pub struct EngineBuilder {
     retry: RetrySchedule,
     egress_allow: Vec<IpNet>,
     dialect: String,
+    dialects: Option<Dialects>,
     workers: usize,
     admin_token: Option<String>,
     before_attempt: Option<BeforeAttempt>,
@@ -69,6 +73,16 @@ impl EngineBuilder {
         self
     }
 
+    /// The dialects that endpoints may have, such as [`read_dialects`](crate::read_dialects) reads; those that are
+    /// shipped if not set.
+    ///
+    /// An endpoint whose dialect is not among them is paused while the engine runs, and loses nothing.
+    #[must_use]
+    pub fn dialects(mut self, dialects: Dialects) -> Self {
+        self.dialects = Some(dialects);
+        self
+    }
+
     /// Threads that deliver; one if not set, which is enough until deliveries take a whole core.
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
@@ -97,7 +111,7 @@ impl EngineBuilder {
     /// directory, `Damaged` naming the place if what is stored cannot be trusted, and `Storage` if the disk fails.
     pub fn start(self) -> Result<Engine> {
         self.limits.check()?;
-        let dialects = Dialects::builtin();
+        let dialects = self.dialects.unwrap_or_else(Dialects::builtin);
         dialects.get(&self.dialect)?;
         let config = Config {
             limits: self.limits,
@@ -106,7 +120,7 @@ impl EngineBuilder {
             dialects: Arc::new(dialects),
             default_dialect: self.dialect,
             workers: self.workers,
-            user_agent: concat!("Casewire/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: USER_AGENT.to_owned(),
             before_attempt: self.before_attempt,
         };
         let (started, outcome) = mpsc::channel();
@@ -165,6 +179,7 @@ impl Engine {
             retry: RetrySchedule::default(),
             egress_allow: Vec::new(),
             dialect: "standard@1".to_owned(),
+            dialects: None,
             workers: 1,
             admin_token: None,
             before_attempt: None,

@@ -34,6 +34,7 @@ pub mod cli;
 pub mod settings;
 
 mod admin;
+mod dialect_folder;
 mod engine;
 mod inbound;
 mod publisher;
@@ -42,6 +43,7 @@ mod tenant;
 pub use casewire_data::{
     Error, ErrorKind, FieldError, Result, Timestamp,
     delivery::{Attempt, DeliveryRecord, DeliveryStatus, FailureClass, Outcome},
+    dialect::{Dialect, Dialects, Mistake},
     endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
     event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
     id::{DeliveryId, EndpointId, EventId, SourceId, TokenId},
@@ -55,6 +57,7 @@ pub use casewire_data::{
     token::{Scope, Token},
 };
 
+pub use dialect_folder::read_dialects;
 pub use engine::{Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};

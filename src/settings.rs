@@ -144,6 +144,15 @@ const KEYS: &[Key] = &[
         apply: |settings, text| dialect(text).map(|dialect| settings.dialect = dialect),
     },
     Key {
+        flag: "dialects",
+        value: "DIR",
+        help: "Folder of your own dialects, NAME@REVISION.toml each, besides those that are shipped [default: none]",
+        apply: |settings, text| {
+            settings.dialects = Some(text.into());
+            Ok(())
+        },
+    },
+    Key {
         flag: "log",
         value: "FILTER",
         help: "What is logged to stderr: a level, or levels by module [default: warn,casewire=info]",
@@ -218,6 +227,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Format of endpoints that name none.
     pub dialect: String,
+    /// Folder of the operator's own dialects.
+    pub dialects: Option<PathBuf>,
     /// Filter of the log.
     pub log: String,
     /// Time for attempts in flight at shutdown.
@@ -235,6 +246,7 @@ impl Default for Settings {
             retry: RetrySchedule::default(),
             limits: Limits::default(),
             dialect: "xpath@1".to_owned(),
+            dialects: None,
             log: "warn,casewire=info".to_owned(),
             shutdown_grace: Duration::from_secs(30),
         }

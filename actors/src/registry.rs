@@ -188,7 +188,7 @@ impl Registry {
         let (journal, directory) = (self.journal.clone(), self.directory.clone());
         let (config, matcher, shards) = (self.config.clone(), self.matcher.clone(), self.shards.clone());
         Box::pin(async move {
-            journal.document(Document::Endpoint(Box::new((*endpoint).clone()))).await?;
+            journal.document(Document::Endpoint(Box::new(endpoint.to_stored()))).await?;
             if let Some(newest) = directory.by_ordinal(endpoint.ordinal) {
                 let (told, heard) = oneshot::channel();
                 matcher.do_send(subscribe(&newest, &config.dialects));

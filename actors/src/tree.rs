@@ -1,6 +1,7 @@
 //! Starts all actors in the order in which they depend on each other, and stops them in the reverse.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
@@ -9,6 +10,7 @@ use std::{
 use actix::{Actor, Addr, Arbiter};
 use casewire_data::{
     Error, Result,
+    dialect::Dialects,
     store::{self, StoreOptions},
 };
 use tokio::sync::watch;
@@ -78,6 +80,7 @@ impl Tree {
         let (writer, store) = store::open(dir, options, clock.now())?;
         let documents = writer.documents();
         let (directory, next_ordinal) = (Arc::new(Directory::new(documents)), documents.next_ordinal());
+        pause_the_speechless(&directory, &config.dialects);
         let shards = Shards::new(OnceLock::new());
         let on_commit = hand_over(shards.clone());
         let (journal, threads) = Journal::start(writer, store, clock, &config.limits, on_commit);
@@ -176,6 +179,19 @@ impl Stoppable {
             }
         }
         tree.journal.close(self.threads);
+    }
+}
+
+/// Pauses every endpoint whose dialect is gone, in the directory alone, so that it goes on by itself after a start with
+/// the dialect: to have forgotten a setting once changes nothing that is stored.
+fn pause_the_speechless(directory: &Directory, dialects: &Dialects) {
+    let mut gone = BTreeMap::<String, usize>::new();
+    for paused in directory.all().iter().filter_map(|endpoint| endpoint.speechless(dialects)) {
+        *gone.entry(paused.dialect.clone()).or_default() += 1;
+        directory.put(Arc::new(paused));
+    }
+    for (dialect, endpoints) in gone {
+        tracing::error!(dialect, endpoints, "a dialect is gone; its endpoints are paused until it is back");
     }
 }
 

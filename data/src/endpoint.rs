@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Timestamp, error::Result, event::Tenant, id::EndpointId, pattern::Pattern, retry::RetrySchedule,
-    scope::EventScope, secret::Secret,
+    Timestamp, dialect::Dialects, error::Result, event::Tenant, id::EndpointId, pattern::Pattern,
+    retry::RetrySchedule, scope::EventScope, secret::Secret,
 };
 
 mod draft;
@@ -93,6 +93,33 @@ impl Endpoint {
         changed.status_reason = Some(reason);
         changed.touch(now);
         changed
+    }
+
+    /// The endpoint as it stands as long as nobody knows its dialect: paused, for a reason that says what to do. `None`
+    /// if the dialect is known, or the endpoint is paused anyway.
+    ///
+    /// Not to be stored: it goes on by itself when the engine starts with the dialect again.
+    pub fn speechless(&self, dialects: &Dialects) -> Option<Self> {
+        let gone = dialects.get(&self.dialect).is_err() && self.status == EndpointStatus::Active;
+        let status = EndpointStatus::Paused;
+        gone.then(|| Self { status, status_reason: Some(self.speechless_reason()), ..self.clone() })
+    }
+
+    /// The endpoint as it is to be stored: active if it is paused only for want of its dialect.
+    pub fn to_stored(&self) -> Self {
+        let mut stored = self.clone();
+        if stored.status_reason.as_ref() == Some(&self.speechless_reason()) {
+            (stored.status, stored.status_reason) = (EndpointStatus::Active, None);
+        }
+        stored
+    }
+
+    fn speechless_reason(&self) -> String {
+        let dialect = &self.dialect;
+        format!(
+            "its dialect {dialect} is gone: put {dialect}.toml back into the folder of dialects (--dialects) and \
+             restart; events are held until then"
+        )
     }
 
     fn touch(&mut self, now: Timestamp) {

@@ -10,6 +10,7 @@ use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
 
 use super::{Failure, Outcome, output, server};
 use crate::{
+    dialect_folder::read_dialects,
     engine::{Engine, ShutdownReport},
     settings::{Flags, Settings},
 };
@@ -76,6 +77,9 @@ pub(super) fn open(settings: &Settings) -> Result<Engine, Failure> {
         .retry_schedule(settings.retry.clone())
         .egress_allow(settings.egress.allowed().to_vec())
         .default_dialect(&settings.dialect);
+    if let Some(folder) = &settings.dialects {
+        builder = builder.dialects(read_dialects(folder)?);
+    }
     if let Some(token) = &settings.admin_token {
         builder = builder.admin_token(token.secret().to_owned());
     }

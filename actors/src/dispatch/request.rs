@@ -103,6 +103,13 @@ pub struct Request {
 }
 
 impl Request {
+    /// All that goes over the wire before the body. Fails if a header would change more than itself.
+    pub fn head(&self, user_agent: &str) -> Result<Vec<u8>> {
+        let mut head = Vec::new();
+        let written = self.write_head(Some(user_agent), &mut head);
+        written.map(|()| head).map_err(|failure| Error::field("headers", failure.message))
+    }
+
     /// Puts the head in place of what `head` holds. Fails if a header would change more than itself.
     pub(super) fn write_head(
         &self,

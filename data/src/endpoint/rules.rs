@@ -47,6 +47,9 @@ impl Endpoint {
             wrong.or_set(&mut self.name, check_text("name", name));
         }
         if let Some(status) = patch.status {
+            if status == EndpointStatus::Active && context.dialects.get(&self.dialect).is_err() {
+                wrong.or_set(&mut (), Err(Error::field("status", self.speechless_reason())));
+            }
             self.status = status;
             if status == EndpointStatus::Active {
                 self.status_reason = None;
