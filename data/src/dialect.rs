@@ -26,7 +26,7 @@ mod signing;
 mod vocabulary;
 
 mod collection;
-mod describe;
+pub mod describe;
 mod reading;
 mod receiving;
 mod sending;
@@ -46,7 +46,6 @@ use self::{
 pub use self::{
     collection::Dialects,
     context::{Message, Params},
-    describe::Description,
     file::Mistake,
     header::check_header,
     params::Param,

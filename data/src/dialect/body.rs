@@ -152,8 +152,7 @@ impl Body {
 /// Reads `[limits]`.
 pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Option<usize> {
     let mut section = root.section("limits")?;
-    let bytes_max = section.number("body_bytes_max");
+    let bytes_max = section.number("body_bytes_max", 1..=limits::EVENT_DATA_BYTES_MAX as u64);
     section.finish();
-    let most = limits::EVENT_DATA_BYTES_MAX as u64;
-    bytes_max.map(|bytes| usize::try_from(bytes.min(most)).unwrap_or(usize::MAX))
+    bytes_max.and_then(|bytes| usize::try_from(bytes).ok())
 }

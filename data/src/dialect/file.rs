@@ -1,6 +1,10 @@
 //! A dialect's file as it is written. Every mistake in it is noted with its line, and none ends the reading.
 
-use std::{cell::RefCell, fmt, ops::Range};
+use std::{
+    cell::RefCell,
+    fmt,
+    ops::{Range, RangeInclusive},
+};
 
 use toml::{
     Spanned,
@@ -132,14 +136,15 @@ pub(super) struct Section<'s, 't> {
     name: String,
     span: Range<usize>,
     table: DeTable<'t>,
-    asked: Vec<&'static str>,
+    /// The keys that it may have, and where those that it has stand.
+    asked: Vec<(&'static str, Option<Range<usize>>)>,
 }
 
 impl<'s, 't> Section<'s, 't> {
     /// A text that must be there.
     pub(super) fn required(&mut self, key: &'static str) -> Option<Text<'s, 't>> {
         if !self.table.contains_key(key) {
-            self.asked.push(key);
+            self.asked.push((key, None));
             self.wrong(key, format!("is missing; write {key} = \"…\""));
             return None;
         }
@@ -156,15 +161,16 @@ impl<'s, 't> Section<'s, 't> {
         self.value(key).map(Value::texts).unwrap_or_default()
     }
 
-    /// A whole number from 0.
-    pub(super) fn number(&mut self, key: &'static str) -> Option<u64> {
+    /// A whole number within bounds.
+    pub(super) fn number(&mut self, key: &'static str, bounds: RangeInclusive<u64>) -> Option<u64> {
         let value = self.value(key)?;
         let number = match &value.value {
             DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
             _ => None,
         };
+        let number = number.filter(|number| bounds.contains(number));
         if number.is_none() {
-            value.wrong("is not a whole number from 0");
+            value.wrong(format!("is not a whole number from {} to {}", bounds.start(), bounds.end()));
         }
         number
     }
@@ -195,8 +201,9 @@ impl<'s, 't> Section<'s, 't> {
 
     /// Any value.
     pub(super) fn value(&mut self, key: &'static str) -> Option<Value<'s, 't>> {
-        self.asked.push(key);
-        let value = self.table.remove(key)?;
+        let value = self.table.remove(key);
+        self.asked.push((key, value.as_ref().map(Spanned::span)));
+        let value = value?;
         Some(Value {
             sheet: self.sheet,
             field: self.path(key),
@@ -223,15 +230,35 @@ impl<'s, 't> Section<'s, 't> {
     /// Notes every key that nobody asked for.
     pub(super) fn finish(self) {
         for key in self.table.keys() {
-            let known = self.asked.join(", ");
+            let known: Vec<_> = self.asked.iter().map(|(key, _)| *key).collect();
+            let known = known.join(", ");
             let message = format!("is not a key here; take it out, or correct it to one of {known}");
             self.sheet.note(key.span(), &self.path(&limits::shorten(key.get_ref())), message);
         }
     }
 
-    /// Notes what is wrong with a key that is not there, or with the section as a whole if `key` is empty.
+    /// Notes what is wrong with a key, where it stands if it is there, or with the section as a whole if `key` is empty.
     pub(super) fn wrong(&self, key: &str, message: impl Into<String>) {
-        self.sheet.note(self.span.clone(), &self.path(key), message);
+        let span = self.span_of(key).unwrap_or_else(|| self.span.clone());
+        self.sheet.note(span, &self.path(key), message);
+    }
+
+    /// Whether a key that was asked for is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.span_of(key).is_some()
+    }
+
+    /// Whether nothing was found wrong with a key, or below it, so far.
+    pub(super) fn is_sound(&self, key: &str) -> bool {
+        let path = self.path(key);
+        let below = |field: &str| {
+            field.strip_prefix(&path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        !self.sheet.mistakes.borrow().iter().any(|mistake| below(&mistake.field))
+    }
+
+    fn span_of(&self, key: &str) -> Option<Range<usize>> {
+        self.asked.iter().find(|(asked, _)| *asked == key)?.1.clone()
     }
 
     fn path(&self, key: &str) -> String {

@@ -35,7 +35,7 @@ pub(super) struct Inbound {
     /// The sender's own id of the message.
     pub(super) id: Expression,
     /// When the sender signed it.
-    timestamp: Option<Expression>,
+    pub(super) timestamp: Option<Expression>,
     /// What the request must be like to come from somebody who knows the secret, where nothing is signed.
     pub(super) verify: Option<When>,
     /// The first one whose conditions hold and whose parts are there.
@@ -109,6 +109,12 @@ impl Inbound {
             reply,
             handshake,
         })
+    }
+
+    /// The parts that are taken from the endpoint.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
+        let handshake = self.handshake.iter().flat_map(|it| it.when.parts().chain(it.reply.parts()));
+        self.verify.iter().flat_map(When::parts).chain(self.reply.parts()).chain(handshake)
     }
 
     /// The sender's id and time of a request, as it wrote them.

@@ -277,6 +277,11 @@ impl Part {
         if let Source::Header(name) = &self.source { Some(name) } else { None }
     }
 
+    /// Whether a message in transit does not have it: it is neither the id, nor the time, nor the body.
+    pub(super) fn is_of_the_event_alone(&self) -> bool {
+        !matches!(&self.source, Source::Id | Source::Timestamp | Source::Body(_))
+    }
+
     /// Whether it is the status of an answer.
     pub(super) fn is_status(&self) -> bool {
         self.source == Source::Status

@@ -49,6 +49,9 @@ impl Dialect {
         let handshake = Handshake::read(&mut root);
         let sandbox = root.section("sandbox").and_then(|mut section| {
             let when = section.section("when").map(|when| When::read(when, Roots::EVENT));
+            if when.is_none() && section.is_sound("when") {
+                section.wrong("when", "is missing; say which events a sandbox takes");
+            }
             section.finish();
             when
         });
@@ -76,32 +79,73 @@ impl Dialect {
         dialect
     }
 
-    /// What no table can tell by itself.
+    /// What no table can tell by itself. A table that is wrong already is not blamed for what it lacks.
     fn check_as_a_whole(&self, root: &Section<'_, '_>) {
         for name in self.parts().filter_map(Part::param) {
-            if self.params.iter().all(|param| *param.name != *name) {
+            if root.is_sound("params") && self.params.iter().all(|param| *param.name != *name) {
                 root.wrong("params", format!("has no `{name}`, which is named as `$params.{name}`; describe it in a table [params.{name}]"));
             }
         }
-        if self.signature.is_some() && self.secret.is_none() {
-            root.wrong(
-                "secret",
-                "is missing; a [signature] needs a table [secret] that says where its key comes from",
-            );
-        }
         let content_types = self.headers.names().filter(|name| name.eq_ignore_ascii_case("content-type"));
-        if content_types.count() != 1 {
+        if root.is_sound("headers") && content_types.count() != 1 {
             root.wrong(
                 "headers",
                 "has not exactly one Content-Type; write Content-Type = \"application/json\"",
             );
+        }
+        if let Some(signature) = &self.signature {
+            self.check_signature(signature, root);
+        }
+        let verify = self.inbound.as_ref().and_then(|inbound| inbound.verify.as_ref());
+        if verify.is_some_and(|verify| verify.parts().all(|part| &*part.name != "$secret")) {
+            root.wrong(
+                "inbound",
+                "has a table `verify` that does not ask for the secret, so anybody could pass; compare something with \
+                 \"$secret\", or take it out, and senders must bring an API token",
+            );
+        }
+    }
+
+    /// Whether what is signed can be signed, and, where requests come in, checked.
+    fn check_signature(&self, signature: &Signature, root: &Section<'_, '_>) {
+        let header = &*signature.header;
+        if self.headers.names().any(|name| name.eq_ignore_ascii_case(header)) {
+            root.wrong(
+                "signature",
+                format!("has the header {header}, which [headers] sets too; take it out there"),
+            );
+        }
+        match &self.secret {
+            None if !root.has("secret") => root.wrong(
+                "secret",
+                "is missing; a [signature] needs a table [secret] that says where its key comes from",
+            ),
+            None => {}
+            Some(secret) => {
+                let forms = secret.forms.iter().map(|form| form.name());
+                for form in forms.filter(|form| signature.schemes.iter().all(|it| it.form.name() != *form)) {
+                    root.wrong("signature", format!("has no scheme for a secret of the form `{form}`, which would sign nothing; add {{ secret = \"{form}\", algorithm = … }}"));
+                }
+            }
+        }
+        let Some(inbound) = &self.inbound else { return };
+        if signature.names("$timestamp") && inbound.timestamp.is_none() && root.is_sound("inbound") {
+            root.wrong(
+                "inbound",
+                "needs a `timestamp`, since the signature covers one; say in which header it comes",
+            );
+        }
+        for part in signature.content.parts().filter(|part| part.is_of_the_event_alone()) {
+            let name = &part.name;
+            root.wrong("signature", format!("covers `{name}`, which a request that comes in does not have; sign $id, $timestamp and $body, or take [inbound] out"));
         }
     }
 
     fn parts(&self) -> impl Iterator<Item = &Part> {
         let rules = self.acknowledgement.iter().flat_map(|rule| rule.when.parts());
         let handshake = self.handshake.iter().flat_map(|it| it.headers.parts().chain(it.accept.parts()));
-        self.bodies.parts().chain(self.headers.parts()).chain(rules).chain(handshake)
+        let inbound = self.inbound.iter().flat_map(Inbound::parts);
+        self.bodies.parts().chain(self.headers.parts()).chain(rules).chain(handshake).chain(inbound)
     }
 }
 

@@ -49,6 +49,10 @@ impl Rule {
                 verdict.wrong("`disable` needs a `reason` for the endpoint's owner to read");
                 return None;
             }
+            ("delivered" | "retry" | "drop", Some(reason)) => {
+                reason.wrong("goes with the verdict `disable` alone; take it out");
+                return None;
+            }
             ("delivered", _) => Ruling::Delivered,
             ("retry", _) => Ruling::Retry,
             ("drop", _) => Ruling::Drop,
@@ -67,9 +71,13 @@ pub(super) struct Headers(Vec<(Box<str>, Expression)>);
 
 impl Headers {
     pub(super) fn read(section: Section<'_, '_>, allowed: Roots) -> Self {
+        let mut names = std::collections::HashSet::new();
         let read = |(name, value): (Text<'_, '_>, Value<'_, '_>)| {
             let value = value.text()?.compile(|text| Expression::parse(text, allowed));
             name.check(header::check_name)?;
+            if !names.insert(name.value.to_ascii_lowercase()) {
+                name.wrong("is there twice, in other letters; take one of the two out");
+            }
             Some((name.value.into(), value?))
         };
         Self(section.entries().into_iter().filter_map(read).collect())

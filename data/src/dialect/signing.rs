@@ -24,6 +24,9 @@ const TOLERANCE_SECONDS: u64 = 300;
 /// body, and nobody has proven anything yet.
 const SIGNATURES_MAX: usize = 16;
 
+/// The farthest that a file may say.
+const TOLERANCE_SECONDS_MAX: u64 = 86_400;
+
 /// Whose idea the secret is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -49,8 +52,8 @@ impl SecretRules {
         let origin = section.required("origin");
         let forms: Vec<_> = section.texts("form").iter().filter_map(form).collect();
         let required = section.flag("required");
-        let chars_max = section.number("chars_max").unwrap_or(limits::SECRET_CHARS_MAX as u64);
-        if forms.is_empty() {
+        let chars_max = section.number("chars_max", 1..=limits::SECRET_CHARS_MAX as u64);
+        if forms.is_empty() && section.is_sound("form") {
             section.wrong("form", "names no form; choose from whsec, whsk and text");
         }
         section.finish();
@@ -63,7 +66,8 @@ impl SecretRules {
                 return None;
             }
         };
-        let chars_max = usize::try_from(chars_max).unwrap_or(usize::MAX).min(limits::SECRET_CHARS_MAX);
+        let chars_max = chars_max.and_then(|chars| usize::try_from(chars).ok());
+        let chars_max = chars_max.unwrap_or(limits::SECRET_CHARS_MAX);
         Some(Self { origin, forms, required, chars_max })
     }
 
@@ -144,7 +148,7 @@ impl Signature {
         let content = section.required("content");
         let encoding = section.required("encoding");
         let separator = section.text("separator");
-        let tolerance_seconds = section.number("tolerance_seconds").unwrap_or(TOLERANCE_SECONDS);
+        let tolerance_seconds = section.number("tolerance_seconds", 1..=TOLERANCE_SECONDS_MAX);
         let schemes: Vec<_> = section.sections("scheme").into_iter().map(Scheme::read).collect();
         if schemes.is_empty() {
             section.wrong("scheme", "is missing; say which secret signs by which algorithm");
@@ -160,7 +164,7 @@ impl Signature {
             encoding: encoding?,
             separator: separator.map(|separator| separator.value.into()),
             schemes: schemes.into_iter().collect::<Option<_>>()?,
-            tolerance_seconds,
+            tolerance_seconds: tolerance_seconds.unwrap_or(TOLERANCE_SECONDS),
         })
     }
 
@@ -248,7 +252,7 @@ impl Signature {
         wrong("does not fit; check the secret, and that the body is verified byte for byte".to_owned())
     }
 
-    fn names(&self, part: &str) -> bool {
+    pub(super) fn names(&self, part: &str) -> bool {
         self.content.parts().any(|named| &*named.name == part)
     }
 

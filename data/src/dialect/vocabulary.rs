@@ -44,9 +44,15 @@ impl Vocabulary {
         let kind = section.required("kind");
         let [names, patterns, families, default, types] =
             ["names", "patterns", "families", "default", "types"].map(|key| section.texts(key));
+        let sound = ["names", "patterns", "families"].into_iter().all(|key| section.is_sound(key));
         section.finish();
         let listed = !(names.is_empty() && patterns.is_empty() && families.is_empty());
-        let name = |text: &str| EventType::new(text).and_then(|_| Pattern::new(text));
+        let name = |text: &str| match EventType::new(text).and_then(|_| Pattern::new(text)) {
+            Err(_) if text.contains('*') && Pattern::new(text).is_ok() => {
+                Err(Error::field("names", format!("`{text}` is a pattern; list it in `patterns`")))
+            }
+            named => named,
+        };
         let tokens =
             names.iter().filter_map(|text| text.check(name)).chain(all_patterns(&patterns)).collect();
         let family = |text: &Text<'_, '_>| text.check(EventType::new).map(|family| format!("{family}."));
@@ -54,6 +60,7 @@ impl Vocabulary {
         let mut closed = None;
         match kind.as_ref().map(|kind| (kind, kind.value.as_str(), listed)) {
             Some((_, "closed", true)) => closed = Some(Closed { tokens, families }),
+            Some((_, "closed", false)) if !sound => {}
             Some((kind, "closed", false)) => {
                 kind.wrong(
                     "is closed, so list in `names`, `patterns` or `families` what can be subscribed to",
