@@ -21,6 +21,7 @@ mod token;
 
 mod bench;
 mod check_url;
+mod dialect;
 mod journal;
 mod listen;
 
@@ -55,6 +56,8 @@ enum Command {
     Sources(sources::Args),
     /// Make bearer tokens.
     Token(token::Args),
+    /// See the formats that webhooks are sent in, check one of your own, and see what would be sent.
+    Dialect(dialect::Args),
     /// Explain what the egress policy says of a URL.
     CheckUrl(check_url::Args),
     /// Look at a data directory while no server runs on it.
@@ -79,6 +82,7 @@ impl Cli {
                 Command::Deliveries(args) => deliveries::run(args, json).await,
                 Command::Sources(args) => sources::run(args, json).await,
                 Command::Token(args) => token::run(args, json).await,
+                Command::Dialect(args) => dialect::run(args, json),
                 Command::CheckUrl(args) => check_url::run(args, json).await,
                 Command::Journal(args) => journal::run(args, json),
                 Command::Bench(args) => bench::run(args, json).await,

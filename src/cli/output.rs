@@ -1,6 +1,6 @@
 //! What goes to the terminal: tables, objects and JSON. Text of others never reaches it with control characters.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value;
 
@@ -28,6 +28,20 @@ pub(super) fn complain(text: &str) {
 /// Prints a value as indented JSON.
 pub(super) fn json(value: &Value) {
     line(&format!("{value:#}"));
+}
+
+/// Prints bytes as they are, for another program to read; on a terminal, as text that cannot steer it.
+pub(super) fn bytes(bytes: &[u8]) {
+    let mut out = io::stdout().lock();
+    let written = if out.is_terminal() {
+        let text = String::from_utf8_lossy(bytes);
+        text.lines().try_for_each(|line| writeln!(out, "{}", printable(line)))
+    } else {
+        out.write_all(bytes)
+    };
+    if written.and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
 }
 
 /// Prints rows below their headings, columns aligned.

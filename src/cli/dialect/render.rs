@@ -1,0 +1,161 @@
+//! `casewire dialect render`: the request that an endpoint would be sent, byte for byte, without sending it.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fs, io,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use casewire_actors::dispatch::{Method, Request, Target};
+use casewire_data::{
+    Error, Timestamp,
+    dialect::{Dialect, Recipient},
+    event::{Event, NewEvent, Tenant},
+    samples,
+};
+use serde_json::{Value, json};
+
+use super::FolderArgs;
+use crate::{
+    cli::{Failure, Outcome, output, pair},
+    engine::USER_AGENT,
+};
+
+/// What `dialect render` takes. Without --id, --at and --secret the output is always the same.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Name and revision: xpath@1.
+    #[arg(long, value_name = "ID")]
+    dialect: String,
+    /// File with an event as POST /events takes it; `-` is standard input.
+    #[arg(long, value_name = "FILE", required_unless_present = "sample")]
+    event: Option<String>,
+    /// A shipped sample event of this type instead.
+    #[arg(long, value_name = "TYPE", conflicts_with = "event")]
+    sample: Option<String>,
+    /// Where the endpoint is.
+    #[arg(long, default_value = "https://receiver.example/webhooks")]
+    url: String,
+    /// The endpoint's secret [default: `example-secret`, or one made of `casewire example secret 32 bytes`]
+    #[arg(long, value_name = "SECRET", env = "CASEWIRE_RENDER_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+    /// As for an endpoint that has no secret, where the dialect lets it.
+    #[arg(long, conflicts_with = "secret")]
+    without_secret: bool,
+    /// A param of the endpoint; repeat it for several.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
+    params: Vec<(String, String)>,
+    /// When the attempt is made, in RFC 3339, or `now`.
+    #[arg(long, value_name = "TIME", default_value = "2026-01-15T09:30:00Z")]
+    at: String,
+    /// The event's id.
+    #[arg(long, value_name = "ID", default_value = "evt_01J1C6ZGQ6FQTH2X6M2VS3P0XW")]
+    id: String,
+    #[command(flatten)]
+    folder: FolderArgs,
+}
+
+/// Renders and prints it; fails with every field that the event lacks.
+pub(super) fn run(args: Args, json: bool) -> Outcome {
+    let dialect = args.folder.read()?.get(&args.dialect)?;
+    let at = time(&args.at)?;
+    let event = Event {
+        seq: 0,
+        position: 0,
+        id: args.id.parse().map_err(|error: Error| Failure::Usage(format!("--id: {error}")))?,
+        tenant: Tenant::default(),
+        published_at: at,
+        content: content(&dialect, args.event.as_deref(), args.sample.as_deref())?,
+    };
+    let secret = match (&args.secret, args.without_secret) {
+        (Some(given), _) => dialect.secret(Some(given), [0; 32])?,
+        (None, true) => None,
+        (None, false) => dialect.example_secret(),
+    };
+    let params: BTreeMap<String, String> = args.params.into_iter().collect();
+    dialect.check_params(&params)?;
+    let recipient = dialect.recipient(&params, secret.as_slice());
+    sendable(&dialect, &event, &recipient)?;
+    let body = dialect.body(&event, recipient.params())?;
+    let headers = dialect.headers(&event, &body, &recipient, at);
+    let request = Request { method: Method::Post, target: Target::new(&args.url)?, headers, body };
+    let head = request.head(USER_AGENT)?;
+    if json {
+        output::json(&as_json(&head, &request.body, &args.url));
+    } else {
+        output::bytes(&[&head, &request.body[..]].concat());
+    }
+    Ok(())
+}
+
+/// Whether an endpoint could be sent the event; names every field that it lacks.
+fn sendable(dialect: &Dialect, event: &Event, recipient: &Recipient) -> Outcome {
+    let event_type = event.event_type();
+    if !dialect.can_be_sent(event_type) {
+        let id = dialect.id();
+        return Err(Failure::failed(format!(
+            "{id} has no events of the type `{event_type}`; see those that it has with `casewire dialect show {id}`"
+        )));
+    }
+    dialect.express(&event.tenant, &event.content, recipient.params()).map_err(|error| {
+        let wrong = error.field_errors().iter().map(|wrong| format!("\n  {} {}", wrong.field, wrong.message));
+        let id = dialect.id();
+        Failure::failed(format!("{id} cannot express this event:{}", wrong.collect::<String>()))
+    })
+}
+
+/// The event of a file, or a sample.
+fn content(dialect: &Dialect, file: Option<&str>, sample: Option<&str>) -> Result<NewEvent, Failure> {
+    let (name, text) = match (file, sample) {
+        (Some(file), _) => (file, Cow::Owned(read(file)?)),
+        (None, Some(sample)) => (sample, Cow::Borrowed(shipped(dialect, sample)?)),
+        (None, None) => {
+            return Err(Failure::Usage("give an event with --event FILE, or --sample TYPE".into()));
+        }
+    };
+    let event = samples::parse(&text).and_then(|event| event.check().map(|()| event));
+    event.map_err(|error| {
+        let wrong = error.field_errors().iter().map(|wrong| format!("\n  {} {}", wrong.field, wrong.message));
+        Failure::failed(format!("{name} is no event:{}", wrong.collect::<String>()))
+    })
+}
+
+fn read(file: &str) -> Result<String, Failure> {
+    let text = match file {
+        "-" => io::read_to_string(io::stdin().lock()),
+        file => fs::read_to_string(file),
+    };
+    text.map_err(|error| Failure::failed(format!("--event: cannot read {file}: {error}")))
+}
+
+/// A sample of the dialect's own system, or else of any.
+fn shipped(dialect: &Dialect, event_type: &str) -> Result<&'static str, Failure> {
+    let own = dialect.id().split('@').next().unwrap_or_default();
+    let of_any = || samples::systems().find_map(|system| samples::event(system, event_type));
+    samples::event(own, event_type).or_else(of_any).ok_or_else(|| {
+        let mut known: Vec<_> = samples::of(own).map(|(known, _)| known).collect();
+        if known.is_empty() {
+            known = samples::systems().flat_map(samples::of).map(|(known, _)| known).collect();
+        }
+        let known = known.join(", ");
+        Failure::Usage(format!("--sample: there is none of `{event_type}`; choose from {known}"))
+    })
+}
+
+fn time(text: &str) -> Result<Timestamp, Failure> {
+    if text == "now" {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        return Ok(Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)));
+    }
+    Timestamp::parse(text).map_err(|error| Failure::Usage(format!("--at: {error}, or `now`")))
+}
+
+/// The request as an object; its headers are read back from the bytes that would be sent.
+fn as_json(head: &[u8], body: &[u8], url: &str) -> Value {
+    let head = String::from_utf8_lossy(head);
+    let mut lines = head.split("\r\n");
+    let method = lines.next().and_then(|line| line.split(' ').next());
+    let headers: Vec<_> = lines.filter_map(|line| line.split_once(": ")).collect();
+    json!({ "method": method, "url": url, "headers": headers, "body": String::from_utf8_lossy(body) })
+}
