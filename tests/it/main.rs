@@ -40,7 +40,9 @@ mod receivers;
 mod refusals;
 mod verifiers;
 
+mod dialect_docs;
 mod embedding;
 mod examples;
+mod own_dialects;
 
 mod tidy;

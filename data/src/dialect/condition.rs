@@ -4,7 +4,8 @@
 //! when = { "$actor.kind" = ["ui", "api"], "$data.uuid" = { kind = "text" }, "$header.x-secret" = { not = "$secret" } }
 //! ```
 //!
-//! A comparison with a part that is absent never holds, whichever way it is asked.
+//! What is compared with something that is absent never holds, whichever way it is asked; a part that is absent is
+//! different from everything that is there.
 
 use std::fmt;
 
@@ -87,10 +88,17 @@ impl When {
         self.0.iter().filter(|condition| !condition.holds(context))
     }
 
-    /// Each of them in words: "$data.uuid must be a UUID".
+    /// Each of them in words: "$data.uuid is a UUID".
     pub(super) fn in_words(&self) -> Vec<String> {
-        let in_words = |condition: &Condition| {
-            format!("{} {}", condition.part.name, condition.asks(&Context::default()))
+        let one_of = |expected: &[Expression]| {
+            expected.iter().map(Expression::written).collect::<Vec<_>>().join(" or ")
+        };
+        let in_words = |Condition { part, test }: &Condition| match test {
+            Test::OneOf(expected) => format!("{} is {}", part.name, one_of(expected)),
+            Test::NoneOf(expected) => format!("{} is not {}", part.name, one_of(expected)),
+            Test::Kind(kind) => format!("{} is {kind}", part.name),
+            Test::Present(true) => format!("{} is there", part.name),
+            Test::Present(false) => format!("{} is not there", part.name),
         };
         self.0.iter().map(in_words).collect()
     }

@@ -103,11 +103,22 @@ impl Expression {
 
     /// As it stands in the file.
     pub(super) fn written(&self) -> String {
-        let written = |piece: &Piece| match piece {
-            Piece::Words(words) => words.replace('$', "$$"),
-            Piece::Part(part) => part.name.to_string(),
-        };
-        self.pieces.iter().map(written).collect()
+        let mut written = String::new();
+        for (at, piece) in self.pieces.iter().enumerate() {
+            // A dot or a colon goes on with a name only if more of a name follows, as where it is read.
+            let goes_on = |next: &Piece| match next {
+                Piece::Words(words) => is_word(words.strip_prefix(['.', ':']).unwrap_or(words)),
+                Piece::Part(_) => false,
+            };
+            match piece {
+                Piece::Words(words) => written.push_str(&words.replace('$', "$$")),
+                Piece::Part(part) if self.pieces.get(at + 1).is_some_and(goes_on) => {
+                    written.push_str(&format!("${{{}}}", part.name.trim_start_matches('$')));
+                }
+                Piece::Part(part) => written.push_str(&part.name),
+            }
+        }
+        written
     }
 
     /// As a reader of an error sees it: `$type` for a part, words as they are.
@@ -118,4 +129,9 @@ impl Expression {
         };
         self.pieces.iter().map(shown).collect()
     }
+}
+
+/// Whether a text begins with what can stand in a part's name.
+fn is_word(text: &str) -> bool {
+    text.starts_with(|it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-'))
 }

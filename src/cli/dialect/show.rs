@@ -141,20 +141,20 @@ fn secret(rule: &SecretRule) -> Vec<String> {
 fn answers(it: &Description) -> Vec<String> {
     let rule = |rule: &AnswerRule| {
         let when = match rule.when.is_empty() {
-            true => "any answer".to_owned(),
+            true => "anything".to_owned(),
             false => rule.when.join("; "),
         };
         let reason = rule.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        format!("{when} -> {}{reason}", rule.verdict)
+        format!("if {when} -> {}{reason}", rule.verdict)
     };
-    let otherwise = "2xx -> delivered; 410 -> disable; anything else -> retry".to_owned();
+    let otherwise = "otherwise 2xx -> delivered, 410 -> disable, anything else -> retry".to_owned();
     it.acknowledgement.iter().map(rule).chain([otherwise]).collect()
 }
 
 fn probe(rule: &ProbeRule) -> Vec<String> {
     let mut rows = vec![format!("{} with", rule.method)];
     rows.extend(headers(&rule.headers, "empty"));
-    rows.push(format!("the answer: {}", rule.when.join("; ")));
+    rows.push(format!("and it agrees if {}", rule.when.join("; ")));
     rows.extend(rule.hint.clone());
     rows
 }
@@ -164,7 +164,7 @@ fn inbound(rule: &InboundRule) -> Vec<String> {
     for way in &rule.types {
         match way.when.is_empty() {
             true => rows.push(format!("its type is {}", way.is)),
-            false => rows.push(format!("its type is {} where {}", way.is, way.when.join("; "))),
+            false => rows.push(format!("its type is {}, if {}", way.is, way.when.join("; "))),
         }
     }
     rows.push(match (rule.proves_its_sender, rule.verify.is_empty()) {
