@@ -98,28 +98,22 @@ fn every_key_that_a_file_may_have_is_on_the_page() {
     }
 }
 
-/// The parts that may be named where; told by a part that there is not.
+/// Asks each place for its parts, and a part for its formats, by a name that there is not.
 #[test]
 fn every_part_and_format_is_on_the_page() {
     let page = page();
-    let places = [
+    for place in [
         "body = { template = \"$no\" }",
         "headers = { A = \"$no\" }",
         "inbound = { id = \"$no\" }",
         "acknowledgement = { when = { \"$no\" = 1 } }",
         "body = { template = \"$type:no\" }",
-    ];
-    for place in places {
+    ] {
         let mistakes = Dialect::parse(place).unwrap_err();
-        let told = mistakes
-            .iter()
-            .find_map(|it| it.message.split_once("choose from "))
-            .unwrap_or_else(|| panic!("{place}"));
-        let told = mistakes
-            .iter()
-            .find(|it| it.message.contains("`$"))
-            .map_or(told, |it| it.message.split_once("choose from ").unwrap());
-        for part in told.1.split(", ") {
+        let told = mistakes.iter().filter(|it| it.message.contains("$no`") || it.message.contains(":no`"));
+        let known = told.filter_map(|it| Some(it.message.split_once("choose from ")?.1)).next();
+        let known = known.unwrap_or_else(|| panic!("{place}: {mistakes:#?}"));
+        for part in known.split(", ") {
             let shown = part.trim_end_matches('…').trim_end_matches('.');
             assert!(page.contains(&format!("`{shown}")), "the page lacks {part}");
         }

@@ -164,6 +164,9 @@ fn an_event_that_a_dialect_cannot_express_is_told_field_by_field() {
     let sample = |of: &[&str]| run(&[&["dialect", "render", "--dialect"], of].concat(), &[]);
     assert_eq!(sample(&["xpath@1", "--sample", "cases.created"]).code, Some(0));
     assert_eq!(sample(&["xpath@1", "--sample", "claim.assigned"]).code, Some(1), "not of its vocabulary");
+    let without = |id: &str, event_type: &str| sample(&[id, "--sample", event_type, "--without-secret"]);
+    assert!(!without("hivelight@1", "task.created").stdout.contains("X-Secret"));
+    assert_eq!(without("xpath@1", "cases.created").code, Some(2), "its endpoints always have one");
     let unknown = sample(&["xpath@1", "--sample", "cases.reopened"]);
     assert!(unknown.code == Some(2) && unknown.stderr.contains("choose from "), "{unknown:?}");
 }

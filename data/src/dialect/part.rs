@@ -242,7 +242,12 @@ impl Part {
         };
         let source = source.ok_or_else(|| {
             let shown = limits::shorten(name);
-            format!("there is no part `${shown}` here; choose from {}", known(allowed))
+            let shorter =
+                FIXED.iter().filter(|(known, _, roots)| allowed.has(*roots) && name.starts_with(known));
+            let braces = shorter.map(|(known, ..)| known).max_by_key(|known| known.len());
+            let braces = braces.map(|known| format!("; or end the name by braces: `${{{known}}}`"));
+            let braces = braces.unwrap_or_default();
+            format!("there is no part `${shown}` here; choose from {}{braces}", known(allowed))
         })?;
         let formats = formats.map(|format| {
             FORMATS.iter().find(|(known, _)| *known == format).map(|(_, format)| *format).ok_or_else(|| {

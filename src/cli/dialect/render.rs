@@ -13,6 +13,7 @@ use casewire_data::{
     dialect::{Dialect, Recipient},
     event::{Event, NewEvent, Tenant},
     samples,
+    secret::Secret,
 };
 use serde_json::{Value, json};
 
@@ -68,18 +69,14 @@ pub(super) fn run(args: Args, json: bool) -> Outcome {
         published_at: at,
         content: content(&dialect, args.event.as_deref(), args.sample.as_deref())?,
     };
-    let secret = match (&args.secret, args.without_secret) {
-        (Some(given), _) => dialect.secret(Some(given), [0; 32])?,
-        (None, true) => None,
-        (None, false) => dialect.example_secret(),
-    };
+    let secret = secret(&dialect, args.secret.as_deref(), args.without_secret)?;
     let params: BTreeMap<String, String> = args.params.into_iter().collect();
     dialect.check_params(&params)?;
     let recipient = dialect.recipient(&params, secret.as_slice());
     sendable(&dialect, &event, &recipient)?;
     let body = dialect.body(&event, recipient.params())?;
     let headers = dialect.headers(&event, &body, &recipient, at);
-    let request = Request { method: Method::Post, target: Target::new(&args.url)?, headers, body };
+    let request = Request { method: Method::Post, target: target(&args.url)?, headers, body };
     let head = request.head(USER_AGENT)?;
     if json {
         output::json(&as_json(&head, &request.body, &args.url));
@@ -87,6 +84,27 @@ pub(super) fn run(args: Args, json: bool) -> Outcome {
         output::bytes(&[&head, &request.body[..]].concat());
     }
     Ok(())
+}
+
+/// The endpoint's secret: the one that is given, one for examples, or none, each only as the dialect lets it.
+fn secret(dialect: &Dialect, given: Option<&str>, without: bool) -> Result<Option<Secret>, Failure> {
+    let wrong = |flag: &str, why: &str| Failure::Usage(format!("{flag}: {why}"));
+    match (given, without) {
+        (Some(given), _) => {
+            dialect.secret(Some(given), [0; 32]).map_err(|error| wrong("--secret", error.message()))
+        }
+        (None, true) => match dialect.secret(None, [0; 32]) {
+            Ok(None) => Ok(None),
+            Ok(Some(_)) => Err(wrong("--without-secret", "endpoints of this dialect always have one")),
+            Err(error) => Err(wrong("--without-secret", error.message())),
+        },
+        (None, false) => Ok(dialect.example_secret()),
+    }
+}
+
+fn target(url: &str) -> Result<Target, Failure> {
+    Target::new(url)
+        .map_err(|error| Failure::Usage(format!("--url: {error}; write https://example.com/webhooks")))
 }
 
 /// Whether an endpoint could be sent the event; names every field that it lacks.
@@ -108,6 +126,7 @@ fn sendable(dialect: &Dialect, event: &Event, recipient: &Recipient) -> Outcome 
 /// The event of a file, or a sample.
 fn content(dialect: &Dialect, file: Option<&str>, sample: Option<&str>) -> Result<NewEvent, Failure> {
     let (name, text) = match (file, sample) {
+        (Some("-"), _) => ("standard input", Cow::Owned(read("-")?)),
         (Some(file), _) => (file, Cow::Owned(read(file)?)),
         (None, Some(sample)) => (sample, Cow::Borrowed(shipped(dialect, sample)?)),
         (None, None) => {
@@ -116,8 +135,8 @@ fn content(dialect: &Dialect, file: Option<&str>, sample: Option<&str>) -> Resul
     };
     let event = samples::parse(&text).and_then(|event| event.check().map(|()| event));
     event.map_err(|error| {
-        let wrong = error.field_errors().iter().map(|wrong| format!("\n  {} {}", wrong.field, wrong.message));
-        Failure::failed(format!("{name} is no event:{}", wrong.collect::<String>()))
+        let wrong = error.field_errors().iter().map(|wrong| format!("{}: {}", wrong.field, wrong.message));
+        Failure::failed(format!("{name}: {}", wrong.collect::<Vec<_>>().join("\n  ")))
     })
 }
 

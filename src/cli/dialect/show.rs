@@ -66,7 +66,7 @@ fn lines(dialect: &Dialect, it: &Description) -> Vec<String> {
     table("Answers", answers(it));
     table("Before the first delivery", it.handshake.as_ref().map(probe).unwrap_or_default());
     table("A sandbox takes events of which", it.sandbox.clone().unwrap_or_default());
-    let inbound = it.inbound.as_ref().map(inbound);
+    let inbound = it.inbound.as_ref().map(|rule| inbound(rule, it.signature.is_some()));
     table("Taking in such requests", inbound.unwrap_or_else(|| vec!["is not possible".to_owned()]));
     let decided = dialect.assumptions().iter().map(|decided| format!("{}: {}", decided.topic, decided.text));
     table("What no document says, and was decided", decided.collect());
@@ -159,7 +159,7 @@ fn probe(rule: &ProbeRule) -> Vec<String> {
     rows
 }
 
-fn inbound(rule: &InboundRule) -> Vec<String> {
+fn inbound(rule: &InboundRule, signed: bool) -> Vec<String> {
     let mut rows = vec![format!("its id is {}", rule.id)];
     for way in &rule.types {
         match way.when.is_empty() {
@@ -167,14 +167,18 @@ fn inbound(rule: &InboundRule) -> Vec<String> {
             false => rows.push(format!("its type is {}, if {}", way.is, way.when.join("; "))),
         }
     }
-    rows.push(match (rule.proves_its_sender, rule.verify.is_empty()) {
-        (true, true) => "believed for its signature".to_owned(),
-        (true, false) => format!("believed if {}", rule.verify.join("; ")),
-        (false, _) => "must bring an API token with the scope events:publish".to_owned(),
-    });
+    if signed {
+        rows.push("believed for its signature".to_owned());
+    }
+    if !rule.verify.is_empty() {
+        rows.push(format!("believed only if {}", rule.verify.join("; ")));
+    }
+    if !rule.proves_its_sender {
+        rows.push("must bring an API token with the scope events:publish".to_owned());
+    }
     rows.extend(headers(&rule.reply, "empty").into_iter().map(|header| format!("answered with {header}")));
     if let Some(handshake) = &rule.handshake {
-        rows.push(format!("a {} that asks whether it is welcome is answered with", handshake.method));
+        rows.push(format!("a probe ({}) if {}, answered with", handshake.method, handshake.when.join("; ")));
         rows.extend(headers(&handshake.headers, "empty").into_iter().map(|header| format!("  {header}")));
     }
     rows

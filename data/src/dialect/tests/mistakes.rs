@@ -111,6 +111,7 @@ const WRONG: &[(&str, &str, usize, &str, &str)] = &[
     ("X-Id = \"$id\"", "Host = \"$id\"", 26, "headers.Host", "take it out"),
     ("X-Id = \"$id\"", "\"X Id\" = \"$id\"", 26, "headers.X Id", "hyphens"),
     ("X-Id = \"$id\"", "X-Id = 7", 26, "headers.X-Id", "put it in quotes"),
+    ("X-Id = \"$id\"", "X-Id = \"$id-1\"", 26, "headers.X-Id", "end the name by braces: `${id}`"),
     ("X-Id = \"$id\"", "X-Id = \"$signature\"", 26, "headers.X-Id", "no part `$signature` here"),
     ("X-Id = \"$id\"", "X-Sig = \"$id\"", 32, "signature", "[headers] sets too"),
     ("X-Id = \"$id\"", "X-Id = \"$id\"\nx-id = \"$id\"", 27, "headers.x-id", "twice"),
