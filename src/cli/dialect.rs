@@ -35,7 +35,7 @@ enum Action {
 
 /// Which dialects there are besides those that are shipped.
 #[derive(Debug, clap::Args)]
-struct FolderArgs {
+pub(super) struct FolderArgs {
     /// Folder of your own dialects, as under `serve` [env: CASEWIRE_DIALECTS]
     #[arg(long, value_name = "DIR")]
     dialects: Option<String>,
@@ -45,8 +45,10 @@ struct FolderArgs {
 }
 
 impl FolderArgs {
-    fn read(self) -> Result<Dialects, Failure> {
-        let settings = Settings::load(&Flags::only([("config", self.config), ("dialects", self.dialects)]))?;
+    /// The dialects that there are.
+    pub(super) fn read(&self) -> Result<Dialects, Failure> {
+        let given = [("config", self.config.clone()), ("dialects", self.dialects.clone())];
+        let settings = Settings::load(&Flags::only(given))?;
         Ok(match settings.dialects {
             Some(folder) => read_dialects(folder)?,
             None => Dialects::builtin(),

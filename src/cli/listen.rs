@@ -7,7 +7,9 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::{
-    Failure, Outcome, dialects, duration, output, pair,
+    Failure, Outcome,
+    dialect::FolderArgs,
+    duration, output, pair,
     receiver::{Content, Received, Receiver, Script, Signature, Verifier},
 };
 
@@ -44,6 +46,8 @@ pub(super) struct Args {
     /// End after so many requests, handshakes not counted, with 1 if a signature among them was bad.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+    #[command(flatten)]
+    folder: FolderArgs,
 }
 
 /// Prints every request until `--count` is reached or Ctrl-C.
@@ -81,7 +85,7 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
 
 /// What the receiver is to know of its sender.
 fn verifier(args: &Args) -> Result<Verifier, Failure> {
-    let dialects = dialects()?;
+    let dialects = args.folder.read()?;
     let dialect = dialects.get(&args.dialect).map_err(|error| usage("dialect", &error))?;
     let unknown = args.param.iter().find(|(name, _)| dialect.params().iter().all(|it| *it.name != **name));
     if let Some((name, _)) = unknown {

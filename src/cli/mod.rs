@@ -2,7 +2,7 @@
 
 use std::{fmt, process::ExitCode};
 
-use casewire_data::{Error, ErrorKind, dialect::Dialects};
+use casewire_data::{Error, ErrorKind};
 use clap::{Parser, Subcommand};
 
 mod client;
@@ -149,11 +149,6 @@ impl From<Error> for Failure {
 }
 
 type Outcome = Result<(), Failure>;
-
-/// The dialects that the commands know.
-fn dialects() -> Result<Dialects, Failure> {
-    Ok(Dialects::builtin())
-}
 
 /// Seconds and their fractions with a unit: `250ms`, `10s`, `1.5s`; a plain number is milliseconds.
 fn duration(text: &str) -> Result<std::time::Duration, String> {

@@ -147,6 +147,8 @@ fn the_commands_tell_of_own_and_shipped_dialects() {
         let json = run(&["dialect", "show", id, "--json"], &[]);
         assert_eq!(serde_json::from_str::<Value>(&json.stdout).unwrap()["id"], id);
     }
+    let heard = run(&["listen", "--dialect", "own@2", "--dialects", path(&own)], &[]);
+    assert!(heard.code == Some(2) && heard.stderr.contains("own@1"), "{heard:?}");
     let unknown = run(&["dialect", "show", "morse@1"], &[]);
     assert!(unknown.code == Some(2) && unknown.stderr.contains("choose from casebook@1"), "{unknown:?}");
 }

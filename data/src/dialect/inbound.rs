@@ -111,12 +111,6 @@ impl Inbound {
         })
     }
 
-    /// The parts that are taken from the endpoint.
-    pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
-        let handshake = self.handshake.iter().flat_map(|it| it.when.parts().chain(it.reply.parts()));
-        self.verify.iter().flat_map(When::parts).chain(self.reply.parts()).chain(handshake)
-    }
-
     /// The sender's id and time of a request, as it wrote them.
     pub(super) fn signed_parts<'a>(
         &'a self,
@@ -205,7 +199,7 @@ impl Inbound {
     }
 
     /// The parts that may stand for parameters.
-    fn parts(&self) -> impl Iterator<Item = &Part> {
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
         let welcome = self.handshake.iter().flat_map(|it| it.when.parts().chain(it.reply.parts()));
         self.verify.iter().flat_map(When::parts).chain(self.reply.parts()).chain(welcome)
     }

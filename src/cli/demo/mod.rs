@@ -6,13 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use casewire_data::{address::EgressPolicy, retry::RetrySchedule};
+use casewire_data::{address::EgressPolicy, dialect::Dialects, retry::RetrySchedule};
 use clap::builder::PossibleValuesParser;
 use futures_util::future::{Either, select};
 
 use self::{board::Board, scratch::Scratch, stage::Stage, systems::System};
 use super::{
-    Failure, Outcome, dialects,
+    Failure, Outcome,
     serve::{self, StopSignal},
 };
 use crate::{engine::Engine, settings::Settings};
@@ -88,7 +88,7 @@ fn start(dir: &Scratch) -> Result<Engine, Failure> {
 
 /// Publishes, watches and judges. The players stay on stage.
 async fn play(engine: &Engine, choice: &str, json: bool) -> Result<Vec<Stage>, Failure> {
-    let dialects = dialects()?;
+    let dialects = Dialects::builtin();
     let mut stages = Vec::new();
     for system in System::chosen(choice) {
         stages.push(Stage::set(system, engine, &dialects).await?);

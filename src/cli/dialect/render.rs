@@ -76,7 +76,13 @@ pub(super) fn run(args: Args, json: bool) -> Outcome {
     sendable(&dialect, &event, &recipient)?;
     let body = dialect.body(&event, recipient.params())?;
     let headers = dialect.headers(&event, &body, &recipient, at);
-    let request = Request { method: Method::Post, target: target(&args.url)?, headers, body };
+    let request = Request {
+        method: Method::Post,
+        target: target(&args.url)?,
+        headers,
+        body,
+        judged_headers: [].into(),
+    };
     let head = request.head(USER_AGENT)?;
     if json {
         output::json(&as_json(&head, &request.body, &args.url));
