@@ -12,6 +12,7 @@ pub mod matcher;
 pub mod journal;
 pub mod unwritten;
 
+pub mod crowd;
 pub mod envelope;
 pub mod shard;
 pub mod surroundings;

@@ -6,6 +6,7 @@
 mod attempt;
 mod backlog;
 mod retries;
+mod share;
 
 use std::{
     cell::Cell,
@@ -17,7 +18,7 @@ use std::{
 use actix::{Actor, ActorContext, Addr, Context, Handler, Message, WeakAddr};
 use casewire_data::{Timestamp, pace::Pace, store::Parked, window::Window};
 
-use self::{backlog::Intake, retries::Retries};
+use self::{backlog::Intake, retries::Retries, share::Share};
 use crate::{
     dispatch::{DispatchConfig, Dispatcher},
     envelope::Envelope,
@@ -45,6 +46,7 @@ pub struct Mailbox {
     unwritten: Unwritten,
     intake: Intake,
     retries: Retries,
+    share: Share,
     draining: bool,
     /// The registry has yet to hear that the endpoint is disabled: what it tells until then must not bring it back.
     disabling: bool,
@@ -61,6 +63,7 @@ struct Flight {
     /// The delivery has a row of its own in the retry journal.
     parked: bool,
     event_position: u64,
+    begun_at: Timestamp,
 }
 
 /// One delivery whose turn has come.
@@ -106,6 +109,7 @@ impl Mailbox {
             }),
             intake: Intake::new(clean.is_none()),
             retries: Retries::new(clean.is_none()),
+            share: Share::default(),
             draining: false,
             disabling: false,
             received: 0,
@@ -132,11 +136,13 @@ impl Mailbox {
 
     /// Does all that can be done now, and asks to be woken for the rest.
     fn work(&mut self, context: &mut Context<Self>) {
+        self.join_crowd();
         self.make_room();
         self.begin_attempts(context);
         self.read_on(context);
         self.read_due(context);
         self.ask_to_be_woken();
+        self.join_crowd();
         self.rest_if_idle();
     }
 
@@ -149,7 +155,7 @@ impl Mailbox {
                 break;
             }
             let allowed = if in_order { self.pace.allowed(now).min(1) } else { self.pace.allowed(now) };
-            if !self.may_begin_another(allowed as usize) {
+            if !self.may_begin_another(allowed as usize) || !self.has_share(now) {
                 break;
             }
             let Some(turn) = self.next_turn() else { break };
@@ -214,7 +220,7 @@ impl Mailbox {
         // While something is under way there is no probe, and its end does what is to be done next.
         let may_probe = self.intake.is_behind() && self.in_flight.is_empty() && self.ready.is_empty();
         let probe = self.pace.probe_at().filter(|_| may_probe && !self.intake.is_reading());
-        let times = [self.retries.next_due(), self.pace.rests_until(now), probe];
+        let times = [self.retries.next_due(), self.pace.rests_until(now), self.share.grows_at(), probe];
         if let Some(at) = times.into_iter().flatten().min() {
             let at = self.surroundings.clock.instant(at.max(now.plus_millis(1)));
             self.shard.do_send(WakeAt { ordinal: self.ordinal(), at });
@@ -254,6 +260,7 @@ fn new_dispatcher(plan: &Plan, surroundings: &Surroundings) -> Dispatcher {
 impl Drop for Mailbox {
     /// After a panic, attempts of this mailbox may still be under way, but nobody waits for their end any more.
     fn drop(&mut self) {
+        self.leave_crowd();
         for seq in self.in_flight.keys() {
             self.surroundings.in_flight.end(self.plan.endpoint.ordinal, *seq);
         }

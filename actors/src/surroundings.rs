@@ -7,7 +7,9 @@ use casewire_data::Error;
 use rustls::ClientConfig;
 use tokio::sync::watch;
 
-use crate::{clock::Clock, config::Config, in_flight::InFlight, journal::Journal, registry::Registry};
+use crate::{
+    clock::Clock, config::Config, crowd::Crowd, in_flight::InFlight, journal::Journal, registry::Registry,
+};
 
 /// See the module.
 pub struct Surroundings {
@@ -21,6 +23,8 @@ pub struct Surroundings {
     pub config: Arc<Config>,
     /// TLS, with the sessions that can be resumed.
     pub tls: Arc<ClientConfig>,
+    /// Who on this arbiter has work.
+    pub crowd: Crowd,
     /// Attempts under way.
     pub in_flight: Arc<InFlight>,
     /// Where damage found while reading is reported, so that the engine stops rather than serve around it.

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::{
     clock::Clock,
     config::Config,
+    crowd::Crowd,
     directory::Directory,
     dispatch,
     in_flight::InFlight,
@@ -102,6 +103,7 @@ impl Tree {
                 registry: registry.clone(),
                 config: config.clone(),
                 tls: tls.clone(),
+                crowd: Crowd::default(),
                 in_flight: in_flight.clone(),
                 damage: damage_sender.clone(),
             };

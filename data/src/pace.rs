@@ -12,6 +12,23 @@ const PROBE_MILLIS_MIN: i64 = 500;
 /// The longest interval between probes, in milliseconds.
 const PROBE_MILLIS_MAX: i64 = 30_000;
 
+/// Attempts of all endpoints of one arbiter that may be young at once, shared among those that have work.
+const YOUNG_ATTEMPTS_MAX: u32 = 256;
+/// Young attempts that each endpoint may have, however many others have work.
+const YOUNG_ATTEMPTS_MIN: u32 = 2;
+/// For how long an attempt is young, in milliseconds. A receiver that takes longer gets more at once.
+const YOUNG_MILLIS: i64 = 25;
+
+/// How many young attempts an endpoint may have when so many have work.
+pub fn young_attempts_max(busy_endpoints: u32) -> usize {
+    (YOUNG_ATTEMPTS_MAX / busy_endpoints.max(1)).max(YOUNG_ATTEMPTS_MIN) as usize
+}
+
+/// When an attempt begun at a time is young no more.
+pub fn young_until(begun_at: Timestamp) -> Timestamp {
+    begun_at.plus_millis(YOUNG_MILLIS)
+}
+
 /// How fast one endpoint may be called at the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pace {

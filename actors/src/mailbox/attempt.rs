@@ -30,11 +30,11 @@ impl Mailbox {
     pub(super) fn begin(&mut self, turn: Turn, context: &mut Context<Self>) {
         let seq = turn.envelope.event.seq;
         self.current.set(Some(seq));
-        self.in_flight
-            .insert(seq, Flight { parked: turn.parked, event_position: turn.envelope.event.position });
+        let (started_at, started) = (self.now(), Instant::now());
+        let event_position = turn.envelope.event.position;
+        self.in_flight.insert(seq, Flight { parked: turn.parked, event_position, begun_at: started_at });
         self.retries.begun(seq);
         self.surroundings.in_flight.begin(self.ordinal(), seq);
-        let (started_at, started) = (self.now(), Instant::now());
         let mailbox = context.address();
         if self.poisoned == Some(seq) {
             let outcome = quarantined("it made the endpoint's mailbox panic");

@@ -1,0 +1,68 @@
+//! An endpoint's share of the attempts that all busy endpoints of its arbiter have under way together.
+//!
+//! Many endpoints with many connections each are no faster than with few: each delivery only meets a colder one. So
+//! the more of them are busy, the fewer young attempts each may have. An attempt that takes long counts no more, so
+//! that a receiver that is slow is still called as often at once as its own limit allows.
+
+use casewire_data::{
+    Timestamp,
+    pace::{young_attempts_max, young_until},
+};
+
+use super::Mailbox;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Share {
+    /// The mailbox counts as one that has work.
+    busy: bool,
+    /// More would be begun, were the attempts under way not so young: when the first of them no longer is.
+    waits_until: Option<Timestamp>,
+}
+
+impl Share {
+    /// When it grows although no attempt ends; absent if nothing waits for that.
+    pub(super) fn grows_at(&self) -> Option<Timestamp> {
+        self.waits_until
+    }
+}
+
+impl Mailbox {
+    /// Counts as one of the arbiter's mailboxes that have work, or no more.
+    pub(super) fn join_crowd(&mut self) {
+        let busy = !self.in_flight.is_empty() || !self.ready.is_empty();
+        if self.share.busy != busy {
+            self.share.busy = busy;
+            self.surroundings.crowd.note(busy);
+        }
+    }
+
+    /// The mailbox is no more.
+    pub(super) fn leave_crowd(&mut self) {
+        if std::mem::take(&mut self.share.busy) {
+            self.surroundings.crowd.note(false);
+        }
+    }
+
+    /// Whether the share leaves room for another attempt.
+    pub(super) fn has_share(&mut self, now: Timestamp) -> bool {
+        self.share.waits_until = None;
+        let most = young_attempts_max(self.surroundings.crowd.busy());
+        if self.in_flight.len() < most {
+            return true;
+        }
+        let ages = self.in_flight.values().map(|flight| young_until(flight.begun_at));
+        let (mut young, mut first) = (0, None::<Timestamp>);
+        for until in ages.filter(|until| *until > now) {
+            young += 1;
+            first = Some(first.map_or(until, |first| first.min(until)));
+        }
+        if young < most {
+            return true;
+        }
+        if !self.ready.is_empty() || self.retries.is_busy() {
+            self.share.waits_until = first;
+        }
+        false
+    }
+}
