@@ -29,7 +29,7 @@ use tokio::sync::{oneshot, watch};
 
 use self::{
     queue::{Queue, Room},
-    writer::{CHECKPOINT_EVERY, WriterThread},
+    writer::{CHECKPOINT_EVERY, Randomness, WriterThread},
 };
 use crate::{clock::Clock, envelope::Envelope, unwritten::Unwritten};
 
@@ -114,6 +114,7 @@ impl Journal {
             on_commit,
             failed,
             retention_every,
+            randomness: Randomness::new(),
             checkpoint_at: Instant::now() + CHECKPOINT_EVERY,
             retention_at: Instant::now(),
         };

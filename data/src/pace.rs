@@ -160,4 +160,15 @@ mod tests {
         assert!(pace.succeeded());
         assert_eq!((pace.is_down(), pace.allowed(at(0))), (false, 1));
     }
+
+    #[test]
+    fn all_young_attempts_together_stay_few_and_nobody_is_left_without() {
+        for busy in [0, 1, 2, 10, 100, 128] {
+            assert!(young_attempts_max(busy) * busy as usize <= 256);
+            assert!(young_attempts_max(busy) >= 2);
+        }
+        assert_eq!(young_attempts_max(u32::MAX), 2);
+        let begun = Timestamp::from_millis(1_000);
+        assert!(young_until(begun) > begun);
+    }
 }

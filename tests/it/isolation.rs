@@ -33,6 +33,29 @@ async fn endpoints_that_hang_or_refuse_keep_nothing_from_the_others() {
     }
 }
 
+/// While many endpoints are busy each has few quick attempts under way; slow ones do not count.
+#[tokio::test]
+async fn among_many_busy_endpoints_a_slow_receiver_is_still_called_as_often_at_once_as_it_may_be() {
+    const ENDPOINTS: usize = 40;
+    const AT_ONCE: usize = 10;
+    let (home, gate) = (Embedded::start(), Gate::shut());
+    let held = gate.clone();
+    let slow = Receiver::start(move |_| {
+        held.pass();
+        Reply::status(204)
+    });
+    for number in 0..ENDPOINTS {
+        let url = slow.at(&format!("/{number}"));
+        let draft = EndpointDraft { max_in_flight: Some(AT_ONCE as u32), ..to(url, &["*"]) };
+        home.subscribe(draft).await;
+    }
+    let events = home.publish_many("cases.updated", 2 * AT_ONCE).await;
+    slow.received(ENDPOINTS * AT_ONCE).await;
+    assert_eq!(slow.count(), ENDPOINTS * AT_ONCE, "each at its limit, and none beyond");
+    gate.open();
+    slow.received(ENDPOINTS * events.len()).await;
+}
+
 #[tokio::test]
 async fn a_delivery_that_makes_the_engine_panic_is_set_aside_and_all_others_arrive() {
     let home = Embedded::with(|builder| {

@@ -36,6 +36,7 @@ pub(super) struct WriterThread {
     pub(super) on_commit: OnCommit,
     pub(super) failed: watch::Sender<Option<Error>>,
     pub(super) retention_every: Duration,
+    pub(super) randomness: Randomness,
     pub(super) checkpoint_at: Instant,
     pub(super) retention_at: Instant,
 }
@@ -116,7 +117,7 @@ impl WriterThread {
     }
 
     fn commit(&mut self, writes: Vec<Write>, waiters: Vec<Option<Waiter>>) {
-        match self.writer.commit(writes, self.clock.now(), &mut random) {
+        match self.writer.commit(writes, self.clock.now(), &mut || self.randomness.next()) {
             Ok(answers) => self.answer(answers, waiters),
             Err(error) => {
                 for waiter in waiters.into_iter().flatten() {
@@ -184,7 +185,29 @@ impl WriterThread {
     }
 }
 
-fn random() -> u128 {
-    let word = || u128::from(getrandom::u64().expect("the operating system has randomness"));
-    word() << 64 | word()
+/// Random numbers for ids, drawn from the operating system many at a time: asking it for each costs more than the
+/// rest of the id.
+pub(super) struct Randomness {
+    drawn: [u8; 4_096],
+    left: usize,
+}
+
+impl Randomness {
+    pub(super) fn new() -> Self {
+        Self { drawn: [0; 4_096], left: 0 }
+    }
+
+    fn next(&mut self) -> u128 {
+        const BYTES: usize = size_of::<u128>();
+        if self.left == 0 {
+            getrandom::fill(&mut self.drawn).expect("the operating system has randomness");
+            self.left = self.drawn.len() / BYTES;
+        }
+        self.left -= 1;
+        // Used once and wiped, so that no two ids share any of it.
+        let number = &mut self.drawn[self.left * BYTES..][..BYTES];
+        let value = u128::from_ne_bytes(number.try_into().expect("a number has as many bytes"));
+        number.fill(0);
+        value
+    }
 }
