@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use casewire_data::{
     Error, Result, Timestamp,
     delivery::Outcome,
-    dialect::{Dialect, Message, Recipient, Ruling},
+    dialect::{Dialect, Message, Params, Recipient, Ruling},
     endpoint::{Endpoint, EndpointStatus},
     event::Event,
     pace::Pace,
@@ -30,6 +30,8 @@ pub struct Plan {
     pub in_flight_max: u32,
     dialect: Arc<Dialect>,
     recipient: Recipient,
+    /// Params for events up to one of them, oldest first.
+    earlier_params: Vec<(u64, Arc<Params>)>,
     target: Target,
     static_headers: Vec<(String, String)>,
     judged_headers: Arc<[Box<str>]>,
@@ -39,11 +41,18 @@ impl Plan {
     /// Works it out. Fails only if what was stored no longer makes sense, such as a dialect that is gone.
     pub fn new(endpoint: Arc<Endpoint>, config: &Config) -> Result<Self> {
         let dialect = config.dialects.get(&endpoint.dialect)?;
+        let recipient = dialect.recipient(&endpoint.params, &endpoint.secrets);
+        let in_flight_max = if dialect.may_disable(&recipient) { 1 } else { config.limits.in_flight_max };
+        let earlier_params = endpoint
+            .earlier_params
+            .iter()
+            .map(|earlier| (earlier.through, dialect.recipient(&earlier.params, &[]).params().clone()));
         Ok(Self {
+            earlier_params: earlier_params.collect(),
             schedule: endpoint.retry.clone().unwrap_or_else(|| config.retry.clone()),
             deadline: deadline(&endpoint, config),
-            in_flight_max: endpoint.max_in_flight.unwrap_or(config.limits.in_flight_max),
-            recipient: dialect.recipient(&endpoint.params, &endpoint.secrets),
+            in_flight_max: endpoint.max_in_flight.unwrap_or(in_flight_max),
+            recipient,
             target: Target::new(&endpoint.url)?,
             static_headers: endpoint.headers.clone().into_iter().collect(),
             judged_headers: dialect.judged_headers().map(Into::into).collect(),
@@ -55,7 +64,7 @@ impl Plan {
     /// The signed request of one attempt, made at a time of the wall's clock. The error says why the event has no
     /// place in the endpoint's dialect.
     pub fn request(&self, envelope: &Envelope, at: Timestamp) -> Result<Request> {
-        let body = envelope.body(&self.dialect, self.recipient.params())?;
+        let body = envelope.body(&self.dialect, self.params_of(envelope.event.seq))?;
         let mut headers = self.dialect.headers(&envelope.event, &body, &self.recipient, at);
         headers.extend(self.static_headers.iter().cloned());
         Ok(Request {
@@ -65,6 +74,12 @@ impl Plan {
             body,
             judged_headers: self.judged_headers.clone(),
         })
+    }
+
+    /// The params with which an event's body is made: those in force when it was published, at every attempt.
+    fn params_of(&self, seq: u64) -> &Arc<Params> {
+        let earlier = self.earlier_params.iter().find(|(through, _)| seq <= *through);
+        earlier.map_or(self.recipient.params(), |(_, params)| params)
     }
 
     /// What the endpoint's dialect has to say of an outcome; absent if it is to be judged like any other's.
@@ -88,9 +103,9 @@ impl Plan {
     }
 
     /// The pace at which deliveries begin. An endpoint that its dialect may disable for a wrong answer is called once
-    /// before it is called at full speed, so that it is disabled after one request and not after many.
+    /// at a time; if its owner asks for more, it is called once before it is called at full speed.
     pub fn pace(&self) -> Pace {
-        match self.dialect.may_disable() {
+        match self.dialect.may_disable(&self.recipient) {
             true => Pace::proving(self.in_flight_max),
             false => Pace::new(self.in_flight_max),
         }

@@ -130,6 +130,10 @@ impl Registry {
         if endpoint.status == EndpointStatus::Paused && updated.status == EndpointStatus::Active {
             updated.held_through = self.journal.store().last_seq();
         }
+        let makes_bodies = || self.config.dialects.get(&updated.dialect).is_ok_and(|it| !it.shares_bodies());
+        if endpoint.params != updated.params && makes_bodies() {
+            updated.keep_params(endpoint.params.clone(), self.journal.store().last_seq());
+        }
         Ok((endpoint, updated))
     }
 

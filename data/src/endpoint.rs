@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Timestamp, dialect::Dialects, error::Result, event::Tenant, id::EndpointId, pattern::Pattern,
+    Timestamp, dialect::Dialects, error::Result, event::Tenant, id::EndpointId, limits, pattern::Pattern,
     retry::RetrySchedule, scope::EventScope, secret::Secret,
 };
 
@@ -23,6 +23,15 @@ pub enum EndpointStatus {
     Active,
     /// Events are held, within retention, and delivered in order when the endpoint is active again.
     Paused,
+}
+
+/// The params with which an endpoint's bodies are made for events up to one of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierParams {
+    /// The last such event: its number in the log, not shown.
+    pub through: u64,
+    /// The params.
+    pub params: BTreeMap<String, String>,
 }
 
 /// An endpoint as the registry keeps it.
@@ -68,6 +77,9 @@ pub struct Endpoint {
     /// the log, not shown.
     #[serde(default)]
     pub held_through: u64,
+    /// What `params` were for events up to a time, oldest first, so that a body stays the same over all attempts.
+    #[serde(default)]
+    pub earlier_params: Vec<EarlierParams>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When any of the above last changed.
@@ -120,6 +132,13 @@ impl Endpoint {
             "its dialect {dialect} is gone: put {dialect}.toml back into the folder of dialects (--dialects) and \
              restart; events are held until then"
         )
+    }
+
+    /// Keeps the params that were in force for events up to `through`; the oldest are let go beyond a bound.
+    pub fn keep_params(&mut self, params: BTreeMap<String, String>, through: u64) {
+        self.earlier_params.push(EarlierParams { through, params });
+        let excess = self.earlier_params.len().saturating_sub(limits::EARLIER_PARAMS_MAX);
+        self.earlier_params.drain(..excess);
     }
 
     fn touch(&mut self, now: Timestamp) {

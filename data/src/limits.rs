@@ -45,6 +45,8 @@ pub const HEADER_VALUE_BYTES_MAX: usize = 1_024;
 pub const SOURCE_NAME_BYTES_MAX: usize = 64;
 /// Sources of one tenant.
 pub const SOURCES_PER_TENANT_MAX: usize = 1_000;
+/// Changes of an endpoint's params that are remembered for events from before them.
+pub const EARLIER_PARAMS_MAX: usize = 16;
 /// Characters of a signing secret that is a text.
 pub const SECRET_CHARS_MAX: usize = 256;
 /// Requests that one endpoint may have in flight at once: the most that can be set.

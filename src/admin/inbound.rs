@@ -22,7 +22,7 @@ use super::{answer, auth, body, engine, fields, problem::Problem, views::Receipt
 use crate::inbound::{Entrance, decoded};
 
 /// What systems call their JSON.
-const TYPES: &[&str] = &["application/json", "application/cloudevents+json"];
+const TYPES: &[&str] = &["application/json", "application/cloudevents+json", "application/vnd.api+json"];
 
 /// POST /inbound/{source}, and OPTIONS for senders that ask first.
 pub(super) async fn receive(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
@@ -49,7 +49,11 @@ pub(super) async fn receive(request: HttpRequest, payload: Payload) -> Result<Ht
     let body = body::read_bytes(payload).await?;
     let entrance = admitted.ok_or_else(Problem::unproven)?;
     let message = Message { body: &body, ..head };
-    entrance.verify(message)?;
+    entrance.verify(message).map_err(|error| match &token {
+        // To another tenant's token the source is one that never was.
+        Some(token) if token.tenant != entrance.source().tenant => Problem::not_found(),
+        _ => error.into(),
+    })?;
     // From here on the sender is known, and every answer is what it waits for.
     let answer = publish(&entrance, message).await.unwrap_or_else(|problem| problem.error_response());
     Ok(with(answer, entrance.reply(message)))

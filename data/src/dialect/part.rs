@@ -287,6 +287,11 @@ impl Part {
         !matches!(&self.source, Source::Id | Source::Timestamp | Source::Body(_))
     }
 
+    /// Whether it is the secret, in whatever format.
+    pub(super) fn is_secret(&self) -> bool {
+        self.source == Source::Secret
+    }
+
     /// Whether it is the status of an answer.
     pub(super) fn is_status(&self) -> bool {
         self.source == Source::Status

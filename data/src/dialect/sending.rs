@@ -7,7 +7,7 @@ use super::{
     context::{Context, EventParts, Message, Params},
     header,
     part::Part,
-    rule::{Probe, Ruling},
+    rule::{Probe, Rule, Ruling},
 };
 use crate::{
     Timestamp,
@@ -89,9 +89,13 @@ impl Dialect {
         self.acknowledgement.iter().find(|rule| rule.when.holds(&context)).map(|rule| &rule.ruling)
     }
 
-    /// Whether an answer can disable an endpoint by a rule of the dialect: such an endpoint is to prove itself first.
-    pub fn may_disable(&self) -> bool {
-        self.acknowledgement.iter().any(|rule| matches!(rule.ruling, Ruling::Disable { .. }))
+    /// Whether an answer can disable such an endpoint by a rule of the dialect: it is then called once at a time, so
+    /// that one wrong answer is all it takes.
+    pub fn may_disable(&self, recipient: &Recipient) -> bool {
+        // Without a secret, a rule that compares with it never holds.
+        let can_hold = |rule: &Rule| recipient.secret.is_some() || !rule.when.parts().any(Part::is_secret);
+        let disables = |rule: &&Rule| matches!(rule.ruling, Ruling::Disable { .. });
+        self.acknowledgement.iter().filter(disables).any(can_hold)
     }
 
     /// The headers of an answer to a delivery, in lower case, on which its judgement depends.

@@ -133,6 +133,7 @@ impl EndpointDraft {
             timeout_seconds: None,
             retry: None,
             held_through: 0,
+            earlier_params: Vec::new(),
             created_at: context.now,
             updated_at: context.now,
         };

@@ -65,6 +65,9 @@ async fn a_name_is_looked_up_in_the_tenant_of_the_token_and_an_id_in_all() {
     let with_other = door.send(&sent.clone().at(format!("/inbound/{id}")).bearing(&door.publisher)).await;
     assert_eq!(with_other.status, 202, "{}", with_other.text);
     assert_eq!(door.stored().await, 0, "it is another tenant's");
+    // Without proof it is a source that never was, to whoever has another tenant's token.
+    let forged = sent.clone().at(format!("/inbound/{id}")).bearing(&door.publisher).with_body("{ }");
+    door.send(&forged).await.problem(404);
     let court = host.engine.tenant(Tenant::new("court").unwrap());
     court.event(by_id.data()["id"].as_str().unwrap().parse().unwrap()).await.unwrap();
     door.close().await;
