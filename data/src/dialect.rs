@@ -49,7 +49,6 @@ pub use self::{
     file::Mistake,
     header::check_header,
     params::Param,
-    reading::mistakes,
     rule::{Probe, ProbeMethod, Ruling},
 };
 use crate::{

@@ -43,9 +43,12 @@ pub(super) struct EventParts<'a> {
 }
 
 impl<'a> EventParts<'a> {
-    /// An event that nobody has published yet. Its id is a stand-in of the right length.
+    /// An event that nobody has published yet. Its id and its time are stand-ins that are as long as any that it can
+    /// get: what is rendered of it later is not longer.
     pub(super) fn unpublished(tenant: &'a Tenant, content: &'a NewEvent) -> Self {
-        Self { id: EventId::from_u128(0), tenant, published_at: Timestamp::default(), content }
+        /// In the year 2286; milliseconds have 13 digits until then.
+        const PUBLISHED_AT: Timestamp = Timestamp::from_millis(9_999_999_999_999);
+        Self { id: EventId::from_u128(0), tenant, published_at: PUBLISHED_AT, content }
     }
 
     pub(super) fn occurred_at(&self) -> Timestamp {

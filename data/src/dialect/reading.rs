@@ -13,7 +13,7 @@ use super::{
     vocabulary::Vocabulary,
 };
 use crate::{
-    error::{Error, FieldError, Result},
+    error::{Error, Result},
     limits,
 };
 
@@ -129,7 +129,7 @@ impl Dialect {
             }
         }
         let Some(inbound) = &self.inbound else { return };
-        if signature.names("$timestamp") && inbound.timestamp.is_none() && root.is_sound("inbound") {
+        if signature.names("timestamp") && inbound.timestamp.is_none() && root.is_sound("inbound") {
             root.wrong(
                 "inbound",
                 "needs a `timestamp`, since the signature covers one; say in which header it comes",
@@ -172,13 +172,4 @@ fn check_id(id: &str) -> Result<()> {
         limits::shorten(id)
     );
     Err(Error::field("id", message))
-}
-
-/// All mistakes of a file as one error; `file` says which one it is.
-pub fn mistakes(file: &str, mistakes: &[Mistake]) -> Error {
-    let field = |mistake: &Mistake| FieldError {
-        field: format!("{file} line {}", mistake.line),
-        message: mistake.to_string(),
-    };
-    Error::fields(mistakes.iter().map(field).collect())
 }
