@@ -11,6 +11,7 @@ mod file;
 mod context;
 mod part;
 mod path;
+mod value;
 
 mod expression;
 mod template;
@@ -38,9 +39,9 @@ use self::{
     condition::When,
     context::{Context, EventParts},
     inbound::Inbound,
-    part::Part,
     rule::{Handshake, Headers, Rule},
     signing::{Keys, SecretRules, Signature},
+    value::Value,
     vocabulary::Vocabulary,
 };
 pub use self::{
@@ -157,18 +158,18 @@ impl Dialect {
         let complete = params::complete(&self.params, params);
         let context = Context { params: Some(&complete), ..Context::default() };
         let probe = self.handshake.as_ref().map(|handshake| &handshake.headers);
-        let all = [Some(&self.headers), probe].into_iter().flatten();
-        let unsound = all.flat_map(|headers| headers.render(&context).map(move |header| (headers, header)));
-        match unsound.into_iter().find(|(_, (_, value))| !header::is_value(value)) {
-            None => Ok(()),
-            Some((headers, (name, _))) => {
-                let params = headers.parts_of(name).filter_map(Part::param).collect::<Vec<_>>().join(", ");
+        // Each by itself, since what stands around it in the header may not be known before there is an event.
+        for (header, part) in [Some(&self.headers), probe].into_iter().flatten().flat_map(Headers::all_parts)
+        {
+            let value = part.param().and_then(|_| part.value(&context)).map(Value::into_text);
+            if value.is_some_and(|value| !header::is_value(&value)) {
                 let message = format!(
-                    "cannot stand in the header {name}; give visible ASCII without spaces at the ends"
+                    "cannot stand in the header {header}; give visible ASCII without spaces at the ends"
                 );
-                Err(Error::field(format!("params.{params}"), message))
+                return Err(Error::field(part.field(), message));
             }
         }
+        Ok(())
     }
 
     /// Whether its endpoints can be sandboxes.
