@@ -97,11 +97,11 @@ impl Dialect {
             self.check_signature(signature, root);
         }
         let verify = self.inbound.as_ref().and_then(|inbound| inbound.verify.as_ref());
-        if verify.is_some_and(|verify| verify.parts().all(|part| &*part.name != "$secret")) {
+        if verify.is_some_and(|verify| !verify.ask_for_the_secret()) {
             root.wrong(
                 "inbound",
-                "has a table `verify` that does not ask for the secret, so anybody could pass; compare something with \
-                 \"$secret\", or take it out, and senders must bring an API token",
+                "has a table `verify` that does not ask for the secret, so anybody could pass; let a part of \
+                 the request be the same as \"$secret\", or take it out, and senders must bring an API token",
             );
         }
     }

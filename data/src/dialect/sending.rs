@@ -18,8 +18,11 @@ use crate::{
 impl Dialect {
     /// Whether there are events that [`Dialect::express`] refuses.
     pub fn may_refuse(&self) -> bool {
-        let of_the_event = |part: &Part| !part.is_always_sound();
-        self.bodies.may_refuse() || self.vocabulary.is_selective() || self.headers.parts().any(of_the_event)
+        let mut signed = self.signature.iter().flat_map(|signature| signature.content.parts());
+        self.bodies.may_refuse()
+            || self.vocabulary.is_selective()
+            || self.headers.parts().any(|part| !part.is_always_sound())
+            || signed.any(Part::may_be_absent)
     }
 
     /// Whether an event could be sent to such endpoints. The error names what it lacks, field by field.
@@ -32,17 +35,18 @@ impl Dialect {
             return Err(Error::field("type", message));
         }
         let context = Context { event: Some(parts), params: Some(params), ..Context::default() };
-        self.bodies.render(&context)?;
-        let unsound = self.headers.render(&context).find(|(_, value)| !header::is_value(value));
-        match unsound {
+        let body = self.bodies.render(&context)?;
+        if let Some((name, _)) = self.headers.render(&context).find(|(_, value)| !header::is_value(value)) {
+            let named = self.headers.parts_of(name).map(Part::field).collect::<Vec<_>>().join(", ");
+            let message =
+                format!("cannot stand in the header {name}; send visible ASCII without spaces at the ends");
+            return Err(Error::field(named, message));
+        }
+        let message = Some(Message { body: &body, ..Message::default() });
+        let signed = Context { message, sent_at: Some(Timestamp::default()), ..context };
+        match self.signature.as_ref().and_then(|signature| signature.lacks(&signed)) {
+            Some(part) => Err(Error::field(part.field(), "is missing, and the signature covers it")),
             None => Ok(()),
-            Some((name, _)) => {
-                let named = self.headers.parts_of(name).map(Part::field).collect::<Vec<_>>().join(", ");
-                let message = format!(
-                    "cannot stand in the header {name}; send visible ASCII without spaces at the ends"
-                );
-                Err(Error::field(named, message))
-            }
         }
     }
 

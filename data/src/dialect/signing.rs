@@ -67,6 +67,12 @@ impl SecretRules {
         };
         let chars_max = chars_max.and_then(|chars| usize::try_from(chars).ok());
         let chars_max = chars_max.unwrap_or(limits::SECRET_CHARS_MAX);
+        let made = forms.first().map_or(0, |form| Secret::generate_as(*form, [0; 32]).expose().len());
+        if origin == Origin::Generated && made > chars_max {
+            let message =
+                format!("has a `chars_max` of {chars_max}, and a secret that is made has {made} characters");
+            root.wrong("secret", message);
+        }
         Some(Self { origin, forms, required, chars_max })
     }
 
