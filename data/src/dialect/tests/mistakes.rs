@@ -1,5 +1,7 @@
 //! What is said of a wrong file: where it is wrong, and what would be right.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// A good file that has a bit of everything.
@@ -190,3 +192,33 @@ fn a_wrong_file_is_refused_with_every_mistake_and_its_line() {
     let broken = Dialect::parse("id = \"a\nb").unwrap_err();
     assert_eq!(broken[0].line, 1, "{broken:?}");
 }
+
+proptest! {
+    /// Whatever an operator writes, there is an answer; and what is good renders without panic.
+    #[test]
+    fn no_file_makes_the_reader_panic(
+        which in 0..crate::embedded::DIALECTS.len(),
+        slips in proptest::collection::vec((any::<proptest::sample::Index>(), 0..30_usize, SLIP), 1..4),
+    ) {
+        let mut text = crate::embedded::DIALECTS[which].1.to_owned();
+        for (place, length, slip) in &slips {
+            let boundary = |at: usize| (at..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+            let start = boundary(place.index(text.len() + 1));
+            text.replace_range(start..boundary((start + length).min(text.len())), slip);
+        }
+        match Dialect::parse(&text) {
+            Ok(dialect) => {
+                let event = event(read(r#"{"type":"matter.created","data":{"é":["\ud83d\ude00",1e400]},"agency":"é"}"#));
+                let ours = dialect.recipient(&BTreeMap::new(), &[]);
+                if dialect.express(&event.tenant, &event.content, ours.params()).is_ok() {
+                    let body = dialect.body(&event, ours.params()).unwrap();
+                    dialect.headers(&event, &body, &ours, AT);
+                }
+            }
+            Err(mistakes) => prop_assert!(mistakes.iter().all(|it| it.line >= 1 && it.line <= text.lines().count().max(1) + 1)),
+        }
+    }
+}
+
+/// What a slip of the pen puts in the place of something else.
+const SLIP: &str = r#"[$"'{}.:,=é\\\[\]\n a1x-]{0,4}"#;
