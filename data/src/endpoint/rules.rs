@@ -51,7 +51,8 @@ impl Endpoint {
                 wrong.or_set(&mut (), Err(Error::field("status", self.speechless_reason())));
             }
             self.status = status;
-            if status == EndpointStatus::Active {
+            // Paused by its owner, it stays so when its dialect is back.
+            if status == EndpointStatus::Active || self.is_speechless() {
                 self.status_reason = None;
             }
         }
