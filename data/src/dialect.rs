@@ -56,7 +56,7 @@ use crate::{
     error::{Error, Result},
     event::{NewEvent, Tenant},
     pattern::Pattern,
-    secret::Secret,
+    secret::{Secret, SecretForm},
 };
 
 /// A dialect, compiled.
@@ -194,6 +194,17 @@ impl Dialect {
                 Err(Error::field("secret", message))
             }
             (None, None) => Ok(None),
+        }
+    }
+
+    /// The secret of somebody who only verifies: as [`Dialect::secret`], and where an Ed25519 private key signs
+    /// (`whsk_`), its public key will do (`whpk_`).
+    pub fn verifying_secret(&self, given: Option<&str>, random: [u8; 32]) -> Result<Option<Secret>> {
+        let signs_by_private_keys =
+            self.secret.as_ref().is_some_and(|rules| rules.forms.contains(&SecretForm::Whsk));
+        match given.filter(|text| signs_by_private_keys && text.starts_with(SecretForm::Whpk.prefix())) {
+            Some(public) => Secret::parse_as(SecretForm::Whpk, public).map(Some),
+            None => self.secret(given, random),
         }
     }
 

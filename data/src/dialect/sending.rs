@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Timestamp,
     error::{Error, Result},
-    event::{Event, NewEvent, Tenant},
+    event::{Event, EventType, NewEvent, Tenant},
 };
 
 impl Dialect {
@@ -23,6 +23,11 @@ impl Dialect {
             || self.vocabulary.is_selective()
             || self.headers.parts().any(|part| !part.is_always_sound())
             || signed.any(Part::may_be_absent)
+    }
+
+    /// Whether an endpoint could subscribe to events of a type, by name or by pattern.
+    pub fn can_be_sent(&self, event_type: &EventType) -> bool {
+        self.vocabulary.can_be_subscribed_to(event_type.as_str()) && self.vocabulary.has(event_type.as_str())
     }
 
     /// Whether an event could be sent to such endpoints. The error names what it lacks, field by field.
