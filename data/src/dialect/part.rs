@@ -230,6 +230,11 @@ impl Part {
         !is_there || self.formats.contains(&Format::Tail)
     }
 
+    /// Whether it is a value in a body.
+    pub(super) fn is_within_a_body(&self) -> bool {
+        matches!(&self.source, Source::Body(path) if !path.is_empty())
+    }
+
     /// Whether it is the secret itself.
     pub(super) fn is_secret(&self) -> bool {
         self.source == Source::Secret && self.formats.is_empty()

@@ -8,6 +8,7 @@ use super::{
     header,
     part::Part,
     rule::{Probe, Ruling},
+    signing::Signature,
 };
 use crate::{
     Timestamp,
@@ -40,16 +41,25 @@ impl Dialect {
             return Err(Error::field("type", message));
         }
         let context = Context { event: Some(parts), params: Some(params), ..Context::default() };
-        let body = self.bodies.render(&context)?;
+        self.bodies.check(&context)?;
         if let Some((name, _)) = self.headers.render(&context).find(|(_, value)| !header::is_value(value)) {
             let named = self.headers.parts_of(name).map(Part::field).collect::<Vec<_>>().join(", ");
             let message =
                 format!("cannot stand in the header {name}; send visible ASCII without spaces at the ends");
             return Err(Error::field(named, message));
         }
+        self.signature.as_ref().map_or(Ok(()), |signature| self.check_signed(signature, context))
+    }
+
+    /// Whether all is there that the signature covers.
+    fn check_signed(&self, signature: &Signature, context: Context<'_>) -> Result<()> {
+        let body = match signature.content.parts().any(Part::is_within_a_body) {
+            true => self.bodies.render(&context)?,
+            false => Bytes::new(),
+        };
         let message = Some(Message { body: &body, ..Message::default() });
         let signed = Context { message, sent_at: Some(Timestamp::default()), ..context };
-        match self.signature.as_ref().and_then(|signature| signature.lacks(&signed)) {
+        match signature.lacks(&signed) {
             Some(part) => Err(Error::field(part.field(), "is missing, and the signature covers it")),
             None => Ok(()),
         }

@@ -42,6 +42,12 @@ fn an_event_without_what_its_signature_covers_is_refused_at_publish() {
     assert_eq!(error.field_errors()[0].field, "agency", "{error}");
     event.agency = Some("north".to_owned());
     own.express(&Tenant::default(), &event, &Params::default()).unwrap();
+
+    let own = changed(&[(inbound, ""), ("$id.$timestamp.$body", "$timestamp.$body.data.number")]);
+    let error = own.express(&Tenant::default(), &event, &Params::default()).unwrap_err();
+    assert_eq!(error.field_errors()[0].field, "body.data.number", "{error}");
+    let numbered = read(r#"{"type":"a.b","data":{"number":7}}"#);
+    own.express(&Tenant::default(), &numbered, &Params::default()).unwrap();
 }
 
 /// The id and the time that an event gets when it is published make no body larger than the one that was measured.
