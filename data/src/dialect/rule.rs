@@ -122,7 +122,7 @@ impl Headers {
 
     /// The parts that make up one of them.
     pub(super) fn parts_of(&self, name: &str) -> impl Iterator<Item = &Part> {
-        self.0.iter().filter(move |(known, _)| **known == *name).flat_map(|(_, value)| value.parts())
+        self.all_parts().filter(move |(known, _)| *known == name).map(|(_, part)| part)
     }
 }
 

@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{
     Timestamp,
-    error::{Error, Result},
+    error::{Error, FieldError, Result},
     event::{Event, EventType, NewEvent, Tenant},
+    limits,
 };
 
 impl Dialect {
@@ -42,13 +43,28 @@ impl Dialect {
         }
         let context = Context { event: Some(parts), params: Some(params), ..Context::default() };
         self.bodies.check(&context)?;
-        if let Some((name, _)) = self.headers.render(&context).find(|(_, value)| !header::is_value(value)) {
-            let named = self.headers.parts_of(name).map(Part::field).collect::<Vec<_>>().join(", ");
-            let message =
-                format!("cannot stand in the header {name}; send visible ASCII without spaces at the ends");
-            return Err(Error::field(named, message));
-        }
+        self.check_headers(&context)?;
         self.signature.as_ref().map_or(Ok(()), |signature| self.check_signed(signature, context))
+    }
+
+    /// Whether what the event has in headers can stand there. What the endpoint has was checked when it was given.
+    fn check_headers(&self, context: &Context<'_>) -> Result<()> {
+        let bytes_max = limits::HEADER_VALUE_BYTES_MAX;
+        let unsound = |value: &str| value.len() > bytes_max || !header::is_value(value);
+        for (name, _) in self.headers.render(context).filter(|(_, value)| unsound(value)) {
+            let message = format!(
+                "cannot stand in the header {name}; send at most {bytes_max} bytes of visible ASCII without spaces at \
+                 the ends"
+            );
+            let published = self.headers.parts_of(name).filter(|part| !part.is_always_sound());
+            let wrong =
+                published.map(|part| FieldError { field: part.field().into(), message: message.clone() });
+            let wrong: Vec<_> = wrong.collect();
+            if !wrong.is_empty() {
+                return Err(Error::fields(wrong));
+            }
+        }
+        Ok(())
     }
 
     /// Whether all is there that the signature covers.

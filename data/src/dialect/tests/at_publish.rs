@@ -1,6 +1,7 @@
 //! What could never be sent is refused when it is published, and what passes there can be sent.
 
 use super::*;
+use crate::limits;
 
 #[test]
 fn a_value_that_cannot_stand_in_a_header_is_refused_at_publish() {
@@ -8,7 +9,8 @@ fn a_value_that_cannot_stand_in_a_header_is_refused_at_publish() {
     let json = |name: &str| format!(r#"{{"type":"a.b","data":1,"actor":{{"kind":"ui","name":"{name}"}}}}"#);
     own.express(&Tenant::default(), &read(&json("plain")), &Params::default()).unwrap();
     own.express(&Tenant::default(), &read(r#"{"type":"a.b","data":1}"#), &Params::default()).unwrap();
-    for name in ["a\\r\\nX: y", "é", " a"] {
+    let long = "a".repeat(limits::HEADER_VALUE_BYTES_MAX + 1);
+    for name in ["a\\r\\nX: y", "é", " a", &long] {
         let error = own.express(&Tenant::default(), &read(&json(name)), &Params::default()).unwrap_err();
         assert_eq!(error.field_errors()[0].field, "actor.name", "{error}");
     }
