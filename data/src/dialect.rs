@@ -32,7 +32,7 @@ mod reading;
 mod receiving;
 mod sending;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use self::{
     body::Bodies,
@@ -90,7 +90,7 @@ pub struct Assumption {
 }
 
 /// What an endpoint brings to its dialect, made ready once.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Recipient {
     params: Arc<Params>,
     /// The newest secret, as it is written.
@@ -231,6 +231,13 @@ impl Recipient {
             message: Some(message),
             ..Context::default()
         }
+    }
+}
+
+// Secrets never reach a log.
+impl fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recipient").field("params", &self.params).finish_non_exhaustive()
     }
 }
 

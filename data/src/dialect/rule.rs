@@ -1,5 +1,7 @@
 //! How answers are judged: the tables `[[acknowledgement]]` and `[handshake]` of a dialect's file.
 
+use std::fmt;
+
 use super::{
     condition::When,
     context::Context,
@@ -127,7 +129,7 @@ impl Headers {
 }
 
 /// The request by which a receiver is asked whether it wants deliveries.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Probe {
     /// `OPTIONS`, or else `POST`.
     pub method: ProbeMethod,
@@ -137,6 +139,13 @@ pub struct Probe {
     pub judged_headers: Vec<Box<str>>,
     /// What a receiver must do, for whoever gave its URL.
     pub hint: String,
+}
+
+// Its headers may hold the secret.
+impl fmt::Debug for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Probe").field("method", &self.method).finish_non_exhaustive()
+    }
 }
 
 /// The method of a [`Probe`].

@@ -359,6 +359,7 @@ fn clio_and_github() {
         clio.judge_probe(&recipient("clio@1"), answer)
     };
     answered(200, &"03".repeat(32)).unwrap();
+    assert!(!format!("{:?}{probe:?}", recipient("clio@1")).contains("0303"), "no print repeats a secret");
     assert!(answered(500, &"03".repeat(32)).is_err() && answered(200, "03").is_err());
     let error = answered(200, "other").unwrap_err().to_string();
     assert!(!error.contains("0303"), "a secret stays one: {error}");
