@@ -33,7 +33,8 @@ impl Envelope {
 
     /// The event's body in a dialect, for endpoints with these parameters.
     pub fn body(&self, dialect: &Arc<Dialect>, params: &Arc<Params>) -> Result<Bytes> {
-        // A panic while rendering poisons nothing: the list holds whole bodies only.
+        // Held while it is rendered, or endpoints of one dialect on several shards would each render the same body. A
+        // panic then poisons nothing: the list holds whole bodies only.
         let mut bodies = self.bodies.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let fits = |rendered: &&Rendered| {
             Arc::ptr_eq(&rendered.dialect, dialect) && (dialect.shares_bodies() || rendered.params == *params)

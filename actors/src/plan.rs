@@ -10,6 +10,7 @@ use casewire_data::{
     event::Event,
     pace::Pace,
     retry::RetrySchedule,
+    secret::Secret,
 };
 
 use crate::{
@@ -35,6 +36,8 @@ pub struct Plan {
     target: Target,
     static_headers: Vec<(String, String)>,
     judged_headers: Arc<[Box<str>]>,
+    /// As they are written.
+    secrets: Vec<String>,
 }
 
 impl Plan {
@@ -56,6 +59,7 @@ impl Plan {
             target: Target::new(&endpoint.url)?,
             static_headers: endpoint.headers.clone().into_iter().collect(),
             judged_headers: dialect.judged_headers().map(Into::into).collect(),
+            secrets: endpoint.secrets.iter().map(Secret::expose).collect(),
             dialect,
             endpoint,
         })
@@ -89,14 +93,15 @@ impl Plan {
         self.dialect.acknowledge(&self.recipient, answer)
     }
 
-    /// An outcome as it may be kept and shown: a secret that the receiver sent back is blotted out.
+    /// An outcome as it may be kept and shown: secrets that the receiver sent back are blotted out, wherever it put
+    /// them. As long as they were, so that what is kept keeps its limits.
     pub fn without_secrets(&self, mut outcome: Outcome) -> Outcome {
-        if let Outcome::Answered { headers, .. } = &mut outcome {
-            let is_judged = |name: &str| self.judged_headers.iter().any(|judged| **judged == *name);
-            for (_, value) in headers.iter_mut().filter(|(name, _)| is_judged(name)) {
-                for secret in &self.endpoint.secrets {
-                    *value = value.replace(&secret.expose(), "(the secret)");
+        if let Outcome::Answered { headers, body, .. } = &mut outcome {
+            for secret in &self.secrets {
+                for (_, value) in headers.iter_mut().filter(|(_, value)| value.contains(secret)) {
+                    *value = value.replace(secret, &"*".repeat(secret.len()));
                 }
+                blot(body, secret.as_bytes());
             }
         }
         outcome
@@ -119,6 +124,14 @@ impl Plan {
     /// The id of an event's delivery to this endpoint.
     pub fn delivery(&self, event: &Event) -> casewire_data::id::DeliveryId {
         casewire_data::id::DeliveryId { event: event.id, endpoint: self.endpoint.id }
+    }
+}
+
+fn blot(bytes: &mut [u8], secret: &[u8]) {
+    let mut from = 0;
+    while let Some(at) = bytes[from..].windows(secret.len()).position(|found| found == secret) {
+        bytes[from + at..][..secret.len()].fill(b'*');
+        from += at + secret.len();
     }
 }
 

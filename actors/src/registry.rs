@@ -1,6 +1,7 @@
 //! The registry: the one place where endpoints, sources and tokens change. What it answers is durable.
 
 mod sources;
+mod tokens;
 
 use std::{
     rc::Rc,
@@ -16,11 +17,9 @@ use casewire_data::{
     dialect::Dialects,
     endpoint::{Endpoint, EndpointContext, EndpointDraft, EndpointIdentity, EndpointPatch, EndpointStatus},
     event::Tenant,
-    id::{EndpointId, TokenId, UlidSequence},
+    id::{EndpointId, UlidSequence},
     route::Terms,
-    signature::sha256,
     store::{Document, Tombstone},
-    token::{Scope, Token},
 };
 use rustls::ClientConfig;
 use tokio::sync::oneshot;
@@ -35,7 +34,10 @@ use crate::{
     shard::{PutEndpoint, RemoveEndpoint, Shard, Told},
 };
 
-pub use self::sources::{CreateSource, DeleteSource, UpdateSource};
+pub use self::{
+    sources::{CreateSource, DeleteSource, UpdateSource},
+    tokens::CreateToken,
+};
 
 /// How often a receiver is asked for one change that is overtaken by others.
 const ROUNDS_MAX: u32 = 3;
@@ -349,46 +351,6 @@ impl Handler<Delete> for Registry {
             // Nobody reads "deleted" while an attempt may still begin.
             let _ = heard.await;
             Ok(())
-        })
-    }
-}
-
-/// Create a token; answers with it and its secret, which is kept nowhere.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<(Token, String)>")]
-pub struct CreateToken {
-    /// To which tenant it belongs.
-    pub tenant: Tenant,
-    /// What it may do.
-    pub scopes: Vec<Scope>,
-    /// For people to read.
-    pub description: Option<String>,
-}
-
-impl Handler<CreateToken> for Registry {
-    type Result = ResponseFuture<Result<(Token, String)>>;
-
-    fn handle(&mut self, message: CreateToken, _: &mut Self::Context) -> Self::Result {
-        let now = clock::wall();
-        let made = self.next_id(now).and_then(|id| {
-            let secret: String = random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect();
-            let secret = format!("cwt_{secret}");
-            let token = Token {
-                id: TokenId::from_u128(id),
-                tenant: message.tenant,
-                scopes: message.scopes,
-                description: message.description,
-                secret_sha256: sha256(secret.as_bytes()),
-                created_at: now,
-            };
-            Ok((token, secret))
-        });
-        let (journal, directory) = (self.journal.clone(), self.directory.clone());
-        Box::pin(async move {
-            let (token, secret) = made?;
-            journal.document(Document::Token(token.clone())).await?;
-            directory.put_token(token.clone());
-            Ok((token, secret))
         })
     }
 }

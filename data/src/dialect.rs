@@ -11,6 +11,7 @@ mod file;
 mod context;
 mod part;
 mod path;
+mod value;
 
 mod expression;
 mod template;
@@ -31,16 +32,16 @@ mod reading;
 mod receiving;
 mod sending;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use self::{
     body::Bodies,
     condition::When,
     context::{Context, EventParts},
     inbound::Inbound,
-    part::Part,
     rule::{Handshake, Headers, Rule},
     signing::{Keys, SecretRules, Signature},
+    value::Value,
     vocabulary::Vocabulary,
 };
 pub use self::{
@@ -49,14 +50,13 @@ pub use self::{
     file::Mistake,
     header::check_header,
     params::Param,
-    reading::mistakes,
     rule::{Probe, ProbeMethod, Ruling},
 };
 use crate::{
     error::{Error, Result},
     event::{NewEvent, Tenant},
     pattern::Pattern,
-    secret::Secret,
+    secret::{Secret, SecretForm},
 };
 
 /// A dialect, compiled.
@@ -90,7 +90,7 @@ pub struct Assumption {
 }
 
 /// What an endpoint brings to its dialect, made ready once.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Recipient {
     params: Arc<Params>,
     /// The newest secret, as it is written.
@@ -158,18 +158,18 @@ impl Dialect {
         let complete = params::complete(&self.params, params);
         let context = Context { params: Some(&complete), ..Context::default() };
         let probe = self.handshake.as_ref().map(|handshake| &handshake.headers);
-        let all = [Some(&self.headers), probe].into_iter().flatten();
-        let unsound = all.flat_map(|headers| headers.render(&context).map(move |header| (headers, header)));
-        match unsound.into_iter().find(|(_, (_, value))| !header::is_value(value)) {
-            None => Ok(()),
-            Some((headers, (name, _))) => {
-                let params = headers.parts_of(name).filter_map(Part::param).collect::<Vec<_>>().join(", ");
+        // Each by itself, since what stands around it in the header may not be known before there is an event.
+        for (header, part) in [Some(&self.headers), probe].into_iter().flatten().flat_map(Headers::all_parts)
+        {
+            let value = part.param().and_then(|_| part.value(&context)).map(Value::into_text);
+            if value.is_some_and(|value| !header::is_value(&value)) {
                 let message = format!(
-                    "cannot stand in the header {name}; give visible ASCII without spaces at the ends"
+                    "cannot stand in the header {header}; give visible ASCII without spaces at the ends"
                 );
-                Err(Error::field(format!("params.{params}"), message))
+                return Err(Error::field(part.field(), message));
             }
         }
+        Ok(())
     }
 
     /// Whether its endpoints can be sandboxes.
@@ -197,6 +197,17 @@ impl Dialect {
         }
     }
 
+    /// The secret of somebody who only verifies: as [`Dialect::secret`], and where an Ed25519 private key signs
+    /// (`whsk_`), its public key will do (`whpk_`).
+    pub fn verifying_secret(&self, given: Option<&str>, random: [u8; 32]) -> Result<Option<Secret>> {
+        let signs_by_private_keys =
+            self.secret.as_ref().is_some_and(|rules| rules.forms.contains(&SecretForm::Whsk));
+        match given.filter(|text| signs_by_private_keys && text.starts_with(SecretForm::Whpk.prefix())) {
+            Some(public) => Secret::parse_as(SecretForm::Whpk, public).map(Some),
+            None => self.secret(given, random),
+        }
+    }
+
     /// Makes ready what an endpoint brings. `secrets` are those in force, the newest first.
     pub fn recipient(&self, params: &BTreeMap<String, String>, secrets: &[Secret]) -> Recipient {
         Recipient {
@@ -220,6 +231,13 @@ impl Recipient {
             message: Some(message),
             ..Context::default()
         }
+    }
+}
+
+// Secrets never reach a log.
+impl fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recipient").field("params", &self.params).finish_non_exhaustive()
     }
 }
 

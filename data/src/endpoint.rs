@@ -120,10 +120,15 @@ impl Endpoint {
     /// The endpoint as it is to be stored: active if it is paused only for want of its dialect.
     pub fn to_stored(&self) -> Self {
         let mut stored = self.clone();
-        if stored.status_reason.as_ref() == Some(&self.speechless_reason()) {
+        if self.is_speechless() {
             (stored.status, stored.status_reason) = (EndpointStatus::Active, None);
         }
         stored
+    }
+
+    /// Whether it is paused only for want of its dialect.
+    fn is_speechless(&self) -> bool {
+        self.status_reason.as_ref() == Some(&self.speechless_reason())
     }
 
     fn speechless_reason(&self) -> String {

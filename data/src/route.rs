@@ -96,8 +96,8 @@ pub struct Matched {
     plain: Routes,
     /// Those that take some, ascending.
     scoped: Vec<Arc<Terms>>,
-    /// Who has to say the event and may be unable to: a group for each dialect with the same params. Whoever of a group takes the event
-    /// asks for all of it; one that takes every event does so alone.
+    /// Who has to say the event and may be unable to: a group for each dialect with the same params. Whoever of a group
+    /// takes the event asks for all of it; one that takes every event does so alone.
     speakers: Vec<Vec<Arc<Terms>>>,
 }
 

@@ -49,7 +49,7 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         Action::List { event, server } => {
             let answer =
                 Client::new(&server)?.get(&format!("/events/{}/deliveries", segment(&event))).await?;
-            if json { output::json(&answer) } else { list(&answer["data"]) }
+            output::list(&answer, &["id", "status", "attempts", "next_attempt_at"], json);
         }
         Action::Get { id, server } => {
             let answer = Client::new(&server)?.get(&format!("/deliveries/{}", segment(&id))).await?;
@@ -66,13 +66,6 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         }
     }
     Ok(())
-}
-
-fn list(deliveries: &Value) {
-    let columns = ["id", "status", "attempts", "next_attempt_at"];
-    let row = |delivery: &Value| columns.map(|name| output::text(&delivery[name])).into();
-    let rows: Vec<_> = deliveries.as_array().into_iter().flatten().map(row).collect();
-    output::table(&columns, &rows);
 }
 
 /// The delivery a line a field, then a table of its attempts. What receivers answered is for `--json`.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Failure, Outcome,
+    body::{insert, list_of, object_of},
     client::{Client, ServerArgs, segment},
     output, pair,
 };
@@ -126,7 +127,8 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
     let answer = match args.action {
         Action::List(args) => {
             let answer = Client::new(&args.server)?.get("/endpoints").await?;
-            return list(&answer, json);
+            output::list(&answer, &["id", "status", "events", "url", "description"], json);
+            return Ok(());
         }
         Action::Get(args) => Client::new(&args.server)?.get(&path(&args.id)).await?,
         Action::Create(args) => {
@@ -175,21 +177,6 @@ async fn set_status(args: &IdArgs, status: &str) -> Result<Value, Failure> {
     Client::new(&args.server)?.patch(&path(&args.id), &json!({ "status": status })).await
 }
 
-fn list(answer: &Value, json: bool) -> Outcome {
-    if json {
-        output::json(answer);
-        return Ok(());
-    }
-    let columns = ["id", "status", "events", "url", "description"];
-    let row = |endpoint: &Value| columns.map(|name| output::text(&endpoint[name])).into();
-    let rows: Vec<_> = answer["data"].as_array().into_iter().flatten().map(row).collect();
-    output::table(&columns, &rows);
-    if answer["next_cursor"].is_string() {
-        output::line("(there are more)");
-    }
-    Ok(())
-}
-
 impl RestArgs {
     fn body(&self) -> Map<String, Value> {
         let mut body = Map::new();
@@ -208,21 +195,6 @@ impl RestArgs {
         insert(&mut body, "retry", retry);
         body
     }
-}
-
-fn insert(body: &mut Map<String, Value>, name: &str, value: Option<Value>) {
-    if let Some(value) = value {
-        body.insert(name.to_owned(), value);
-    }
-}
-
-fn list_of(given: &[String]) -> Option<Value> {
-    (!given.is_empty()).then(|| json!(given))
-}
-
-fn object_of(pairs: &[(String, String)]) -> Option<Value> {
-    let object: Map<_, _> = pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-    (!object.is_empty()).then_some(Value::Object(object))
 }
 
 fn path(id: &str) -> String {

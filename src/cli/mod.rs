@@ -5,6 +5,7 @@ use std::{fmt, process::ExitCode};
 use casewire_data::{Error, ErrorKind};
 use clap::{Parser, Subcommand};
 
+mod body;
 mod client;
 mod output;
 mod receiver;

@@ -44,6 +44,19 @@ pub(super) fn bytes(bytes: &[u8]) {
     }
 }
 
+/// Prints an answer that is a list: as it is, or as a table with these fields of each item.
+pub(super) fn list(answer: &Value, fields: &[&str], as_json: bool) {
+    if as_json {
+        return json(answer);
+    }
+    let row = |item: &Value| fields.iter().map(|name| text(&item[name])).collect();
+    let rows: Vec<_> = answer["data"].as_array().into_iter().flatten().map(row).collect();
+    table(fields, &rows);
+    if answer["next_cursor"].is_string() {
+        line("(there are more)");
+    }
+}
+
 /// Prints rows below their headings, columns aligned.
 pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) {
     for row in aligned(headings, rows) {

@@ -7,7 +7,7 @@ use std::{
         RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use actix_web::{
@@ -16,9 +16,11 @@ use actix_web::{
     http::{StatusCode, header::HeaderMap},
     web,
 };
-use casewire_data::{Timestamp, dialect::Message, event::NewEvent, secret::Secret};
+use casewire_actors::clock;
+use casewire_data::{dialect::Message, event::NewEvent, secret::Secret};
 use tokio::sync::mpsc::UnboundedSender;
-use url::form_urlencoded;
+
+use crate::inbound::decoded;
 
 mod script;
 mod verifier;
@@ -155,7 +157,7 @@ impl Shared {
             return (headers, Duration::ZERO);
         }
         let verifier = self.verifier();
-        let (signature, headers) = verifier.verify(request, now());
+        let (signature, headers) = verifier.verify(request, clock::wall());
         let id = verifier.id(request);
         received.content = match &signature {
             Signature::Bad(reason) => Content::Refused(reason.clone()),
@@ -171,7 +173,7 @@ impl Shared {
 }
 
 async fn receive(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
-    let query: Vec<_> = form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
+    let query = decoded(request.query_string());
     let mut received = Received {
         number: 0,
         method: request.method().to_string(),
@@ -204,11 +206,6 @@ fn readable(headers: &HeaderMap) -> Vec<(String, String)> {
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
         .collect()
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Outcome,
+    body::{insert, object_of},
     client::{Client, ServerArgs, segment},
     output, pair,
 };
@@ -66,7 +67,8 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
     let answer = match args.action {
         Action::List(args) => {
             let answer = Client::new(&args.server)?.get("/sources").await?;
-            return list(&answer, json);
+            output::list(&answer, &["id", "name", "dialect", "url", "description"], json);
+            return Ok(());
         }
         Action::Create(args) => Client::new(&args.server)?.post("/sources", &args.body()).await?,
         Action::Show(args) => Client::new(&args.server)?.get(&path(&args.id)).await?,
@@ -91,36 +93,14 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
     Ok(())
 }
 
-fn list(answer: &Value, json: bool) -> Outcome {
-    if json {
-        output::json(answer);
-        return Ok(());
-    }
-    let columns = ["id", "name", "dialect", "url", "description"];
-    let row = |source: &Value| columns.map(|name| output::text(&source[name])).into();
-    let rows: Vec<_> = answer["data"].as_array().into_iter().flatten().map(row).collect();
-    output::table(&columns, &rows);
-    if answer["next_cursor"].is_string() {
-        output::line("(there are more)");
-    }
-    Ok(())
-}
-
 impl CreateArgs {
     fn body(&self) -> Map<String, Value> {
         let mut body = Map::new();
         body.insert("name".into(), json!(self.name));
         body.insert("dialect".into(), json!(self.dialect));
-        if let Some(secret) = &self.secret {
-            body.insert("secret".into(), json!(secret));
-        }
-        if !self.param.is_empty() {
-            let params = self.param.iter().map(|(name, value)| (name.clone(), json!(value)));
-            body.insert("params".into(), Value::Object(params.collect()));
-        }
-        if let Some(description) = &self.description {
-            body.insert("description".into(), json!(description));
-        }
+        insert(&mut body, "secret", self.secret.clone().map(Value::from));
+        insert(&mut body, "params", object_of(&self.param));
+        insert(&mut body, "description", self.description.clone().map(Value::from));
         body
     }
 }

@@ -1,6 +1,6 @@
 //! What is sent: a target, a request to it, and the request's head as bytes.
 
-use std::{io::Write, sync::Arc};
+use std::{fmt, io::Write, sync::Arc};
 
 use bytes::Bytes;
 use casewire_data::{Error, Result, delivery::FailureClass, limits::shorten};
@@ -86,7 +86,7 @@ impl Method {
 }
 
 /// A request, signed and complete.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
     /// What it asks for.
     pub method: Method,
@@ -100,6 +100,16 @@ pub struct Request {
     /// Headers of the answer, in lower case, by which it is judged. Where there are any, the first one of each name
     /// is kept however many others there are, and there is no answer before its head is complete.
     pub judged_headers: Arc<[Box<str>]>,
+}
+
+// Its headers may hold a secret, or an operator's credentials.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Request {

@@ -46,10 +46,7 @@ impl Bodies {
 
     /// The body of an event. The error names what the event lacks, field by field.
     pub(super) fn render(&self, context: &Context<'_>) -> Result<Bytes> {
-        let Some(body) = self.variants.iter().find(|body| body.when.holds(context)) else {
-            return Err(self.refusal(context));
-        };
-        let bytes = body.render(context)?;
+        let bytes = self.fitting(context)?.render(context)?;
         match self.bytes_max {
             Some(most) if bytes.len() > most => {
                 let message = format!("makes a body of {} bytes; at most {most} are sent", bytes.len());
@@ -57,6 +54,21 @@ impl Bodies {
             }
             _ => Ok(bytes),
         }
+    }
+
+    /// Whether the event has a body: the error is that of [`Bodies::render`]. Renders only what rendering can refuse,
+    /// since a publisher waits for it, once for each of a dialect's params.
+    pub(super) fn check(&self, context: &Context<'_>) -> Result<()> {
+        let body = self.fitting(context)?;
+        match body.javascript || self.bytes_max.is_some() {
+            true => self.render(context).map(drop),
+            false => Ok(()),
+        }
+    }
+
+    fn fitting(&self, context: &Context<'_>) -> Result<&Body> {
+        let fits = |body: &&Body| body.when.holds(context);
+        self.variants.iter().find(fits).ok_or_else(|| self.refusal(context))
     }
 
     /// What is wrong with an event that fits no variant: what is wrong for all of them, or else what is wrong for

@@ -56,7 +56,7 @@ impl Dialects {
 
     /// Whether a dialect sets this header, on a delivery or to shake hands, so that nobody may pose as its system by
     /// configuration.
-    pub fn set_header(&self, name: &str) -> bool {
+    pub fn sets_header(&self, name: &str) -> bool {
         self.all().any(|dialect| {
             let handshake = dialect.handshake.iter().flat_map(|handshake| handshake.headers.names());
             dialect.header_names().chain(handshake).any(|known| known.eq_ignore_ascii_case(name))

@@ -15,7 +15,8 @@ use super::{
     context::Context,
     expression::Expression,
     file::{Section, Text, Value as Written},
-    part::{Part, Roots, Value},
+    part::{Part, Roots},
+    value::Value,
 };
 use crate::signature::constant_time_eq;
 
@@ -81,6 +82,19 @@ impl When {
     /// Whether all of them hold.
     pub(super) fn holds(&self, context: &Context<'_>) -> bool {
         self.0.iter().all(|condition| condition.holds(context))
+    }
+
+    /// Whether they hold only of a request by somebody who knows the secret: one of them asks for a part of it to be
+    /// the same as `$secret`.
+    pub(super) fn ask_for_the_secret(&self) -> bool {
+        self.0.iter().any(|Condition { part, test }| {
+            let Test::OneOf(expected) = test else { return false };
+            expected.iter().all(|expected| {
+                let compared: Vec<_> = std::iter::once(part).chain(expected.parts()).collect();
+                compared.iter().any(|part| part.is_secret())
+                    && compared.iter().any(|part| part.is_of_a_request())
+            })
+        })
     }
 
     /// Those that do not hold.

@@ -1,6 +1,6 @@
 //! Where the parts that a dialect's file names are taken from.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use crate::{
     Timestamp,
@@ -43,9 +43,12 @@ pub(super) struct EventParts<'a> {
 }
 
 impl<'a> EventParts<'a> {
-    /// An event that nobody has published yet. Its id is a stand-in of the right length.
+    /// An event that nobody has published yet. Its id and its time are stand-ins that are as long as any that it can
+    /// get: what is rendered of it later is not longer.
     pub(super) fn unpublished(tenant: &'a Tenant, content: &'a NewEvent) -> Self {
-        Self { id: EventId::from_u128(0), tenant, published_at: Timestamp::default(), content }
+        /// In the year 2286; milliseconds have 13 digits until then.
+        const PUBLISHED_AT: Timestamp = Timestamp::from_millis(9_999_999_999_999);
+        Self { id: EventId::from_u128(0), tenant, published_at: PUBLISHED_AT, content }
     }
 
     pub(super) fn occurred_at(&self) -> Timestamp {
@@ -65,7 +68,7 @@ impl<'a> From<&'a Event> for EventParts<'a> {
 }
 
 /// An HTTP message: an answer that came back, or a request that came in.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Message<'a> {
     /// The status of an answer.
     pub status: Option<u16>,
@@ -75,6 +78,13 @@ pub struct Message<'a> {
     pub query: &'a [(String, String)],
     /// The body, or as much of it as was kept.
     pub body: &'a [u8],
+}
+
+// Its headers may hold the secret.
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Message<'a> {

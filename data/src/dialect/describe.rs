@@ -238,16 +238,6 @@ impl Dialect {
         }
     }
 
-    /// Whether an endpoint could subscribe to events of a type, by name or by pattern.
-    pub fn can_be_sent(&self, event_type: &EventType) -> bool {
-        let name = event_type.as_str();
-        let subscribed = self.vocabulary.closed.as_ref().is_none_or(|closed| {
-            closed.tokens.iter().any(|token| token.matches(name))
-                || closed.families.iter().any(|family| name.starts_with(family.as_str()))
-        });
-        subscribed && self.vocabulary.has(name)
-    }
-
     /// A secret that everybody knows, for examples: `example-secret`, or one of the first form that is taken. Absent
     /// if the dialect has no secrets.
     pub fn example_secret(&self) -> Option<Secret> {

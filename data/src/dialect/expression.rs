@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use super::{
     context::Context,
     file::Fault,
-    part::{Part, Roots, Value},
+    part::{Part, Roots},
+    value::Value,
 };
 
 /// See the module.

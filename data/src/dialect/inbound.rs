@@ -1,6 +1,6 @@
 //! The way back: how a request of the system becomes an event, the table `[inbound]` of a dialect's file.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use base64::Engine as _;
 
@@ -11,9 +11,10 @@ use super::{
     expression::Expression,
     file::{Section, Value as Written},
     params::{self, Param},
-    part::{Part, Roots, Value},
+    part::{Part, Roots},
     rule::{Headers, ProbeMethod, probe_method},
     template::Template,
+    value::Value,
 };
 use crate::{
     Timestamp,
@@ -28,6 +29,8 @@ use crate::{
 const REQUEST: Roots = Roots::MESSAGE.and(Roots::QUERY).and(Roots::BODY);
 /// What may go into an answer to it.
 const ANSWER: Roots = REQUEST.and(Roots::SECRET).and(Roots::PARAMS);
+/// What tells a probe from other requests, and may go into the answer: it is answered before a body is read.
+const PROBE: Roots = Roots::MESSAGE.and(Roots::QUERY).and(Roots::SECRET).and(Roots::PARAMS);
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -115,7 +118,7 @@ impl Inbound {
     pub(super) fn signed_parts<'a>(
         &'a self,
         message: Message<'a>,
-    ) -> (Option<std::borrow::Cow<'a, str>>, Option<std::borrow::Cow<'a, str>>) {
+    ) -> (Option<Cow<'a, str>>, Option<Cow<'a, str>>) {
         let context = Context { message: Some(message), ..Context::default() };
         (self.id.text(&context), self.timestamp.as_ref().and_then(|timestamp| timestamp.text(&context)))
     }
@@ -140,7 +143,7 @@ impl Inbound {
 
     fn event_type(&self, context: &Context<'_>) -> Result<EventType> {
         let holding = self.event_type.iter().filter(|(when, _)| when.holds(context));
-        let named = holding.filter_map(|(_, name)| name.text(context)).next();
+        let named = holding.filter_map(|(_, name)| told(name, context)).next();
         let named = named.ok_or_else(|| {
             let message = "tells no event type; name it in the URL that the sender calls: ?type=…";
             Error::field("body", message)
@@ -149,11 +152,8 @@ impl Inbound {
     }
 
     fn occurred_at(&self, context: &Context<'_>) -> Result<Option<Timestamp>> {
-        let Some((part, value)) =
-            self.occurred_at.as_ref().and_then(|part| Some((part, part.value(context)?)))
-        else {
-            return Ok(None);
-        };
+        let Some(part) = &self.occurred_at else { return Ok(None) };
+        let Some(value) = part.value(context).filter(|value| !is_null(value)) else { return Ok(None) };
         let text = value.into_text();
         let at = match text.parse::<i64>() {
             Ok(millis) => Timestamp::from_millis(millis),
@@ -167,8 +167,9 @@ impl Inbound {
     }
 
     fn actor(&self, context: &Context<'_>) -> Option<Actor> {
-        let text = |of: &Option<Expression>| Some(of.as_ref()?.text(context)?.into_owned());
-        let id = self.actor_id.as_ref().and_then(|part| part.value(context)).map(|value| match value {
+        let text = |of: &Option<Expression>| Some(told(of.as_ref()?, context)?.into_owned());
+        let id = self.actor_id.as_ref().and_then(|part| part.value(context)).filter(|value| !is_null(value));
+        let id = id.map(|value| match value {
             // A number stays a number, and text stays text.
             Value::Json(json) => match json.parse() {
                 Ok(number) => ActorId::Integer(number),
@@ -180,13 +181,13 @@ impl Inbound {
     }
 
     fn resource(&self, context: &Context<'_>) -> Option<Resource> {
-        let text = |of: &Option<Expression>| Some(of.as_ref()?.text(context)?.into_owned());
+        let text = |of: &Option<Expression>| Some(told(of.as_ref()?, context)?.into_owned());
         Some(Resource { kind: text(&self.resource_type)?, id: text(&self.resource_id)? })
     }
 
     /// The idempotency key: the sender's id, within the source. One that is too long is hashed.
     fn key(&self, context: &Context<'_>, source: &str) -> Result<String> {
-        let id = self.id.text(context).filter(|id| !id.is_empty());
+        let id = told(&self.id, context).filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| {
             let names: Vec<_> = self.id.parts().map(Part::field).collect();
             Error::field(names.join(", "), "is missing; it tells a repeated request from a new one")
@@ -250,6 +251,18 @@ impl Dialect {
     }
 }
 
+/// The text of what a request tells. To most senders `null` is the same as nothing, and one for all would be no id.
+fn told<'a>(expression: &'a Expression, context: &Context<'a>) -> Option<Cow<'a, str>> {
+    let text = expression.text(context)?;
+    let has_null = || expression.parts().any(|part| part.value(context).is_some_and(|value| is_null(&value)));
+    // Looked for only where it can be: each look reads the whole body.
+    (!text.contains("null") || !has_null()).then_some(text)
+}
+
+fn is_null(value: &Value<'_>) -> bool {
+    *value == Value::Json("null")
+}
+
 fn rendered(
     headers: &Headers,
     message: Message<'_>,
@@ -276,8 +289,8 @@ fn type_of(value: Written<'_, '_>) -> Option<(When, Expression)> {
 impl Welcome {
     fn read(mut section: Section<'_, '_>) -> Option<Self> {
         let method = section.required("method");
-        let when = section.section("when").map(|when| When::read(when, ANSWER)).unwrap_or_default();
-        let reply = section.section("reply").map(|reply| Headers::read(reply, ANSWER)).unwrap_or_default();
+        let when = section.section("when").map(|when| When::read(when, PROBE)).unwrap_or_default();
+        let reply = section.section("reply").map(|reply| Headers::read(reply, PROBE)).unwrap_or_default();
         section.finish();
         Some(Self { method: probe_method(&method?)?, when, reply })
     }

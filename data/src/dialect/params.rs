@@ -31,8 +31,9 @@ pub(super) fn read(section: Section<'_, '_>) -> Vec<Param> {
     let read = |(name, value): (super::file::Text<'_, '_>, super::file::Value<'_, '_>)| {
         let mut section = value.section()?;
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        if name.value.len() > limits::LABEL_BYTES_MAX || !name.value.bytes().all(allowed) {
-            name.wrong("is not a parameter's name; use a-z, 0-9 and _");
+        let bytes_max = limits::PARAM_NAME_BYTES_MAX;
+        if !(1..=bytes_max).contains(&name.value.len()) || !name.value.bytes().all(allowed) {
+            name.wrong(format!("is not a parameter's name; use 1 to {bytes_max} of a-z, 0-9 and _"));
         }
         let summary = section.required("summary");
         let kind = section.text("kind");

@@ -1,19 +1,13 @@
 //! A part of an event, an endpoint or a message, by the name that a dialect's file gives it: `$actor.id`,
 //! `$type:head`.
 
-use std::borrow::Cow;
-
 use super::{
     context::{Context, EventParts},
     file::Fault,
     path,
+    value::{Format, Value},
 };
-use crate::{
-    Timestamp,
-    event::ActorId,
-    limits,
-    signature::{hex, sha256},
-};
+use crate::{Timestamp, event::ActorId, limits};
 
 /// Which parts may be named in a place of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,19 +83,6 @@ enum TimeFormat {
     EpochMillis,
 }
 
-/// What is made of a text, one format after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    /// What stands before the first dot.
-    Head,
-    /// What stands behind the first dot; absent if there is none.
-    Tail,
-    Upper,
-    Lower,
-    /// SHA-256 in lower-case hex.
-    Sha256,
-}
-
 /// Every part with a name that is the same in all files; the list that an error shows.
 const FIXED: &[(&str, Source, Roots)] = &[
     ("id", Source::Id, Roots::EVENT.and(Roots::ATTEMPT)),
@@ -141,61 +122,12 @@ const OPEN: &[Open] = &[
     ("body", "$body, $body.…", |rest| Some(Source::Body(boxed(rest))), Roots::BODY),
 ];
 
-const FORMATS: &[(&str, Format)] = &[
-    ("head", Format::Head),
-    ("tail", Format::Tail),
-    ("upper", Format::Upper),
-    ("lower", Format::Lower),
-    ("sha256", Format::Sha256),
-];
-
 fn boxed(names: &[&str]) -> Vec<Box<str>> {
     names.iter().map(|name| (*name).into()).collect()
 }
 
 fn only(names: &[&str]) -> Option<Box<str>> {
     if let [name] = names { Some((*name).into()) } else { None }
-}
-
-/// What a part comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value<'a> {
-    /// JSON, as it was written.
-    Json(&'a str),
-    Text(Cow<'a, str>),
-    Integer(i64),
-    /// A whole body. Whoever puts it into JSON has seen to it that it is JSON.
-    Bytes(&'a [u8]),
-}
-
-impl<'a> Value<'a> {
-    /// Appends it as JSON; what is JSON already byte for byte.
-    pub(super) fn write_json(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Json(json) => out.extend_from_slice(json.as_bytes()),
-            Self::Bytes(bytes) => out.extend_from_slice(bytes),
-            Self::Text(text) => write_json(text, out),
-            Self::Integer(number) => write_json(number, out),
-        }
-    }
-
-    /// It as text: a JSON string without its quotes, anything else as it is written.
-    pub(super) fn into_text(self) -> Cow<'a, str> {
-        match self {
-            Self::Json(json) => match serde_json::from_str::<String>(json) {
-                Ok(text) => text.into(),
-                Err(_) => json.into(),
-            },
-            Self::Text(text) => text,
-            Self::Integer(number) => number.to_string().into(),
-            Self::Bytes(bytes) => String::from_utf8_lossy(bytes),
-        }
-    }
-}
-
-/// Appends text or a number as JSON.
-pub(super) fn write_json(value: &(impl serde::Serialize + ?Sized), out: &mut Vec<u8>) {
-    serde_json::to_writer(out, value).expect("text and numbers are JSON, and a vector takes any bytes");
 }
 
 impl Part {
@@ -250,13 +182,8 @@ impl Part {
             format!("there is no part `${shown}` here; choose from {}{braces}", known(allowed))
         })?;
         let formats = formats.map(|format| {
-            FORMATS.iter().find(|(known, _)| *known == format).map(|(_, format)| *format).ok_or_else(|| {
-                let all: Vec<_> = FORMATS.iter().map(|(known, _)| format!(":{known}")).collect();
-                format!(
-                    "`${path}` has no format `:{}`; choose from {}",
-                    limits::shorten(format),
-                    all.join(", ")
-                )
+            Format::named(format).map_err(|known| {
+                format!("`${path}` has no format `:{}`; choose from {known}", limits::shorten(format))
             })
         });
         named(source, formats.collect::<Result<_, _>>()?)
@@ -287,9 +214,35 @@ impl Part {
         !matches!(&self.source, Source::Id | Source::Timestamp | Source::Body(_))
     }
 
-    /// Whether it is the secret, in whatever format.
+    /// Whether an event that is sent may be without it.
+    pub(super) fn may_be_absent(&self) -> bool {
+        let is_there = match &self.source {
+            Source::Data(path) | Source::Body(path) => path.is_empty(),
+            Source::Id
+            | Source::IdAsUuid
+            | Source::Type
+            | Source::Tenant
+            | Source::OccurredAt(_)
+            | Source::PublishedAt(_)
+            | Source::Timestamp => true,
+            _ => false,
+        };
+        !is_there || self.formats.contains(&Format::Tail)
+    }
+
+    /// Whether it is a value in a body.
+    pub(super) fn is_within_a_body(&self) -> bool {
+        matches!(&self.source, Source::Body(path) if !path.is_empty())
+    }
+
+    /// Whether it is the secret itself.
     pub(super) fn is_secret(&self) -> bool {
-        self.source == Source::Secret
+        self.source == Source::Secret && self.formats.is_empty()
+    }
+
+    /// Whether it is a part of a request that comes in.
+    pub(super) fn is_of_a_request(&self) -> bool {
+        matches!(&self.source, Source::Header(_) | Source::Query(_) | Source::Body(_))
     }
 
     /// Whether it is the status of an answer.
@@ -397,23 +350,6 @@ impl TimeFormat {
             Self::Micros => Value::Text(at.to_rfc3339_micros().into()),
             Self::EpochMillis => Value::Integer(at.as_millis()),
         }
-    }
-}
-
-impl Format {
-    fn apply(self, value: Value<'_>) -> Option<Value<'_>> {
-        if let (Self::Sha256, Value::Bytes(bytes)) = (self, &value) {
-            return Some(Value::Text(hex(&sha256(bytes)).into()));
-        }
-        let text = value.into_text();
-        let formatted = match self {
-            Self::Head => text.split('.').next()?.to_owned(),
-            Self::Tail => text.split_once('.')?.1.to_owned(),
-            Self::Upper => text.to_uppercase(),
-            Self::Lower => text.to_lowercase(),
-            Self::Sha256 => hex(&sha256(text.as_bytes())),
-        };
-        Some(Value::Text(formatted.into()))
     }
 }
 

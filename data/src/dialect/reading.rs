@@ -13,7 +13,7 @@ use super::{
     vocabulary::Vocabulary,
 };
 use crate::{
-    error::{Error, FieldError, Result},
+    error::{Error, Result},
     limits,
 };
 
@@ -97,11 +97,11 @@ impl Dialect {
             self.check_signature(signature, root);
         }
         let verify = self.inbound.as_ref().and_then(|inbound| inbound.verify.as_ref());
-        if verify.is_some_and(|verify| verify.parts().all(|part| &*part.name != "$secret")) {
+        if verify.is_some_and(|verify| !verify.ask_for_the_secret()) {
             root.wrong(
                 "inbound",
-                "has a table `verify` that does not ask for the secret, so anybody could pass; compare something with \
-                 \"$secret\", or take it out, and senders must bring an API token",
+                "has a table `verify` that does not ask for the secret, so anybody could pass; let a part of \
+                 the request be the same as \"$secret\", or take it out, and senders must bring an API token",
             );
         }
     }
@@ -129,7 +129,7 @@ impl Dialect {
             }
         }
         let Some(inbound) = &self.inbound else { return };
-        if signature.names("$timestamp") && inbound.timestamp.is_none() && root.is_sound("inbound") {
+        if signature.names("timestamp") && inbound.timestamp.is_none() && root.is_sound("inbound") {
             root.wrong(
                 "inbound",
                 "needs a `timestamp`, since the signature covers one; say in which header it comes",
@@ -172,13 +172,4 @@ fn check_id(id: &str) -> Result<()> {
         limits::shorten(id)
     );
     Err(Error::field("id", message))
-}
-
-/// All mistakes of a file as one error; `file` says which one it is.
-pub fn mistakes(file: &str, mistakes: &[Mistake]) -> Error {
-    let field = |mistake: &Mistake| FieldError {
-        field: format!("{file} line {}", mistake.line),
-        message: mistake.to_string(),
-    };
-    Error::fields(mistakes.iter().map(field).collect())
 }

@@ -1,10 +1,12 @@
 //! How answers are judged: the tables `[[acknowledgement]]` and `[handshake]` of a dialect's file.
 
+use std::fmt;
+
 use super::{
     condition::When,
     context::Context,
     expression::Expression,
-    file::{Section, Text, Value},
+    file::{Fault, Section, Text, Value},
     header,
     part::{Part, Roots},
 };
@@ -73,7 +75,17 @@ impl Headers {
     pub(super) fn read(section: Section<'_, '_>, allowed: Roots) -> Self {
         let mut names = std::collections::HashSet::new();
         let read = |(name, value): (Text<'_, '_>, Value<'_, '_>)| {
-            let value = value.text()?.compile(|text| Expression::parse(text, allowed));
+            let value = value.text()?.compile(|text| {
+                let value = Expression::parse(text, allowed)?;
+                // The names of parts are such characters themselves, so what is found is the file's own words.
+                match header::is_value(text) {
+                    true => Ok(value),
+                    false => Err(Fault::new(
+                        0,
+                        "cannot stand in a header; write visible ASCII without spaces at the ends",
+                    )),
+                }
+            });
             name.check(header::check_name)?;
             if !names.insert(name.value.to_ascii_lowercase()) {
                 name.wrong("is there twice, in other letters; take one of the two out");
@@ -102,17 +114,22 @@ impl Headers {
     }
 
     pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
-        self.0.iter().flat_map(|(_, value)| value.parts())
+        self.all_parts().map(|(_, part)| part)
+    }
+
+    /// Every part, with the name of the header that it stands in.
+    pub(super) fn all_parts(&self) -> impl Iterator<Item = (&str, &Part)> {
+        self.0.iter().flat_map(|(name, value)| value.parts().map(|part| (&**name, part)))
     }
 
     /// The parts that make up one of them.
     pub(super) fn parts_of(&self, name: &str) -> impl Iterator<Item = &Part> {
-        self.0.iter().filter(move |(known, _)| **known == *name).flat_map(|(_, value)| value.parts())
+        self.all_parts().filter(move |(known, _)| *known == name).map(|(_, part)| part)
     }
 }
 
 /// The request by which a receiver is asked whether it wants deliveries.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Probe {
     /// `OPTIONS`, or else `POST`.
     pub method: ProbeMethod,
@@ -122,6 +139,13 @@ pub struct Probe {
     pub judged_headers: Vec<Box<str>>,
     /// What a receiver must do, for whoever gave its URL.
     pub hint: String,
+}
+
+// Its headers may hold the secret.
+impl fmt::Debug for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Probe").field("method", &self.method).finish_non_exhaustive()
+    }
 }
 
 /// The method of a [`Probe`].

@@ -8,18 +8,28 @@ use super::{
     header,
     part::Part,
     rule::{Probe, Rule, Ruling},
+    signing::Signature,
 };
 use crate::{
     Timestamp,
-    error::{Error, Result},
-    event::{Event, NewEvent, Tenant},
+    error::{Error, FieldError, Result},
+    event::{Event, EventType, NewEvent, Tenant},
+    limits,
 };
 
 impl Dialect {
     /// Whether there are events that [`Dialect::express`] refuses.
     pub fn may_refuse(&self) -> bool {
-        let of_the_event = |part: &Part| !part.is_always_sound();
-        self.bodies.may_refuse() || self.vocabulary.is_selective() || self.headers.parts().any(of_the_event)
+        let mut signed = self.signature.iter().flat_map(|signature| signature.content.parts());
+        self.bodies.may_refuse()
+            || self.vocabulary.is_selective()
+            || self.headers.parts().any(|part| !part.is_always_sound())
+            || signed.any(Part::may_be_absent)
+    }
+
+    /// Whether an endpoint could subscribe to events of a type, by name or by pattern.
+    pub fn can_be_sent(&self, event_type: &EventType) -> bool {
+        self.vocabulary.can_be_subscribed_to(event_type.as_str()) && self.vocabulary.has(event_type.as_str())
     }
 
     /// Whether an event could be sent to such endpoints. The error names what it lacks, field by field.
@@ -32,17 +42,42 @@ impl Dialect {
             return Err(Error::field("type", message));
         }
         let context = Context { event: Some(parts), params: Some(params), ..Context::default() };
-        self.bodies.render(&context)?;
-        let unsound = self.headers.render(&context).find(|(_, value)| !header::is_value(value));
-        match unsound {
-            None => Ok(()),
-            Some((name, _)) => {
-                let named = self.headers.parts_of(name).map(Part::field).collect::<Vec<_>>().join(", ");
-                let message = format!(
-                    "cannot stand in the header {name}; send visible ASCII without spaces at the ends"
-                );
-                Err(Error::field(named, message))
+        self.bodies.check(&context)?;
+        self.check_headers(&context)?;
+        self.signature.as_ref().map_or(Ok(()), |signature| self.check_signed(signature, context))
+    }
+
+    /// Whether what the event has in headers can stand there. What the endpoint has was checked when it was given.
+    fn check_headers(&self, context: &Context<'_>) -> Result<()> {
+        let bytes_max = limits::HEADER_VALUE_BYTES_MAX;
+        let unsound = |value: &str| value.len() > bytes_max || !header::is_value(value);
+        for (name, _) in self.headers.render(context).filter(|(_, value)| unsound(value)) {
+            let message = format!(
+                "cannot stand in the header {name}; send at most {bytes_max} bytes of visible ASCII without spaces at \
+                 the ends"
+            );
+            let published = self.headers.parts_of(name).filter(|part| !part.is_always_sound());
+            let wrong =
+                published.map(|part| FieldError { field: part.field().into(), message: message.clone() });
+            let wrong: Vec<_> = wrong.collect();
+            if !wrong.is_empty() {
+                return Err(Error::fields(wrong));
             }
+        }
+        Ok(())
+    }
+
+    /// Whether all is there that the signature covers.
+    fn check_signed(&self, signature: &Signature, context: Context<'_>) -> Result<()> {
+        let body = match signature.content.parts().any(Part::is_within_a_body) {
+            true => self.bodies.render(&context)?,
+            false => Bytes::new(),
+        };
+        let message = Some(Message { body: &body, ..Message::default() });
+        let signed = Context { message, sent_at: Some(Timestamp::default()), ..context };
+        match signature.lacks(&signed) {
+            Some(part) => Err(Error::field(part.field(), "is missing, and the signature covers it")),
+            None => Ok(()),
         }
     }
 

@@ -7,7 +7,7 @@ use super::{
     expression::Expression,
     file::{Section, Text},
     header,
-    part::Roots,
+    part::{Part, Roots},
 };
 use crate::{
     Timestamp,
@@ -20,12 +20,11 @@ use crate::{
 /// How far the time of a signed request may be from now, in seconds, unless the file says otherwise (Standard
 /// Webhooks: 5 minutes).
 const TOLERANCE_SECONDS: u64 = 300;
-/// Signatures in one header that came in: more than any sender has secrets in force. Each costs a look at all of the
-/// body, and nobody has proven anything yet.
-const SIGNATURES_MAX: usize = 16;
-
 /// The farthest that a file may say.
 const TOLERANCE_SECONDS_MAX: u64 = 86_400;
+/// Signatures in one header that came in: more than any sender has secrets in force. Each by Ed25519 costs a look at
+/// all of the body, and nobody has proven anything yet.
+const SIGNATURES_MAX: usize = 16;
 
 /// Whose idea the secret is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +67,12 @@ impl SecretRules {
         };
         let chars_max = chars_max.and_then(|chars| usize::try_from(chars).ok());
         let chars_max = chars_max.unwrap_or(limits::SECRET_CHARS_MAX);
+        let made = forms.first().map_or(0, |form| Secret::generate_as(*form, [0; 32]).expose().len());
+        if origin == Origin::Generated && made > chars_max {
+            let message =
+                format!("has a `chars_max` of {chars_max}, and a secret that is made has {made} characters");
+            root.wrong("secret", message);
+        }
         Some(Self { origin, forms, required, chars_max })
     }
 
@@ -212,7 +217,7 @@ impl Signature {
         let Some(given) = message.header(&self.header) else {
             return wrong("is missing; the request is not signed".to_owned());
         };
-        if self.names("$timestamp") {
+        if self.names("timestamp") {
             let sent: Option<i64> = timestamp.and_then(|timestamp| timestamp.parse().ok());
             let tolerance = self.tolerance_seconds;
             match sent.map(|sent| now.as_secs().abs_diff(sent)) {
@@ -226,7 +231,7 @@ impl Signature {
             }
         }
         let received = Received { id: id.unwrap_or_default(), timestamp };
-        if self.names("$id") && received.id.is_empty() {
+        if self.names("id") && received.id.is_empty() {
             return wrong("comes without the id that it covers".to_owned());
         }
         let context = Context { message: Some(message), received: Some(received), ..Context::default() };
@@ -240,11 +245,10 @@ impl Signature {
         let mut genuine = false;
         // Always all of them, so that the time taken does not tell which one fits.
         for (scheme, key) in &keys.0 {
-            for candidate in &candidates {
-                let Some(digits) = candidate.strip_prefix(&*self.schemes[*scheme].prefix) else { continue };
-                let signature = self.decode(digits);
-                genuine |= key.verifies(&signature, |take| self.content.each(&context, take));
-            }
+            let prefix = &*self.schemes[*scheme].prefix;
+            let digits = candidates.iter().filter_map(|candidate| candidate.strip_prefix(prefix));
+            let signatures: Vec<_> = digits.map(|digits| self.decode(digits)).collect();
+            genuine |= key.verifies_any(&signatures, |take| self.content.each(&context, take));
         }
         if genuine {
             return Ok(());
@@ -252,8 +256,14 @@ impl Signature {
         wrong("does not fit; check the secret, and that the body is verified byte for byte".to_owned())
     }
 
-    pub(super) fn names(&self, part: &str) -> bool {
-        self.content.parts().any(|named| &*named.name == part)
+    /// Whether a part of this name is signed, in whatever format.
+    pub(super) fn names(&self, field: &str) -> bool {
+        self.content.parts().any(|part| part.field() == field)
+    }
+
+    /// A part that is to be signed and is not there, so that nothing could be.
+    pub(super) fn lacks(&self, context: &Context<'_>) -> Option<&Part> {
+        self.content.parts().find(|part| part.value(context).is_none())
     }
 
     fn decode(&self, digits: &str) -> Vec<u8> {

@@ -80,6 +80,14 @@ impl Vocabulary {
         !self.types.is_empty()
     }
 
+    /// Whether something that takes an event type can be subscribed to.
+    pub(super) fn can_be_subscribed_to(&self, event_type: &str) -> bool {
+        self.closed.as_ref().is_none_or(|Closed { tokens, families }| {
+            tokens.iter().any(|token| token.matches(event_type))
+                || families.iter().any(|family| event_type.starts_with(family.as_str()))
+        })
+    }
+
     /// Whether the format has a place for events of a type.
     pub(super) fn has(&self, event_type: &str) -> bool {
         self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event_type))

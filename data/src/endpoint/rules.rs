@@ -51,7 +51,8 @@ impl Endpoint {
                 wrong.or_set(&mut (), Err(Error::field("status", self.speechless_reason())));
             }
             self.status = status;
-            if status == EndpointStatus::Active {
+            // Paused by its owner, it stays so when its dialect is back.
+            if status == EndpointStatus::Active || self.is_speechless() {
                 self.status_reason = None;
             }
         }
@@ -212,7 +213,7 @@ fn check_headers(headers: BTreeMap<String, String>, dialects: &Dialects) -> Resu
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
     for (name, value) in &headers {
         wrong.or_set(&mut (), check_header(name, value));
-        if dialects.set_header(name) {
+        if dialects.sets_header(name) {
             let message = "belongs to a system whose webhooks are sent here; choose another name";
             wrong.or_set(&mut (), Err(Error::field(format!("headers.{}", limits::shorten(name)), message)));
         }

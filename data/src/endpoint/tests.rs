@@ -167,8 +167,13 @@ fn a_scope_is_two_sets_that_a_patch_replaces_one_by_one() {
 fn an_endpoint_whose_dialect_is_gone_can_still_be_paused() {
     let mut endpoint = create(draft()).unwrap();
     endpoint.dialect = "morse@1".into();
+    let held = endpoint.speechless(&Dialects::builtin()).unwrap();
+    let renamed = EndpointPatch { name: Some(Some("n".into())), ..EndpointPatch::default() };
+    let renamed = with(NOW, |context| held.patched(renamed, context)).unwrap();
+    assert_eq!(renamed.to_stored().status, EndpointStatus::Active, "it goes on when its dialect is back");
     let paused = EndpointPatch { status: Some(EndpointStatus::Paused), ..EndpointPatch::default() };
-    assert!(with(NOW, |context| endpoint.patched(paused, context)).is_ok());
+    let paused = with(NOW, |context| held.patched(paused, context)).unwrap();
+    assert_eq!((paused.to_stored().status, paused.status_reason), (EndpointStatus::Paused, None));
 }
 
 #[test]

@@ -12,7 +12,10 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    signature::hex,
+};
 
 /// Bytes of an entry's header.
 pub const HEADER_BYTES: usize = 24;
@@ -159,10 +162,6 @@ pub fn open_sealed<T: DeserializeOwned>(key: &[u8], sealed: &[u8]) -> Result<T> 
         Some((&VERSION, body)) => unpack(body, "a row of the retry journal"),
         _ => Err(damaged("has a format version that this build does not know")),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod batch;
 mod damage;
 mod exclusive;
 mod failing_disk;
+mod formats;
 mod idempotency;
 mod power_loss;
 mod recovery;

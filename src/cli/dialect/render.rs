@@ -1,13 +1,11 @@
 //! `casewire dialect render`: the request that an endpoint would be sent, byte for byte, without sending it.
 
-use std::{
-    borrow::Cow,
-    collections::BTreeMap,
-    fs, io,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{borrow::Cow, collections::BTreeMap, fs, io};
 
-use casewire_actors::dispatch::{Method, Request, Target};
+use casewire_actors::{
+    clock,
+    dispatch::{Method, Request, Target},
+};
 use casewire_data::{
     Error, Timestamp,
     dialect::{Dialect, Recipient},
@@ -170,8 +168,7 @@ fn shipped(dialect: &Dialect, event_type: &str) -> Result<&'static str, Failure>
 
 fn time(text: &str) -> Result<Timestamp, Failure> {
     if text == "now" {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        return Ok(Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)));
+        return Ok(clock::wall());
     }
     Timestamp::parse(text).map_err(|error| Failure::Usage(format!("--at: {error}, or `now`")))
 }

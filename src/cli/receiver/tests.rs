@@ -40,7 +40,7 @@ impl Ear {
     }
 
     async fn signed(&self, signature: &str, body: &str) -> u16 {
-        let timestamp = now().as_secs().to_string();
+        let timestamp = clock::wall().as_secs().to_string();
         let headers =
             [("webhook-id", "evt_1"), ("webhook-timestamp", &timestamp), ("webhook-signature", signature)];
         self.send("POST", &headers, body).await.0
@@ -56,7 +56,7 @@ fn whsec(byte: u8) -> Secret {
 }
 
 fn sign(secret: Secret, body: &str) -> String {
-    Signer::new(&[secret]).sign("evt_1", now().as_secs(), body.as_bytes())
+    Signer::new(&[secret]).sign("evt_1", clock::wall().as_secs(), body.as_bytes())
 }
 
 #[actix_rt::test]

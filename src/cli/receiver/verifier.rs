@@ -6,7 +6,7 @@ use casewire_data::{
     Error, Result, Timestamp,
     dialect::{Dialect, Message, Recipient},
     event::{Event, NewEvent},
-    secret::{Secret, SecretForm},
+    secret::Secret,
 };
 use serde::Serialize;
 
@@ -54,17 +54,10 @@ impl Verifier {
         !self.recipients.is_empty()
     }
 
-    /// Reads a secret by the rules of the dialect. For one that signs by a `whsk_`, its `whpk_` is enough.
+    /// Reads a secret by the rules of the dialect.
     pub(in crate::cli) fn read_secret(&self, text: &str) -> Result<Secret> {
-        let given = self.dialect.secret(Some(text), [0; 32]);
-        let private = Secret::generate_as(SecretForm::Whsk, [0; 32]);
-        let signs_by_it = self.dialect.secret(Some(&private.expose()), [0; 32]);
-        match Secret::parse_as(SecretForm::Whpk, text) {
-            Ok(public) if given.is_err() && signs_by_it.is_ok_and(|taken| taken == Some(private)) => {
-                Ok(public)
-            }
-            _ => given?.ok_or_else(|| Error::field("secret", "is not taken here; leave it out")),
-        }
+        let given = self.dialect.verifying_secret(Some(text), [0; 32])?;
+        given.ok_or_else(|| Error::field("secret", "is not taken here; leave it out"))
     }
 
     /// Takes one more secret from now on.

@@ -1,7 +1,7 @@
 //! Events are published and looked up, and so are their deliveries.
 
 use actix_web::http::Method;
-use casewire_data::token::Scope;
+use casewire_data::{samples, token::Scope};
 use serde_json::json;
 
 use crate::support::{
@@ -145,5 +145,62 @@ async fn a_delivery_shows_its_attempts_and_what_the_receiver_said_only_with_payl
     )
     .await;
     receiver.stop(false).await;
+    host.stop().await;
+}
+
+/// `casewire dialect render` and the samples have a reader of their own, of what `POST /events` takes.
+#[actix_web::test]
+async fn a_file_holds_an_event_exactly_if_the_api_takes_it() {
+    let host = Host::start().await;
+    let with = |more: &str| format!(r#"{{"type":"a.b","data":{{ "n":1.0 }}{more}}}"#);
+    let mut bodies: Vec<String> = [
+        "",
+        r#","occurred_at":"2026-04-29T11:10:00+02:00""#,
+        r#","occurred_at":"yesterday""#,
+        r#","occurred_at":7"#,
+        r#","occurred_at":null,"actor":null,"resource":null,"agency":null,"tags":null,"idempotency_key":null"#,
+        r#","actor":{"kind":"ui","id":7,"name":"A"}"#,
+        r#","actor":{"kind":"ui","id":"7","name":null}"#,
+        r#","actor":{"kind":"ui","id":null}"#,
+        r#","actor":{"kind":"ui","id":1.5}"#,
+        r#","actor":{"kind":"ui","id":9223372036854775808}"#,
+        r#","actor":{"kind":"ui","id":true}"#,
+        r#","actor":{"kind":null}"#,
+        r#","actor":{"kind":""}"#,
+        r#","actor":{}"#,
+        r#","actor":[]"#,
+        r#","actor":["ui"]"#,
+        r#","actor":{"kind":"ui","colour":"red"}"#,
+        r#","resource":{"type":"case","id":"1"}"#,
+        r#","resource":{"type":"case","id":1}"#,
+        r#","resource":{"type":"case"}"#,
+        r#","resource":["case","1"]"#,
+        r#","agency":"north""#,
+        r#","agency":"""#,
+        r#","tags":{"a":"b"}"#,
+        r#","tags":{"a":1}"#,
+        r#","tags":{"a":null}"#,
+        r#","tags":[]"#,
+        r#","idempotency_key":"k""#,
+        r#","colour":"red""#,
+        r#","type":"a.c""#,
+    ]
+    .map(with)
+    .into();
+    let whole = [
+        "{}",
+        "[]",
+        "null",
+        r#"{"type":"a.b"}"#,
+        r#"{"type":"a.b","data":null}"#,
+        r#"["a.b",1,null,null,null,null,null,null]"#,
+    ];
+    bodies.extend(whole.map(str::to_owned));
+    bodies.extend([r#"{"type":"a b","data":1}"#, r#"{"data":1,"type":7}"#].map(str::to_owned));
+    for body in bodies {
+        let read = samples::parse(&body).and_then(|event| event.check());
+        let status = host.call(Method::POST, "/events", &body).await.status;
+        assert_eq!(read.is_ok(), status == 202, "{body}: {status}, {read:?}");
+    }
     host.stop().await;
 }

@@ -1,5 +1,7 @@
 //! What is said of a wrong file: where it is wrong, and what would be right.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// A good file that has a bit of everything.
@@ -123,6 +125,16 @@ const WRONG: &[(&str, &str, usize, &str, &str)] = &[
     ("encoding = \"hex\"", "encoding = \"base32\"", 35, "signature.encoding", "`hex` or `base64`"),
     ("\"hmac-sha256\"", "\"hmac-sha1\"", 36, "signature.scheme.algorithm", "`hmac-sha256` or `ed25519`"),
     ("\"hmac-sha256\"", "\"ed25519\"", 36, "signature.scheme.algorithm", "`whsk` signs by ed25519"),
+    ("X-Id = \"$id\"", "X-Id = \"é $id\"", 26, "headers.X-Id", "visible ASCII"),
+    ("X-Id = \"$id\"", "X-Id = \"$id \"", 26, "headers.X-Id", "without spaces at the ends"),
+    ("form = \"text\"", "form = \"text\"\nchars_max = 24", 28, "secret", "has 64 characters"),
+    (
+        "timestamp = \"$header.x-time\"",
+        "handshake = { method = \"POST\", when = { \"$body.a\" = 1 } }\ntimestamp = \"$header.x-time\"",
+        53,
+        "inbound.handshake.when.$body.a",
+        "no part `$body.a` here",
+    ),
     ("content = \"$timestamp.$body\"", "content = \"$type.$body\"", 32, "signature", "take [inbound] out"),
     (
         "verdict = \"disable\"",
@@ -139,6 +151,9 @@ const WRONG: &[(&str, &str, usize, &str, &str)] = &[
     ("when = { \"$type\" = \"case.opened\" }\n", "", 48, "sandbox.when", "which events a sandbox takes"),
     ("timestamp = \"$header.x-time\"\n", "", 51, "inbound", "needs a `timestamp`"),
     ("\"$secret\" }", "\"let me in\" }", 51, "inbound", "anybody could pass"),
+    ("\"$secret\" }", "{ not = \"$secret\" } }", 51, "inbound", "anybody could pass"),
+    ("\"$secret\" }", "[\"$secret\", \"let me in\"] }", 51, "inbound", "anybody could pass"),
+    ("\"$header.x-secret\" =", "\"$secret\" =", 51, "inbound", "anybody could pass"),
     ("data = \"$body.data\"\n", "", 51, "inbound.data", "`$body` for all of the body"),
     ("type = \"$body.type\"", "type = \"$type\"", 54, "inbound.type", "no part `$type` here"),
     ("topic = \"all\"\n", "", 58, "assumptions.topic", "write topic ="),
@@ -177,3 +192,33 @@ fn a_wrong_file_is_refused_with_every_mistake_and_its_line() {
     let broken = Dialect::parse("id = \"a\nb").unwrap_err();
     assert_eq!(broken[0].line, 1, "{broken:?}");
 }
+
+proptest! {
+    /// Whatever an operator writes, there is an answer; and what is good renders without panic.
+    #[test]
+    fn no_file_makes_the_reader_panic(
+        which in 0..crate::embedded::DIALECTS.len(),
+        slips in proptest::collection::vec((any::<proptest::sample::Index>(), 0..30_usize, SLIP), 1..4),
+    ) {
+        let mut text = crate::embedded::DIALECTS[which].1.to_owned();
+        for (place, length, slip) in &slips {
+            let boundary = |at: usize| (at..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+            let start = boundary(place.index(text.len() + 1));
+            text.replace_range(start..boundary((start + length).min(text.len())), slip);
+        }
+        match Dialect::parse(&text) {
+            Ok(dialect) => {
+                let event = event(read(r#"{"type":"matter.created","data":{"é":["\ud83d\ude00",1e400]},"agency":"é"}"#));
+                let ours = dialect.recipient(&BTreeMap::new(), &[]);
+                if dialect.express(&event.tenant, &event.content, ours.params()).is_ok() {
+                    let body = dialect.body(&event, ours.params()).unwrap();
+                    dialect.headers(&event, &body, &ours, AT);
+                }
+            }
+            Err(mistakes) => prop_assert!(mistakes.iter().all(|it| it.line >= 1 && it.line <= text.lines().count().max(1) + 1)),
+        }
+    }
+}
+
+/// What a slip of the pen puts in the place of something else.
+const SLIP: &str = r#"[$"'{}.:,=é\\\[\]\n a1x-]{0,4}"#;

@@ -72,3 +72,38 @@ fn a_signed_time_must_be_near() {
         assert!(xpath.verify(&ours, request, AT.plus_millis(off)).is_err());
     }
 }
+
+/// Otherwise all requests without an id would be one and the same event.
+#[test]
+fn null_is_no_id_and_nobody() {
+    let cloudevents = dialect("cloudevents@1");
+    let receive =
+        |body: &str| cloudevents.receive(Message { body: body.as_bytes(), ..Message::default() }, "source");
+    let error = receive(r#"{"id":null,"type":"a.b","data":1}"#).unwrap_err();
+    assert_eq!(error.field_errors()[0].field, "body.id", "{error}");
+    assert!(receive(r#"{"id":"null","type":"a.b","data":null}"#).is_ok_and(|event| event.data == "null"));
+
+    let casebook = samples::of("casebook").next().unwrap().1;
+    let (headers, body) = sent("casebook@1", &read(casebook));
+    let user = r#""user_id":""#;
+    let (before, after) = body.split_once(user).unwrap();
+    let rest = after.split_once('"').unwrap().1;
+    let nobody = format!("{before}\"user_id\":null{rest}");
+    let request = Message { headers: &headers, body: nobody.as_bytes(), ..Message::default() };
+    let actor = dialect("casebook@1").receive(request, "source").unwrap().actor;
+    assert_eq!(actor.and_then(|actor| actor.id), None);
+}
+
+/// In another format it is no less a time.
+#[test]
+fn a_signed_time_must_be_near_in_whatever_format_it_is_signed() {
+    let own = changed(&[("$id.$timestamp.$body", "$id.${timestamp:lower}.$body")]);
+    let secret = own.secret(None, [3; 32]).unwrap();
+    let ours = own.recipient(&BTreeMap::new(), secret.as_slice());
+    let event = event(read(r#"{"type":"a.b","data":1}"#));
+    let body = own.body(&event, ours.params()).unwrap();
+    let headers = own.headers(&event, &body, &ours, AT);
+    let request = Message { headers: &headers, body: &body, ..Message::default() };
+    own.verify(&ours, request, AT).unwrap();
+    assert!(own.verify(&ours, request, AT.plus_millis(301_000)).is_err());
+}

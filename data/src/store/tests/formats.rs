@@ -1,0 +1,65 @@
+//! What an earlier version has written is read by this one.
+
+use super::*;
+use crate::{
+    endpoint::{Endpoint, EndpointStatus},
+    event::{Actor, ActorId, Resource},
+    pattern::Pattern,
+    retry::RetrySchedule,
+    scope::EventScope,
+    secret::Secret,
+};
+
+/// Log and registry in `before_dialects` were written by commit 15cf490, the last one in which endpoints had neither
+/// params nor a scope, and secrets one form: two endpoints, one deleted, a token; two events, of which the second
+/// endpoint has been delivered the first.
+#[test]
+fn what_was_stored_before_endpoints_had_params_and_scopes_is_read() {
+    let dir = fresh_dir();
+    copy_into(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/tests/before_dialects"), dir.path());
+    let mut writer = opened(dir.path()).0;
+    let endpoints: Vec<_> = writer.documents().endpoints.values().map(|it| (**it).clone()).collect();
+    let [full, bare] = &endpoints[..] else { panic!("{endpoints:?}") };
+    let expected = Endpoint {
+        url: "https://partner.example.com/webhooks".to_owned(),
+        description: Some("Partner".to_owned()),
+        name: Some("partner".to_owned()),
+        events: vec![Pattern::new("cases.*").unwrap()],
+        status: EndpointStatus::Paused,
+        secrets: vec![Secret::generate([7; 32])],
+        dialect: "xpath@1".to_owned(),
+        params: BTreeMap::new(),
+        scope: EventScope::default(),
+        headers: [("X-Tenant".to_owned(), "a b".to_owned())].into(),
+        max_in_flight: Some(4),
+        timeout_seconds: Some(9),
+        retry: Some(RetrySchedule::new(vec![5, 60]).unwrap()),
+        ..full.clone()
+    };
+    assert!(*full == expected, "{full:?}");
+    assert_eq!((full.ordinal, bare.ordinal, bare.dialect.as_str()), (1, 2, "standard@1"));
+    assert_eq!(writer.documents().tombstones.keys().collect::<Vec<_>>(), [&3]);
+    assert_eq!(writer.documents().tokens.len(), 1);
+
+    // Read again after it has been written anew.
+    commit(&mut writer, Write::Document(Document::Endpoint(Box::new(full.to_stored()))), NOW);
+    drop(writer);
+    let (writer, store) = opened(dir.path());
+    assert!(*writer.documents().endpoints[&1] == expected);
+
+    let waiting = unread(&store, 1);
+    let [complete, plain] = &waiting[..] else { panic!("{waiting:?}") };
+    assert_eq!(
+        (complete.content.data.as_ref(), plain.content.data.as_ref()),
+        (&br#"{"text":"complete"}"#[..], &br#"{"text":"bare"}"#[..],)
+    );
+    let actor = Actor { kind: "ui".to_owned(), id: Some(ActorId::Integer(7)), name: Some("Ada".to_owned()) };
+    assert_eq!(complete.content.actor, Some(actor));
+    assert_eq!(complete.content.resource, Some(Resource { kind: "cases".to_owned(), id: "C-1".to_owned() }));
+    assert_eq!(
+        (complete.content.agency.as_deref(), complete.content.tags["a"].as_str()),
+        (Some("north"), "b")
+    );
+    assert_eq!((complete.content.idempotency_key.as_deref(), &plain.content.actor), (Some("key"), &None));
+    assert_eq!(unread_seqs(&store, 2), [plain.seq], "the first one is delivered");
+}
