@@ -62,10 +62,10 @@ impl Terms {
 
     fn takes(&self, event: &NewEvent) -> bool {
         let scope = &self.endpoint.scope;
+        // What a sandbox takes nobody can tell without its dialect, and live data must not end there.
         let in_sandbox = || {
-            self.speaks
-                .as_ref()
-                .is_none_or(|(dialect, _)| dialect.sandbox_takes(&self.endpoint.tenant, event))
+            let speaks = self.speaks.as_ref();
+            speaks.is_some_and(|(dialect, _)| dialect.sandbox_takes(&self.endpoint.tenant, event))
         };
         scope.takes(event) && (!scope.sandbox || in_sandbox())
     }

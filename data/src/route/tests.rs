@@ -120,15 +120,18 @@ fn what_no_dialect_can_say_is_refused_naming_the_endpoint_its_dialect_and_what_t
 }
 
 #[test]
-fn an_endpoint_whose_dialect_is_gone_takes_what_its_scope_takes() {
-    let gone = terms(3, |endpoint| {
-        endpoint.dialect = "morse@1".to_owned();
-        endpoint.scope.sandbox = true;
-        endpoint.scope.agencies = ["north".to_owned()].into();
-    });
-    let matched = Matched::new(&[gone]);
+fn an_endpoint_whose_dialect_is_gone_takes_what_its_scope_takes_but_a_sandbox_nothing() {
+    let gone = |sandbox| {
+        terms(3, |endpoint| {
+            endpoint.dialect = "morse@1".to_owned();
+            endpoint.scope.sandbox = sandbox;
+            endpoint.scope.agencies = ["north".to_owned()].into();
+        })
+    };
+    let matched = Matched::new(&[gone(false)]);
     assert_eq!(*matched.routes(&event(Some("north"))).unwrap(), [3]);
     assert!(matched.routes(&event(Some("south"))).unwrap().is_empty());
+    assert!(Matched::new(&[gone(true)]).routes(&event(Some("north"))).unwrap().is_empty());
 }
 
 #[test]
