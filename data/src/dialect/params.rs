@@ -34,7 +34,7 @@ pub(super) fn read(section: Section<'_, '_>) -> Vec<Param> {
         if name.value.len() > limits::LABEL_BYTES_MAX || !name.value.bytes().all(allowed) {
             name.wrong("is not a parameter's name; use a-z, 0-9 and _");
         }
-        let summary = section.required("summary");
+        let summary = section.words("summary");
         let kind = section.text("kind");
         let kind = kind.map_or(Some(Kind::Text), |kind| Kind::read(&kind));
         let default = section.text("default");

@@ -40,11 +40,13 @@ impl Rule {
     pub(super) fn read(mut section: Section<'_, '_>) -> Option<Self> {
         let when = section.section("when").map(|when| When::read(when, ANSWER)).unwrap_or_default();
         let verdict = section.required("verdict");
-        let reason = section.text("reason");
+        let reason = section.text("reason").and_then(Text::not_empty);
+        let sound = section.is_sound("reason");
         section.finish();
         let verdict = verdict?;
         let ruling = match (verdict.value.as_str(), reason) {
             ("disable", Some(reason)) => Ruling::Disable { reason: reason.value },
+            ("disable", None) if !sound => return None,
             ("disable", None) => {
                 verdict.wrong("`disable` needs a `reason` for the endpoint's owner to read");
                 return None;
@@ -73,7 +75,11 @@ impl Headers {
     pub(super) fn read(section: Section<'_, '_>, allowed: Roots) -> Self {
         let mut names = std::collections::HashSet::new();
         let read = |(name, value): (Text<'_, '_>, Value<'_, '_>)| {
-            let value = value.text()?.compile(|text| Expression::parse(text, allowed));
+            let text = value.text()?;
+            let value = text.compile(|text| Expression::parse(text, allowed));
+            if value.as_ref().is_some_and(|value| !value.is_header_value()) {
+                text.wrong("cannot stand in a header; write visible ASCII, with spaces inside only");
+            }
             name.check(header::check_name)?;
             if !names.insert(name.value.to_ascii_lowercase()) {
                 name.wrong("is there twice, in other letters; take one of the two out");
@@ -150,11 +156,11 @@ impl Handshake {
         let headers = section.section("headers");
         let headers = headers.map(|headers| Headers::read(headers, Roots::SECRET.and(Roots::PARAMS)));
         let accept = section.section("accept");
-        if accept.is_none() {
+        if accept.is_none() && section.is_sound("accept") {
             section.wrong("accept", "is missing; say which answer is a yes");
         }
         let accept = accept.map(|accept| When::read(accept, ANSWER));
-        let hint = section.required("hint");
+        let hint = section.words("hint");
         section.finish();
         Some(Self {
             method: probe_method(&method?)?,

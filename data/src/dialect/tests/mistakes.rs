@@ -79,7 +79,7 @@ const WRONG: &[(&str, &str, usize, &str, &str)] = &[
     ("[\"case.opened\"]", "[\"case.*\"]", 6, "vocabulary.names", "list it in `patterns`"),
     ("[\"case.opened\"]", "[1]", 6, "vocabulary.names", "put it in quotes"),
     ("[params.county]", "[params.County]", 8, "params.County", "a-z, 0-9 and _"),
-    ("[params.county]", "[params.country]", 8, "params", "describe it in a table [params.county]"),
+    ("[params.county]", "[params.country]", 19, "body.template", "describe it in a table [params.county]"),
     ("body_bytes_max = 1000", "body_bytes_max = 2_000_000", 12, "limits.body_bytes_max", "from 1 to 1048576"),
     ("body_bytes_max = 1000", "body_bytes_max = \"1 MB\"", 12, "limits.body_bytes_max", "whole number"),
     ("kind = \"object\"", "kind = \"map\"", 15, "body.when.$data.kind", "choose from text"),
@@ -91,7 +91,24 @@ const WRONG: &[(&str, &str, usize, &str, &str)] = &[
         "not, kind, present",
     ),
     ("{ kind = \"object\" }", "{}", 15, "body.when.$data", "`not`, `kind` and `present`"),
-    ("\"$data\" = {", "data = {", 15, "body.when.data", "write it like `$type`"),
+    ("\"$data\" = {", "data = {", 15, "body.when.data", "put all of it in quotes: \"$data.kind\""),
+    ("\"$data\" = {", "id.data = {", 15, "body.when.id", "write it like `$id`"),
+    (
+        "{ \"$data\" = { kind = \"object\" } }",
+        "{ actor.kind = \"ui\" }",
+        15,
+        "body.when.actor",
+        "\"$actor.kind\" = …",
+    ),
+    (
+        "{ \"$data\" = { kind = \"object\" } }",
+        "{ \"actor.kind\" = \"ui\" }",
+        15,
+        "body.when.actor.kind",
+        "write it like `$actor.kind`",
+    ),
+    ("{ kind = \"object\" }", "[]", 15, "body.when.$data", "empty list"),
+    ("{ kind = \"object\" }", "{ not = [] }", 15, "body.when.$data.not", "empty list"),
     ("\"$data\" = {", "\"$body\" = {", 15, "body.when.$body", "no part `$body` here"),
     ("\"type\": $type,", "\"type\": $typ,", 18, "body.template", "no part `$typ` here; choose from $id"),
     ("\"type\": $type,", "\"type\": $occurred_at,", 18, "body.template", "$occurred_at:seconds"),
@@ -107,16 +124,73 @@ const WRONG: &[(&str, &str, usize, &str, &str)] = &[
     ("\"data\": $data\n", "\"type\": $data\n", 20, "body.template", "there already"),
     ("\"data\": $data\n", "\"data\": data\n", 20, "body.template", "neither JSON nor a part"),
     ("\"data\": $data\n}", "\"data\": $data\n}}", 21, "body.template", "ends before this"),
-    ("$params.county,", "$params.city,", 8, "params", "[params.city]"),
+    ("$params.county,", "$params.city,", 19, "body.template", "[params.city]"),
+    ("X-Id = \"$id\"", "X-Id = \"$id\"\nX-City = \"${params.city}\"", 27, "headers.X-City", "[params.city]"),
+    ("\"type\": $type,", "\"type\": \"$\",", 18, "body.template", "write `$$`"),
+    ("\"type\": $type,", "\"type\": \"costs $5\",", 18, "body.template", "write `$$`"),
+    ("\"type\": $type,", "\"type\": $,", 18, "body.template", "write `$$`"),
+    (
+        "\"type\": $type,",
+        "\"type\": $data.,",
+        18,
+        "body.template",
+        "a name is due behind the dot of `$data.`",
+    ),
+    (
+        "\"type\": $type,",
+        "\"type\": $data..x,",
+        18,
+        "body.template",
+        "a name is due behind the dot of `$data.`",
+    ),
+    ("\"type\": $type,", "\"type\": \"a\n\",", 18, "body.template", "holds no line break"),
+    ("\"type\": $type,", "\"type\": \"a\tb\",", 18, "body.template", "write `\\n` or `\\t`"),
+    ("\"type\": $type,", "\"type\": \"\\x\",", 18, "body.template", "an escape that JSON does not know"),
+    ("\"data\": $data\n", "\"data\": \"$data}", 20, "body.template", "holds no line break"),
     ("X-Id = \"$id\"", "Host = \"$id\"", 26, "headers.Host", "take it out"),
     ("X-Id = \"$id\"", "\"X Id\" = \"$id\"", 26, "headers.X Id", "hyphens"),
     ("X-Id = \"$id\"", "X-Id = 7", 26, "headers.X-Id", "put it in quotes"),
     ("X-Id = \"$id\"", "X-Id = \"$id-1\"", 26, "headers.X-Id", "end the name by braces: `${id}`"),
     ("X-Id = \"$id\"", "X-Id = \"$signature\"", 26, "headers.X-Id", "no part `$signature` here"),
+    ("X-Id = \"$id\"", "X-Id = \"a\\r\\nX-Evil: 1\"", 26, "headers.X-Id", "visible ASCII"),
+    ("X-Id = \"$id\"", "X-Id = \"é\"", 26, "headers.X-Id", "visible ASCII"),
+    ("X-Id = \"$id\"", "X-Id = \" $id\"", 26, "headers.X-Id", "spaces inside only"),
+    ("X-Id = \"$id\"", "X-Id = \"$id\\n$type\"", 26, "headers.X-Id", "visible ASCII"),
+    ("accept =", "headers = { X-A = \"a\\nb\" }\naccept =", 45, "handshake.headers.X-A", "visible ASCII"),
+    (
+        "data = \"$body.data\"\n",
+        "data = \"$body.data\"\nreply = { X-A = \" a \" }\n",
+        56,
+        "inbound.reply.X-A",
+        "visible ASCII",
+    ),
+    (
+        "algorithm = \"hmac-sha256\"",
+        "algorithm = \"hmac-sha256\", prefix = \"v\\n\"",
+        36,
+        "signature.scheme.prefix",
+        "visible ASCII",
+    ),
+    (
+        "algorithm = \"hmac-sha256\"",
+        "algorithm = \"hmac-sha256\", prefix = \"t=$timestamp,\"",
+        36,
+        "signature.scheme.prefix",
+        "takes no parts",
+    ),
+    (
+        "encoding = \"hex\"",
+        "encoding = \"hex\"\nseparator = \"\\r\\n\"",
+        36,
+        "signature.separator",
+        "visible ASCII",
+    ),
+    ("encoding = \"hex\"", "encoding = \"hex\"\nseparator = \"\"", 36, "signature.separator", "is empty"),
     ("X-Id = \"$id\"", "X-Sig = \"$id\"", 32, "signature", "[headers] sets too"),
     ("X-Id = \"$id\"", "X-Id = \"$id\"\nx-id = \"$id\"", 27, "headers.x-id", "twice"),
     ("Content-Type = \"application/json\"\n", "", 24, "headers", "exactly one Content-Type"),
     ("\"generated\"", "\"theirs\"", 29, "secret.origin", "`generated` or `customer`"),
+    ("form = \"text\"", "form = [\"text\", \"text\"]", 30, "secret.form", "there already"),
     ("form = \"text\"", "form = \"hex\"", 30, "secret.form", "whsec, whsk and text"),
     ("form = \"text\"", "form = \"whsec\"", 32, "signature", "no scheme for a secret of the form `whsec`"),
     ("[secret]\norigin = \"generated\"\nform = \"text\"\n", "", 1, "secret", "needs a table [secret]"),
@@ -133,12 +207,78 @@ const WRONG: &[(&str, &str, usize, &str, &str)] = &[
     ),
     ("verdict = \"disable\"", "verdict = \"drop\"", 41, "acknowledgement.reason", "take it out"),
     ("reason = \"it answered 401\"", "", 40, "acknowledgement.verdict", "needs a `reason`"),
-    ("\"$status\" = 401", "\"$status\" = 401.5", 39, "acknowledgement.when.$status", "whole number"),
+    ("\"$status\" = 401", "\"$status\" = 401.5", 39, "acknowledgement.when.$status", "is not a status"),
+    (
+        "\"$status\" = 401",
+        "\"$status\" = \"40x\"",
+        39,
+        "acknowledgement.when.$status",
+        "a class like \"4xx\"",
+    ),
+    ("\"$status\" = 401", "\"$status\" = [401, 4010]", 39, "acknowledgement.when.$status", "is not a status"),
+    (
+        "\"$status\" = 401",
+        "\"$status\" = { not = \"ok\" }",
+        39,
+        "acknowledgement.when.$status.not",
+        "is not a status",
+    ),
+    ("reason = \"it answered 401\"", "reason = \" \"", 41, "acknowledgement.reason", "is empty"),
+    ("hint = \"answer OPTIONS\"", "hint = \"\"", 46, "handshake.hint", "is empty"),
+    ("summary = \"A bit of everything\"", "summary = \"\"", 2, "summary", "is empty"),
+    ("accept = { \"$status\" = \"2xx\" }\n", "accept = \"2xx\"\n", 45, "handshake.accept", "is not a table"),
     ("method = \"OPTIONS\"", "method = \"GET\"", 44, "handshake.method", "POST or OPTIONS"),
     ("accept = { \"$status\" = \"2xx\" }\n", "", 43, "handshake.accept", "which answer is a yes"),
     ("when = { \"$type\" = \"case.opened\" }\n", "", 48, "sandbox.when", "which events a sandbox takes"),
     ("timestamp = \"$header.x-time\"\n", "", 51, "inbound", "needs a `timestamp`"),
-    ("\"$secret\" }", "\"let me in\" }", 51, "inbound", "anybody could pass"),
+    ("\"$secret\" }", "\"let me in\" }", 56, "inbound.verify", "anybody could pass"),
+    ("id = \"$header.x-id\"", "id = \"one\"", 52, "inbound.id", "name a part"),
+    ("id = \"$header.x-id\"", "id = \"\"", 52, "inbound.id", "name a part"),
+    ("type = \"$body.type\"", "type = []", 54, "inbound.type", "empty list"),
+    ("type = \"$body.type\"", "type = \"case opened\"", 54, "inbound.type", "dotted name"),
+    ("type = \"$body.type\"", "type = [{ is = \"é\" }]", 54, "inbound.type.is", "dotted name"),
+    (
+        "type = \"$body.type\"",
+        "type = \"$body.type\"\nactor = { id = \"$body.by\" }",
+        55,
+        "inbound.actor.kind",
+        "is missing",
+    ),
+    (
+        "type = \"$body.type\"",
+        "type = \"$body.type\"\nresource = { id = \"$body.id\" }",
+        55,
+        "inbound.resource.type",
+        "is missing",
+    ),
+    (
+        "type = \"$body.type\"",
+        "type = \"$body.type\"\nresource = { type = \"case\" }",
+        55,
+        "inbound.resource.id",
+        "is missing",
+    ),
+    (
+        "type = \"$body.type\"",
+        "type = \"$body.type\"\nhandshake = { method = \"POST\", reply = { X-S = \"$secret\" } }",
+        55,
+        "inbound.handshake.reply",
+        "hands the secret to whoever asks",
+    ),
+    (
+        "names = [\"case.opened\"]",
+        "names = [\"case.opened\"]\ndefault = \"case.*\"",
+        7,
+        "vocabulary.default",
+        "not in this closed vocabulary",
+    ),
+    (
+        "[headers]",
+        "[[body]]\ntemplate = \"$data\"\n\n[[body]]\ntemplate = \"$data\"\n\n[headers]",
+        27,
+        "body",
+        "never reached",
+    ),
     ("data = \"$body.data\"\n", "", 51, "inbound.data", "`$body` for all of the body"),
     ("type = \"$body.type\"", "type = \"$type\"", 54, "inbound.type", "no part `$type` here"),
     ("topic = \"all\"\n", "", 58, "assumptions.topic", "write topic ="),
@@ -149,7 +289,10 @@ fn each_mistake_is_found_on_its_line_and_no_other_is_made_up() {
     Dialect::parse(GOOD).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
     for (good, wrong, line, field, said) in WRONG {
         assert!(GOOD.contains(good), "{good}");
-        let mistakes = Dialect::parse(&GOOD.replacen(good, wrong, 1)).expect_err(wrong);
+        // Several bodies are several headings.
+        let bodies =
+            if wrong.contains("[[body]]") { GOOD.replace("[body]", "[[body]]") } else { GOOD.to_owned() };
+        let mistakes = Dialect::parse(&bodies.replacen(good, wrong, 1)).expect_err(wrong);
         let [only] = &mistakes[..] else { panic!("{wrong}: {mistakes:#?}") };
         assert_eq!((only.line, only.field.as_str()), (*line, *field), "{only:?}");
         assert!(only.message.contains(said), "{wrong}: {only}");
@@ -176,4 +319,122 @@ fn a_wrong_file_is_refused_with_every_mistake_and_its_line() {
     }
     let broken = Dialect::parse("id = \"a\nb").unwrap_err();
     assert_eq!(broken[0].line, 1, "{broken:?}");
+}
+
+/// A file without signature and secret, to which some lines are added.
+fn plain(more: &str) -> String {
+    format!(
+        "id = \"plain@1\"\nsummary = \"plain\"\nvocabulary = {{ kind = \"open\" }}\nbody = {{ template = \"$data\" }}\n\
+         headers = {{ Content-Type = \"application/json\" }}\n{more}"
+    )
+}
+
+/// What is said of a file that has one mistake.
+fn only_mistake(text: &str) -> Mistake {
+    let mistakes = Dialect::parse(text).expect_err(text);
+    let [only] = &mistakes[..] else { panic!("{text}: {mistakes:#?}") };
+    only.clone()
+}
+
+#[test]
+fn a_proof_is_a_part_of_the_request_that_only_who_knows_the_secret_can_say() {
+    let of = |verify: &str| {
+        plain(&format!(
+            "[secret]\norigin = \"generated\"\nform = \"text\"\n[inbound]\nid = \"$body.id\"\ntype = \"$body.type\"\n\
+             data = \"$body\"\nverify = {verify}\n"
+        ))
+    };
+    for proof in [
+        r#"{ "$header.x" = "$secret" }"#,
+        r#"{ "$header.x" = "Bearer $secret" }"#,
+        r#"{ "$query.token" = "$secret:sha256" }"#,
+        r#"{ "$body.token" = ["$secret", "$secret:upper"] }"#,
+        r#"{ "$header.x" = "$secret", "$header.y" = { present = true }, "$body.z" = { not = "$secret" } }"#,
+    ] {
+        Dialect::parse(&of(proof)).unwrap_or_else(|mistakes| panic!("{proof}: {mistakes:?}"));
+    }
+    for open_to_all in [
+        "{}",
+        r#"{ "$header.x" = { not = "$secret" } }"#,
+        r#"{ "$secret" = "$secret" }"#,
+        r#"{ "$secret" = { present = true } }"#,
+        r#"{ "$secret" = ["$header.x", "$secret"] }"#,
+        r#"{ "$secret" = "$header.x" }"#,
+        r#"{ "$header.x" = ["$secret", "open"] }"#,
+        r#"{ "$header.x" = "$secret:tail" }"#,
+        r#"{ "$params.x" = "$secret" }"#,
+    ] {
+        let text = of(open_to_all);
+        let text = text.replace("[secret]", "[params.x]\nsummary = \"x\"\n[secret]");
+        let mistake = only_mistake(&text);
+        assert_eq!(
+            (mistake.line, mistake.field.as_str()),
+            (15, "inbound.verify"),
+            "{open_to_all}: {mistake}"
+        );
+        assert!(mistake.message.contains("{ \"$header.x-secret\" = \"$secret\" }"), "{mistake}");
+    }
+}
+
+#[test]
+fn a_secret_that_there_is_not_is_missed_where_it_is_named() {
+    let text = plain(
+        "handshake = { method = \"POST\", accept = {}, hint = \"x\",\n headers = { X-S = \"$secret\" } }\n",
+    );
+    let mistake = only_mistake(&text.replace(",\n", ", "));
+    assert_eq!((mistake.line, mistake.field.as_str()), (6, "handshake.headers.X-S"));
+    assert!(mistake.message.contains("[secret]"), "{mistake}");
+    let wrong_type = only_mistake(&plain("").replace("{ kind = \"open\" }", "\"open\""));
+    assert_eq!((wrong_type.line, wrong_type.field.as_str()), (3, "vocabulary"), "told once");
+}
+
+#[test]
+fn numbers_of_a_template_keep_their_spelling() {
+    let numbers = "[1.50,1e2,123456789012345678901234567890,-0,1E400,0.10]";
+    let template = format!("body = {{ template = '{{ \"n\": {numbers} }}' }}");
+    let text = plain("").replace("body = { template = \"$data\" }", &template);
+    let dialect = Dialect::parse(&text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+    let content = NewEvent::new("case.opened", "{}").unwrap();
+    let body = dialect.body(&event(content), &Params::default()).unwrap();
+    assert_eq!(body, format!("{{\"n\":{numbers}}}"));
+}
+
+#[test]
+fn of_very_many_mistakes_the_first_ones_are_told_and_soon() {
+    let begun = std::time::Instant::now();
+    let unknown: String = (0..20_000).map(|n| format!("bad{n} = 1\n")).collect();
+    let mistakes = Dialect::parse(&unknown).unwrap_err();
+    assert_eq!(mistakes.len(), 101);
+    let rest = mistakes.last().unwrap();
+    assert!(rest.message.starts_with("and 19905 more"), "{rest}");
+    let keys: String = (0..20_000).map(|n| format!("\"key{n}\":1,")).collect();
+    let text = plain("").replace("\"$data\"", &format!("'{{ {keys} \"end\": 1 }}'"));
+    assert!(only_mistake(&text).message.contains("at most 1000 keys"));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_a_closed_vocabulary_takes_is_told_by_its_own_words() {
+    let closed = |lists: &str| {
+        let text = plain("").replace("{ kind = \"open\" }", &format!("{{ kind = \"closed\", {lists} }}"));
+        Dialect::parse(&text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+    };
+    let families = closed("families = \"case\"");
+    let of_pattern = families.check_patterns(&["case.*".to_owned()]).unwrap_err();
+    assert!(of_pattern.message().contains("the names below `case.`"), "{of_pattern}");
+    let said = |dialect: Dialect| dialect.check_patterns(&[]).unwrap_err().message().to_owned();
+    assert!(said(families).contains("like `case.created`"));
+    assert!(said(closed("names = \"hearing.set\"")).contains("like `hearing.set`"));
+}
+
+#[test]
+fn the_url_is_pointed_to_only_where_it_is_looked_at() {
+    let refusal = |event_type: &str| {
+        let inbound = format!("inbound = {{ id = \"$body:sha256\", data = \"$body\", type = {event_type} }}");
+        let dialect = Dialect::parse(&plain(&inbound)).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+        let request = Message { body: b"{}", ..Message::default() };
+        dialect.receive(request, "court").unwrap_err().message().to_owned()
+    };
+    assert!(refusal("[\"$body.type\", \"$query.kind\"]").ends_with("?kind=…"));
+    assert!(!refusal("\"$body.type\"").contains('?'));
 }
