@@ -109,7 +109,7 @@ impl Body {
         if *open {
             section.wrong("", "is never reached, since one before it has no `when`; put that one last");
         }
-        *open |= when.is_empty() && section.is_sound("when");
+        *open = *open || (when.is_empty() && section.is_sound("when"));
         let template = section.required("template");
         let spelling = section.text("spelling");
         section.finish();

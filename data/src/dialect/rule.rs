@@ -41,12 +41,12 @@ impl Rule {
         let when = section.section("when").map(|when| When::read(when, ANSWER)).unwrap_or_default();
         let verdict = section.required("verdict");
         let reason = section.text("reason").and_then(Text::not_empty);
-        let sound = section.is_sound("reason");
+        let blank = section.has("reason") && reason.is_none();
         section.finish();
         let verdict = verdict?;
         let ruling = match (verdict.value.as_str(), reason) {
             ("disable", Some(reason)) => Ruling::Disable { reason: reason.value },
-            ("disable", None) if !sound => return None,
+            ("disable", None) if blank => return None,
             ("disable", None) => {
                 verdict.wrong("`disable` needs a `reason` for the endpoint's owner to read");
                 return None;
