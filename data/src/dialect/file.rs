@@ -77,7 +77,12 @@ impl<'t> Sheet<'t> {
     pub(super) fn root(&self) -> Option<Section<'_, 't>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
-            self.note(error.span().unwrap_or_default(), "", error.message());
+            let span = error.span().unwrap_or_default();
+            let part = self.text[span.start..].strip_prefix('$').map(name_of).filter(|name| !name.is_empty());
+            match part {
+                Some(name) => self.note(span, "", format!("put the part in quotes: \"${name}\"")),
+                None => self.note(span, "", error.message()),
+            }
         }
         let span = table.span();
         errors.is_empty().then(|| Section {

@@ -47,7 +47,7 @@ impl Dialect {
         let headers = root.section("headers").map(|section| Headers::read(section, HEADER));
         let secret = SecretRules::read(&mut root);
         let signature = Signature::read(&mut root);
-        let rules = root.sections("acknowledgement").into_iter().filter_map(Rule::read).collect();
+        let rules = Rule::read_all(&mut root);
         let handshake = Handshake::read(&mut root);
         let sandbox = root.section("sandbox").and_then(|mut section| {
             let when = section.section("when").map(|when| When::read(when, Roots::EVENT));

@@ -37,8 +37,23 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    pub(super) fn read(mut section: Section<'_, '_>) -> Option<Self> {
+    /// All of them, in the order in which they are asked.
+    pub(super) fn read_all(root: &mut Section<'_, '_>) -> Vec<Self> {
+        let mut open = false;
+        let read = |section: Section<'_, '_>| {
+            if open {
+                section.wrong("", "is never reached, since one before it has no `when`; put that one last");
+            }
+            let rule = Self::read(section);
+            open = open || rule.as_ref().is_some_and(|rule| rule.when.is_empty());
+            rule
+        };
+        root.sections("acknowledgement").into_iter().filter_map(read).collect()
+    }
+
+    fn read(mut section: Section<'_, '_>) -> Option<Self> {
         let when = section.section("when").map(|when| When::read(when, ANSWER)).unwrap_or_default();
+        let sound = section.is_sound("when");
         let verdict = section.required("verdict");
         let reason = section.text("reason").and_then(Text::not_empty);
         let blank = section.has("reason") && reason.is_none();
@@ -63,7 +78,7 @@ impl Rule {
                 return None;
             }
         };
-        Some(Self { when, ruling })
+        sound.then_some(Self { when, ruling })
     }
 }
 

@@ -161,6 +161,21 @@ impl Signature {
         if schemes.is_empty() && section.is_sound("scheme") {
             section.wrong("scheme", "is missing; say which secret signs by which algorithm");
         }
+        for prefix in schemes.iter().flatten().map(|scheme| &*scheme.prefix) {
+            if separator.as_deref().is_some_and(|separator| prefix.contains(separator)) {
+                section.wrong(
+                    "separator",
+                    "stands in a `prefix`, too, where signatures would be parted; choose another",
+                );
+            }
+        }
+        let form_of = |at: usize| schemes[at].as_ref().map(|scheme| scheme.form);
+        if (0..schemes.len())
+            .any(|at| form_of(at).is_some() && (0..at).any(|other| form_of(other) == form_of(at)))
+        {
+            section
+                .wrong("scheme", "has two tables for one form of secrets, of which the second never signs");
+        }
         section.finish();
         let header = header.and_then(|header| header.check(header::check_name).map(|()| header.value));
         let content =

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{Timestamp, event::Event, id::EventId, samples, secret::SecretForm};
 
+mod meaning;
 mod mistakes;
 mod return_trip;
 
