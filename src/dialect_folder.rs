@@ -1,7 +1,8 @@
 //! An operator's folder of dialects: every `*.toml` in it joins the dialects that are shipped.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -11,7 +12,7 @@ use casewire_data::{
 };
 
 /// Bytes of the largest file that is read as a dialect.
-pub(crate) const FILE_BYTES_MAX: u64 = 1024 * 1024;
+const FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// The dialects that are shipped, and those of a folder: each of its files `NAME@REVISION.toml`. One with the id of a
 /// shipped one takes its place. Files with other extensions, and those whose names begin with a dot, are passed over.
@@ -76,21 +77,30 @@ fn read(file: &Path) -> std::result::Result<Dialect, Vec<String>> {
 /// The text of a dialect's file. The error says what is wrong with it and what would be right.
 pub(crate) fn read_text(file: &Path) -> std::result::Result<String, String> {
     let unreadable = |error: io::Error| format!("cannot be read: {error}");
-    let bytes = fs::metadata(file).map_err(unreadable)?;
-    if bytes.is_dir() {
+    let kind = fs::metadata(file).map_err(unreadable)?;
+    if kind.is_dir() {
         return Err("is a folder; name a file".to_owned());
     }
-    if bytes.len() > FILE_BYTES_MAX {
-        return Err(format!("has {} bytes; a dialect's file has at most {FILE_BYTES_MAX}", bytes.len()));
+    // Before it is opened: a pipe or a device may give nothing for ever, or everything.
+    if !kind.is_file() {
+        return Err("is no regular file; copy it to one".to_owned());
     }
-    String::from_utf8(fs::read(file).map_err(unreadable)?)
-        .map_err(|error| not_utf8(&error.as_bytes()[..error.utf8_error().valid_up_to()]))
+    text_of(fs::File::open(file).map_err(unreadable)?)
 }
 
-/// What is said of a text that is good only so far.
-pub(crate) fn not_utf8(good: &[u8]) -> String {
-    let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
-    format!("line {line} is not UTF-8; save the file as UTF-8")
+/// All that a reader gives, as the text of a dialect's file.
+pub(crate) fn text_of(reader: impl Read) -> std::result::Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = reader.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("is too long; a dialect's file has at most {FILE_BYTES_MAX} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        format!("line {line} is not UTF-8; save the file as UTF-8")
+    })
 }
 
 fn add(dialects: &mut Dialects, dialect: &Dialect, file: &Path) {
@@ -161,6 +171,25 @@ mod tests {
             assert!(error.message().contains(&said), "{said}: {error}");
         }
         assert!(!error.message().contains(&at("b@1.toml")), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_and_a_file_that_is_too_long_are_refused_at_once() {
+        let most = usize::try_from(FILE_BYTES_MAX).unwrap();
+        let padded = |bytes: usize| format!("{}\n#{}", own("own@1"), "x".repeat(bytes));
+        let room = most - padded(0).len();
+        let dir = folder(&[("own@1.toml", padded(room).as_bytes())]);
+        read_dialects(dir.path()).unwrap();
+        fs::write(dir.path().join("own@1.toml"), padded(room + 1)).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", dir.path().join("zero@1.toml")).unwrap();
+        let error = read_dialects(dir.path()).unwrap_err();
+        for said in [
+            "own@1.toml: is too long; a dialect's file has at most 262144 bytes",
+            "zero@1.toml: is no regular",
+        ] {
+            assert!(error.message().contains(said), "{said}: {error}");
+        }
     }
 
     #[test]

@@ -21,6 +21,10 @@ pub const BATCH_EVENTS_MAX: usize = 1_000;
 /// Bytes of one request body to the admin API.
 pub const ADMIN_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Arrays and objects inside each other in JSON that is taken in. Not deeper than the recursion limit of serde_json, so
+/// that whatever is accepted can also be read again when it is rendered.
+pub const JSON_DEPTH_MAX: usize = 127;
+
 /// Bytes of an endpoint's URL.
 pub const URL_BYTES_MAX: usize = 2_048;
 /// Bytes of a pattern.
@@ -68,6 +72,23 @@ pub const RESPONSE_HEADERS_KEPT_BYTES_MAX: usize = 2 * 1024;
 pub const RESPONSE_HEADERS_JUDGED_BYTES_MAX: usize = 4 * 1024;
 /// How far a receiver's `Retry-After` can delay, in milliseconds (24 h).
 pub const RETRY_AFTER_MILLIS_MAX: i64 = 24 * 3_600_000;
+
+/// Where JSON nests deeper than [`JSON_DEPTH_MAX`]. Found without recursion, since what is deep must not cost stack.
+pub fn too_deep(json: &str) -> Option<usize> {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    json.bytes().position(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > JSON_DEPTH_MAX
+    })
+}
 
 /// What an operator may set for the whole engine. Checked once, by [`Limits::check`], then passed on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,18 +1,14 @@
 //! Sample events of each system, for the demo, test sends and tests: `samples/<system>/<event type>.json`.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
     Timestamp,
     embedded::SAMPLES,
     error::{Error, Result},
-    event::{Actor, NewEvent, Resource},
+    event::NewEvent,
+    limits,
 };
 
 /// The systems that there are samples of, ascending: `casebook`, `xpath`.
@@ -30,68 +26,61 @@ pub fn event(system: &str, event_type: &str) -> Option<&'static str> {
     of(system).find_map(|(own, json)| (own == event_type).then_some(json))
 }
 
-/// A body of `POST /events`.
+/// A body of `POST /events`; what each field holds is read when its name is known.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body<'a> {
-    r#type: String,
     #[serde(borrow)]
+    r#type: &'a RawValue,
     data: &'a RawValue,
-    occurred_at: Option<String>,
-    #[serde(default, deserialize_with = "object")]
-    actor: Option<Actor>,
-    #[serde(default, deserialize_with = "object")]
-    resource: Option<Resource>,
-    agency: Option<String>,
-    tags: Option<BTreeMap<String, String>>,
-    idempotency_key: Option<String>,
+    occurred_at: Option<&'a RawValue>,
+    actor: Option<&'a RawValue>,
+    resource: Option<&'a RawValue>,
+    agency: Option<&'a RawValue>,
+    tags: Option<&'a RawValue>,
+    idempotency_key: Option<&'a RawValue>,
 }
+
+const TEXT: &str = "a text";
+const ACTOR: &str =
+    "an object with `kind`, a text, and at most `id`, a text or a whole number, and `name`, a text";
+const RESOURCE: &str = "an object with `type` and `id`, both of them texts";
 
 /// Reads an event in the form that `POST /events` takes, `data` verbatim. A file's own reader: the error names line and
 /// column, or the field; the limits are [`NewEvent::check`]'s.
 pub fn parse(json: &str) -> Result<NewEvent> {
-    let wrong = |why: &dyn fmt::Display| {
-        Error::field("event", format!("is not an event as POST /events takes it: {why}"))
-    };
-    let mut reader = serde_json::Deserializer::from_str(json);
-    let body: Option<Body<'_>> = object(&mut reader).map_err(|error| wrong(&error))?;
-    reader.end().map_err(|error| wrong(&error))?;
-    let body = body.ok_or_else(|| wrong(&"null, expected an object"))?;
-    let occurred_at = body.occurred_at.map(|at| Timestamp::parse(&at)).transpose();
+    let wrong = |why: String| Error::field("event", why);
+    if limits::too_deep(json).is_some() {
+        return Err(wrong(format!("nests deeper than {} levels; make it flatter", limits::JSON_DEPTH_MAX)));
+    }
+    if !json.trim_start().starts_with('{') {
+        return Err(wrong("is not a JSON object in braces, with `type` and `data`".to_owned()));
+    }
+    let body: Body<'_> = serde_json::from_str(json)
+        .map_err(|error| wrong(format!("is not an event as POST /events takes it: {error}")))?;
+    let occurred_at: Option<String> = field("occurred_at", body.occurred_at, TEXT)?;
+    let occurred_at = occurred_at.map(|at| Timestamp::parse(&at)).transpose();
+    let event_type: Option<String> = field("type", Some(body.r#type), TEXT)?;
     Ok(NewEvent {
         occurred_at: occurred_at.map_err(|error| Error::field("occurred_at", error.message()))?,
-        actor: body.actor,
-        resource: body.resource,
-        agency: body.agency,
-        tags: body.tags.unwrap_or_default(),
-        idempotency_key: body.idempotency_key,
-        ..NewEvent::new(&body.r#type, body.data.get().to_owned())?
+        actor: field("actor", body.actor, ACTOR)?,
+        resource: field("resource", body.resource, RESOURCE)?,
+        agency: field("agency", body.agency, TEXT)?,
+        tags: field("tags", body.tags, "an object of texts")?.unwrap_or_default(),
+        idempotency_key: field("idempotency_key", body.idempotency_key, TEXT)?,
+        ..NewEvent::new(&event_type.unwrap_or_default(), body.data.get().to_owned())?
     })
 }
 
-/// An object, or nothing for null. What is derived would take a list of the fields' values for the object, too.
-fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<T>, D::Error> {
-    struct Object<T>(PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
-        type Value = Option<T>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<Self::Value, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
-        }
-
-        fn visit_unit<E>(self) -> std::result::Result<Self::Value, E> {
-            Ok(None)
-        }
+/// What a field holds; absent if it is not there. The error says what it is to be like.
+fn field<'a, T: Deserialize<'a>>(name: &str, json: Option<&'a RawValue>, like: &str) -> Result<Option<T>> {
+    let wrong = || Error::field(name, format!("is not {like}"));
+    match json.map(RawValue::get) {
+        None => Ok(None),
+        // What is derived would take a list of the fields' values for an object, too.
+        Some(json) if json.starts_with('[') => Err(wrong()),
+        Some(json) => serde_json::from_str(json).map(Some).map_err(|_| wrong()),
     }
-
-    deserializer.deserialize_any(Object(PhantomData))
 }
 
 #[cfg(test)]

@@ -13,9 +13,7 @@ use futures_util::StreamExt;
 
 use super::problem::Problem;
 
-/// Arrays and objects inside each other. Not deeper than the recursion limit of serde_json, so
-/// that whatever is accepted here can also be read again when it is rendered.
-const DEPTH_MAX: usize = 127;
+const DEPTH_MAX: usize = limits::JSON_DEPTH_MAX;
 /// How long a body may take to come in, to its last byte. Whoever sends it a byte at a time must not
 /// hold a connection and memory for longer; the largest body there is comes in time over 3 Mbit/s.
 const TIME_MAX: Duration = Duration::from_secs(30);
@@ -106,27 +104,12 @@ fn check_type(request: &HttpRequest, types: &[&str]) -> Result<(), Problem> {
     }
 }
 
-/// Finds nesting over the limit without recursion, since what is deep must not cost stack.
 fn check_depth(text: &str) -> Result<(), Problem> {
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEPTH_MAX {
-            let (line, column) = place(text.as_bytes(), at);
-            return Err(Problem::malformed(format!(
-                "the body nests deeper than {DEPTH_MAX} levels at line {line} column {column}; send it flatter"
-            )));
-        }
-    }
-    Ok(())
+    let Some(at) = limits::too_deep(text) else { return Ok(()) };
+    let (line, column) = place(text.as_bytes(), at);
+    Err(Problem::malformed(format!(
+        "the body nests deeper than {DEPTH_MAX} levels at line {line} column {column}; send it flatter"
+    )))
 }
 
 /// Line and column, both from 1 and the column in bytes, of the byte at `at`.

@@ -121,7 +121,11 @@ fn announce(receiver: &Receiver, json: bool) {
         return output::line(&json!({ "listening": url, "dialect": dialect }).to_string());
     }
     output::line(&format!("casewire listening for webhooks of {dialect} on {url}"));
-    if !verifier.dialect().proves_its_sender() {
+    if !verifier.dialect().is_inbound() {
+        output::line(&format!(
+            "{dialect} has no table [inbound], so requests are shown, but neither verified nor read"
+        ));
+    } else if !verifier.dialect().proves_its_sender() {
         output::line("this dialect signs nothing, so anybody can send such requests");
     } else if !verifier.has_secret() {
         output::line("signatures are not verified; give the endpoint's secret with --secret");

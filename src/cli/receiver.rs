@@ -40,6 +40,8 @@ pub(super) enum Content {
     Event(Box<NewEvent>),
     /// Nothing that the dialect knows, or nothing genuine: which field or header is wrong, and why.
     Refused(String),
+    /// Something in a dialect that only tells how it is sent.
+    Unread,
     /// A sender that asks whether it is welcome. It was answered at once, out of the script.
     Handshake {
         /// The secret that it brought is trusted from now on.
@@ -161,6 +163,7 @@ impl Shared {
         let id = verifier.id(request);
         received.content = match &signature {
             Signature::Bad(reason) => Content::Refused(reason.clone()),
+            _ if !verifier.dialect().is_inbound() => Content::Unread,
             _ => verifier.read(request).map_or_else(Content::Refused, |event| Content::Event(event.into())),
         };
         // What is no event may still be named by the header that most senders use.

@@ -74,6 +74,23 @@ fn a_file_with_the_four_slips_is_told_as_it_is_shown() {
     assert_eq!(told, block(&page, "text", "broken.toml line"), "as the page shows it");
 }
 
+#[test]
+fn the_page_says_truly_what_cannot_be_said_and_how_much_is_read() {
+    let page = page();
+    assert!(page.contains("as Stripe's") && page.contains("262144 bytes") && page.contains("1000 keys"));
+    let harbor = block(&page, "toml", "harbor@1");
+    let composite = harbor.replace("prefix = \"sha256=\"", "prefix = \"t=$timestamp,v1=\"");
+    let told = check(&folder("composite.toml", &composite), "composite.toml");
+    assert!(told.code == Some(1) && told.stdout.contains("takes no parts"), "{told:?}");
+    let comment = |bytes: usize| format!("{harbor}#{}", "x".repeat(bytes));
+    let room = 262_144 - comment(0).len();
+    assert_eq!(check(&folder("harbor@1.toml", &comment(room)), "harbor@1.toml").code, Some(0));
+    assert_eq!(check(&folder("harbor@1.toml", &comment(room + 1)), "harbor@1.toml").code, Some(1));
+    // What the page has an endpoint subscribe to.
+    let events = page.split_once("`\"events\": [\"").and_then(|(_, rest)| rest.split_once('"')).unwrap().0;
+    Dialect::parse(&harbor).unwrap().check_patterns(&[events.to_owned()]).unwrap();
+}
+
 /// Asks every table for its keys, by a key that none has; each must be on the page, as code.
 #[test]
 fn every_key_that_a_file_may_have_is_on_the_page() {

@@ -153,6 +153,22 @@ fn a_bad_signature_is_named_with_its_header_and_ends_in_1() {
 }
 
 #[test]
+fn a_dialect_that_only_tells_how_it_is_sent_is_shown_and_not_called_forged() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let github = casewire_data::dialect::Dialects::builtin().get("github@1").unwrap();
+    let (one_way, _) = github.text().split_once("[inbound]").unwrap();
+    std::fs::write(dir.path().join("oneway@1.toml"), one_way.replace("github@1", "oneway@1")).unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let arguments = ["--dialects", folder, "--dialect", "oneway@1", "--secret", "ours", "--count", "1"];
+    let listener = Listener::start(&arguments);
+    listener.send("POST", &[("x-hub-signature-256", "sha256=00")], "{\"n\":1}");
+    let ended = listener.wait();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("signature not verified: oneway@1 has no table [inbound]"), "{ended:?}");
+    assert!(!ended.stdout.contains("NOT AN EVENT"), "{ended:?}");
+}
+
+#[test]
 fn wrong_use_is_answered_with_what_would_be_right() {
     for (arguments, said) in [
         (&["--dialect", "xpath@9"][..], "casebook@1, claimable@1"),

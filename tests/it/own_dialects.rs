@@ -128,7 +128,14 @@ fn the_commands_tell_of_own_and_shipped_dialects() {
         checked.stdout.contains("mine.toml line 1, id: is not a text; put it in quotes\n"),
         "{checked:?}"
     );
+    fs::write(&wrong, OWN).unwrap();
+    let twice = run(&["dialect", "check", good.to_str().unwrap(), wrong.to_str().unwrap()], &[]);
+    assert!(twice.code == Some(1) && twice.stdout.contains("mine.toml: is own@1, as is "), "{twice:?}");
+    let renamed = run(&["dialect", "check", wrong.to_str().unwrap()], &[]);
+    assert!(renamed.code == Some(0) && renamed.stdout.contains("call it own@1.toml"), "{renamed:?}");
     fs::remove_file(wrong).unwrap();
+    let pipe = run(&["dialect", "check", "/dev/zero"], &[]);
+    assert!(pipe.code == Some(1) && pipe.stdout.contains("is no regular file"), "{pipe:?}");
 
     let listed = run(&["dialect", "list", "--json"], &[("CASEWIRE_DIALECTS", path(&own))]);
     let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
@@ -169,6 +176,21 @@ fn an_event_that_a_dialect_cannot_express_is_told_field_by_field() {
     let without = |id: &str, event_type: &str| sample(&[id, "--sample", event_type, "--without-secret"]);
     assert!(!without("hivelight@1", "task.created").stdout.contains("X-Secret"));
     assert_eq!(without("xpath@1", "cases.created").code, Some(2), "its endpoints always have one");
+    let unsigned = without("github@1", "issues.opened");
+    assert!(unsigned.code == Some(0) && !unsigned.stdout.contains("X-Hub"), "{unsigned:?}");
+    let nothing = sample(&["xpath@1"]);
+    assert!(
+        nothing.code == Some(2) && nothing.stderr.contains("--event <FILE>|--sample <TYPE>"),
+        "{nothing:?}"
+    );
+    let no_url = sample(&["xpath@1", "--sample", "cases.created", "--url", "ftp://court.example/"]);
+    assert!(no_url.code == Some(2) && no_url.stderr.contains("https://"), "{no_url:?}");
+    fs::write(&file, r#"{"type":"claim.assigned","data":[],"actor":{"kind":7}}"#).unwrap();
+    let unread = run(&render, &[]);
+    assert!(
+        unread.code == Some(1) && unread.stderr.contains("actor: is not an object with `kind`"),
+        "{unread:?}"
+    );
     let unknown = sample(&["xpath@1", "--sample", "cases.reopened"]);
     assert!(unknown.code == Some(2) && unknown.stderr.contains("choose from "), "{unknown:?}");
 }

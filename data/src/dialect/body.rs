@@ -38,10 +38,12 @@ pub(super) struct Body {
 impl Bodies {
     pub(super) fn read(root: &mut Section<'_, '_>, bytes_max: Option<usize>) -> Self {
         let sections = root.sections("body");
-        if sections.is_empty() {
+        if sections.is_empty() && root.is_sound("body") {
             root.wrong("body", "is missing; write a table [body] with a template");
         }
-        Self { variants: sections.into_iter().filter_map(Body::read).collect(), bytes_max }
+        let mut open = false;
+        let read = |section: Section<'_, '_>| Body::read(section, &mut open);
+        Self { variants: sections.into_iter().filter_map(read).collect(), bytes_max }
     }
 
     /// The body of an event. The error names what the event lacks, field by field.
@@ -113,8 +115,13 @@ impl Bodies {
 }
 
 impl Body {
-    fn read(mut section: Section<'_, '_>) -> Option<Self> {
+    /// `open` says whether one before it takes every event, and is told whether this one does.
+    fn read(mut section: Section<'_, '_>, open: &mut bool) -> Option<Self> {
         let when = section.section("when").map(|when| When::read(when, ROOTS)).unwrap_or_default();
+        if *open {
+            section.wrong("", "is never reached, since one before it has no `when`; put that one last");
+        }
+        *open = *open || (when.is_empty() && section.is_sound("when"));
         let template = section.required("template");
         let spelling = section.text("spelling");
         section.finish();

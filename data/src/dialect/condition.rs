@@ -67,8 +67,19 @@ impl When {
     /// Reads a table whose keys and values may name the parts of `allowed`.
     pub(super) fn read(section: Section<'_, '_>, allowed: Roots) -> Self {
         let read = |(key, value): (Text<'_, '_>, Written<'_, '_>)| {
+            if let (false, DeValue::Table(table)) = (key.value.starts_with('$'), &value.value) {
+                // `actor.kind = "ui"`, which TOML reads as a table.
+                let rest = table.keys().next().map(|rest| format!(".{}", rest.get_ref()));
+                let whole = format!("${}{}", key.value, rest.unwrap_or_default());
+                match Part::alone(&whole, allowed) {
+                    Ok(_) => key.wrong(format!("is half a part; put all of it in quotes: \"{whole}\" = …")),
+                    Err(_) => drop(key.compile(|text| Part::alone(text, allowed))),
+                }
+                return None;
+            }
             let part = key.compile(|text| Part::alone(text, allowed));
-            let test = Test::read(value, allowed);
+            let of_status = part.as_ref().is_some_and(Part::is_status);
+            let test = Test::read(value, allowed, of_status);
             Some(Condition { part: part?, test: test? })
         };
         Self(section.entries().into_iter().filter_map(read).collect())
@@ -79,22 +90,19 @@ impl When {
         self.0.is_empty()
     }
 
+    /// Whether they hold for nobody who does not know the secret: one of them asks a part of the message to be
+    /// something that, whichever it is, takes the secret to say.
+    pub(super) fn proves_the_sender(&self) -> bool {
+        let takes_the_secret = |expected: &Expression| expected.parts().any(Part::is_the_secret);
+        self.0.iter().any(|Condition { part, test }| match test {
+            Test::OneOf(expected) => part.is_of_a_message() && expected.iter().all(takes_the_secret),
+            _ => false,
+        })
+    }
+
     /// Whether all of them hold.
     pub(super) fn holds(&self, context: &Context<'_>) -> bool {
         self.0.iter().all(|condition| condition.holds(context))
-    }
-
-    /// Whether they hold only of a request by somebody who knows the secret: one of them asks for a part of it to be
-    /// the same as `$secret`.
-    pub(super) fn ask_for_the_secret(&self) -> bool {
-        self.0.iter().any(|Condition { part, test }| {
-            let Test::OneOf(expected) = test else { return false };
-            expected.iter().all(|expected| {
-                let compared: Vec<_> = std::iter::once(part).chain(expected.parts()).collect();
-                compared.iter().any(|part| part.is_secret())
-                    && compared.iter().any(|part| part.is_of_a_request())
-            })
-        })
     }
 
     /// Those that do not hold.
@@ -130,16 +138,16 @@ impl When {
 }
 
 impl Test {
-    fn read(value: Written<'_, '_>, allowed: Roots) -> Option<Self> {
+    fn read(value: Written<'_, '_>, allowed: Roots, of_status: bool) -> Option<Self> {
         if !value.value.is_table() {
-            return expressions(value, allowed).map(Self::OneOf);
+            return expressions(value, allowed, of_status).map(Self::OneOf);
         }
         let mut section = value.section()?;
         let not = section.value("not");
         let kind = section.text("kind");
         let present = section.value("present");
         let test = match (not, kind, present) {
-            (Some(not), None, None) => expressions(not, allowed).map(Self::NoneOf),
+            (Some(not), None, None) => expressions(not, allowed, of_status).map(Self::NoneOf),
             (None, Some(kind), None) => Kind::read(&kind).map(Self::Kind),
             (None, None, Some(present)) => match present.value.as_bool() {
                 Some(present) => Some(Self::Present(present)),
@@ -159,8 +167,25 @@ impl Test {
 }
 
 /// One value to compare with, or a list of them.
-fn expressions(value: Written<'_, '_>, allowed: Roots) -> Option<Vec<Expression>> {
+fn expressions(value: Written<'_, '_>, allowed: Roots, of_status: bool) -> Option<Vec<Expression>> {
+    if value.value.as_array().is_some_and(|items| items.is_empty()) {
+        value.wrong("is an empty list, which nothing is compared with; name a value, or take the line out");
+        return None;
+    }
+    let sound = |item: &Written<'_, '_>| {
+        let text = match &item.value {
+            DeValue::String(text) => text.as_ref(),
+            DeValue::Integer(number) => number.as_str(),
+            _ => "",
+        };
+        let sound = !of_status || text.contains('$') || is_status(text);
+        if !sound {
+            item.wrong("is not a status; write one like 404, or a class like \"4xx\"");
+        }
+        sound
+    };
     let read = |item: Written<'_, '_>| match &item.value {
+        _ if !sound(&item) => None,
         DeValue::String(_) => item.text()?.compile(|text| Expression::parse(text, allowed)),
         DeValue::Integer(number) => Expression::parse(number.as_str(), allowed).ok(),
         DeValue::Boolean(flag) => Expression::parse(&flag.to_string(), allowed).ok(),
@@ -169,7 +194,14 @@ fn expressions(value: Written<'_, '_>, allowed: Roots) -> Option<Vec<Expression>
             None
         }
     };
-    value.items().map(read).collect()
+    let read: Vec<_> = value.items().map(read).collect();
+    read.into_iter().collect()
+}
+
+/// Three digits, or a class of the statuses that HTTP has.
+fn is_status(text: &str) -> bool {
+    let number = text.len() == 3 && text.parse::<u16>().is_ok_and(|status| (100..1000).contains(&status));
+    number || matches!(text, "1xx" | "2xx" | "3xx" | "4xx" | "5xx")
 }
 
 impl Kind {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{
     context::Context,
     file::Fault,
+    header::is_value,
     part::{Part, Roots},
     value::Value,
 };
@@ -102,6 +103,15 @@ impl Expression {
         }
     }
 
+    /// Whether its words can stand in a header's value; its parts are looked at when they are there.
+    pub(super) fn is_header_value(&self) -> bool {
+        let words = |piece: &Piece| match piece {
+            Piece::Words(words) => words.to_string(),
+            Piece::Part(_) => "x".to_owned(),
+        };
+        is_value(&self.pieces.iter().map(words).collect::<String>())
+    }
+
     /// As it stands in the file.
     pub(super) fn written(&self) -> String {
         let mut written = String::new();
@@ -130,6 +140,20 @@ impl Expression {
         };
         self.pieces.iter().map(shown).collect()
     }
+}
+
+/// The longest name at the beginning of a text. A dot or a colon belongs to it if more of a name follows.
+pub(super) fn name_of(text: &str) -> &str {
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let word_at = |at: usize| text.as_bytes()[at..].iter().take_while(|byte| word(byte)).count();
+    let mut end = word_at(0);
+    while text[end..].starts_with(['.', ':']) {
+        match word_at(end + 1) {
+            0 => break,
+            more => end += 1 + more,
+        }
+    }
+    &text[..end]
 }
 
 /// Whether a text begins with what can stand in a part's name.

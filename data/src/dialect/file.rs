@@ -11,7 +11,11 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use super::expression::name_of;
 use crate::limits;
+
+/// Mistakes that are told at once; of the rest only the number is.
+const MISTAKES_MAX: usize = 100;
 
 /// One mistake in a dialect's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,19 +53,36 @@ impl Fault {
 /// The file, and what was found wrong in it so far.
 pub(super) struct Sheet<'t> {
     text: &'t str,
+    /// Where its line breaks are.
+    breaks: Vec<usize>,
     mistakes: RefCell<Vec<Mistake>>,
+    mentions: RefCell<Vec<Mention>>,
+}
+
+/// A place of the file that names the secret or a parameter.
+struct Mention {
+    /// `secret`, `params.court`.
+    name: String,
+    line: usize,
+    field: String,
 }
 
 impl<'t> Sheet<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, mistakes: RefCell::default() }
+        let breaks = text.match_indices('\n').map(|(at, _)| at).collect();
+        Self { text, breaks, mistakes: RefCell::default(), mentions: RefCell::default() }
     }
 
     /// The whole file as a section; nothing if it is not TOML.
     pub(super) fn root(&self) -> Option<Section<'_, 't>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
-            self.note(error.span().unwrap_or_default(), "", error.message());
+            let span = error.span().unwrap_or_default();
+            let part = self.text[span.start..].strip_prefix('$').map(name_of).filter(|name| !name.is_empty());
+            match part {
+                Some(name) => self.note(span, "", format!("put the part in quotes: \"${name}\"")),
+                None => self.note(span, "", error.message()),
+            }
         }
         let span = table.span();
         errors.is_empty().then(|| Section {
@@ -73,10 +94,17 @@ impl<'t> Sheet<'t> {
         })
     }
 
-    /// All mistakes, in the order of their lines.
+    /// All mistakes, in the order of their lines; of very many the first ones, and how many more there are.
     pub(super) fn into_mistakes(self) -> Vec<Mistake> {
         let mut mistakes = self.mistakes.into_inner();
         mistakes.sort_by_key(|mistake| mistake.line);
+        if let Some(next) = mistakes.get(MISTAKES_MAX) {
+            let message =
+                format!("and {} more from here on; mend those above", mistakes.len() - MISTAKES_MAX);
+            let rest = Mistake { line: next.line, field: String::new(), message };
+            mistakes.truncate(MISTAKES_MAX);
+            mistakes.push(rest);
+        }
         mistakes
     }
 
@@ -87,7 +115,7 @@ impl<'t> Sheet<'t> {
     }
 
     fn line_of(&self, at: usize) -> usize {
-        1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+        1 + self.breaks.partition_point(|line_break| *line_break < at)
     }
 }
 
@@ -102,7 +130,26 @@ pub(super) struct Text<'s, 't> {
 impl Text<'_, '_> {
     /// What `read` makes of it; what it finds wrong is noted with the line on which that stands.
     pub(super) fn compile<T>(&self, read: impl FnOnce(&str) -> Result<T, Fault>) -> Option<T> {
-        read(&self.value).map_err(|fault| self.note(&fault)).ok()
+        let compiled = read(&self.value).map_err(|fault| self.note(&fault)).ok();
+        if compiled.is_some() {
+            self.sheet.mentions.borrow_mut().extend(self.mentions());
+        }
+        compiled
+    }
+
+    /// Where it names the secret or a parameter.
+    fn mentions(&self) -> Vec<Mention> {
+        let (mut mentions, mut line, mut at) = (Vec::new(), self.first_line(), 0);
+        while let Some(dollar) = self.value[at..].find('$').map(|found| at + found) {
+            line += self.value[at..dollar].matches('\n').count();
+            let rest = &self.value[dollar + 1..];
+            let name = name_of(rest.strip_prefix('{').unwrap_or(rest)).split(':').next().unwrap_or_default();
+            if name == "secret" || name.starts_with("params.") {
+                mentions.push(Mention { name: name.to_owned(), line, field: self.field.clone() });
+            }
+            at = dollar + 1 + usize::from(rest.starts_with('$'));
+        }
+        mentions
     }
 
     /// As [`Text::compile`], for checks that do not tell the place within the text.
@@ -110,20 +157,33 @@ impl Text<'_, '_> {
         self.compile(|text| read(text).map_err(|error| Fault::new(0, error.message())))
     }
 
+    /// It, unless there is nothing in it, which is noted as wrong.
+    pub(super) fn not_empty(self) -> Option<Self> {
+        if self.value.trim().is_empty() {
+            self.wrong("is empty; say it in a line");
+            return None;
+        }
+        Some(self)
+    }
+
     /// Notes that the whole of it is wrong.
     pub(super) fn wrong(&self, message: impl Into<String>) {
         self.note(&Fault::new(0, message));
     }
 
-    fn note(&self, fault: &Fault) {
+    /// The line on which its value begins.
+    fn first_line(&self) -> usize {
         let written = &self.sheet.text[self.span.clone()];
         let long = ["'''", "\"\"\""].into_iter().find_map(|quotes| written.strip_prefix(quotes));
         // TOML drops a line break right behind the opening quotes.
         let dropped = usize::from(long.is_some_and(|text| text.starts_with(['\n', '\r'])));
+        self.sheet.line_of(self.span.start) + dropped
+    }
+
+    fn note(&self, fault: &Fault) {
         let within = self.value.as_bytes()[..fault.at].iter().filter(|byte| **byte == b'\n').count();
-        let line = self.sheet.line_of(self.span.start) + dropped + within;
         self.sheet.mistakes.borrow_mut().push(Mistake {
-            line,
+            line: self.first_line() + within,
             field: self.field.clone(),
             message: fault.message.clone(),
         });
@@ -149,6 +209,11 @@ impl<'s, 't> Section<'s, 't> {
             return None;
         }
         self.text(key)
+    }
+
+    /// A text for people to read, which must be there and not be empty.
+    pub(super) fn words(&mut self, key: &'static str) -> Option<Text<'s, 't>> {
+        self.required(key)?.not_empty()
     }
 
     /// A text that may be there.
@@ -241,6 +306,15 @@ impl<'s, 't> Section<'s, 't> {
     pub(super) fn wrong(&self, key: &str, message: impl Into<String>) {
         let span = self.span_of(key).unwrap_or_else(|| self.span.clone());
         self.sheet.note(span, &self.path(key), message);
+    }
+
+    /// Notes what is wrong with naming `secret` or `params.…`, wherever the file names it.
+    pub(super) fn wrong_to_name(&self, name: &str, message: &str) {
+        for mention in self.sheet.mentions.borrow().iter().filter(|mention| mention.name == name) {
+            let Mention { line, field, .. } = mention;
+            let mistake = Mistake { line: *line, field: field.clone(), message: message.to_owned() };
+            self.sheet.mistakes.borrow_mut().push(mistake);
+        }
     }
 
     /// Whether a key that was asked for is there.

@@ -9,7 +9,7 @@ use super::{
     condition::When,
     context::{Context, Message, Params},
     expression::Expression,
-    file::{Section, Value as Written},
+    file::{Fault, Section, Value as Written},
     params::{self, Param},
     part::{Part, Roots},
     rule::{Headers, ProbeMethod, probe_method},
@@ -73,7 +73,10 @@ impl Inbound {
         if event_type.is_none() {
             section.wrong("type", "is missing; say where the event's type stands");
         }
-        if data.is_empty() {
+        if id.as_ref().is_some_and(|id| id.parts().next().is_none()) {
+            section.wrong("id", "is the same for every request, so the second would be taken for the first again; name a part, like `$body.id`, or `$body:sha256`");
+        }
+        if data.is_empty() && section.is_sound("data") {
             section.wrong("data", "is missing; say where the payload stands, `$body` for all of the body");
         }
         let expression = |section: &mut Section<'_, '_>, key| {
@@ -84,18 +87,29 @@ impl Inbound {
         };
         let timestamp = expression(&mut section, "timestamp");
         let verify = section.section("verify").map(|verify| When::read(verify, ANSWER));
+        if verify.as_ref().is_some_and(|verify| !verify.proves_the_sender()) && section.is_sound("verify") {
+            section.wrong(
+                "verify",
+                "does not ask for the secret, so anybody could pass; let a part of the request be equal to \"$secret\", \
+                 and to nothing else, as in { \"$header.x-secret\" = \"$secret\" }; or take it out, and senders must \
+                 bring an API token",
+            );
+        }
         let occurred_at = part(&mut section, "occurred_at");
         let (mut actor, mut resource) = (section.section("actor"), section.section("resource"));
         let of = |section: &mut Option<Section<'_, '_>>, key| expression(section.as_mut()?, key);
-        let actor_kind = of(&mut actor, "kind");
+        let due = |section: &mut Option<Section<'_, '_>>, key| {
+            section.as_mut()?.required(key)?.compile(|text| Expression::parse(text, REQUEST))
+        };
+        let actor_kind = due(&mut actor, "kind");
         let actor_id = actor.as_mut().and_then(|actor| part(actor, "id"));
         let actor_name = of(&mut actor, "name");
-        let (resource_type, resource_id) = (of(&mut resource, "type"), of(&mut resource, "id"));
+        let (resource_type, resource_id) = (due(&mut resource, "type"), due(&mut resource, "id"));
         actor.into_iter().chain(resource).for_each(Section::finish);
         let reply = section.section("reply").map(|reply| Headers::read(reply, ANSWER)).unwrap_or_default();
         let handshake = section.section("handshake").and_then(Welcome::read);
         section.finish();
-        let event_type = event_type.map(|value| value.items().filter_map(type_of).collect());
+        let event_type = event_type.map(types);
         let data = data.iter().filter_map(|text| text.compile(|text| Template::compile(text, REQUEST)));
         Some(Self {
             data: data.collect(),
@@ -145,8 +159,17 @@ impl Inbound {
         let holding = self.event_type.iter().filter(|(when, _)| when.holds(context));
         let named = holding.filter_map(|(_, name)| told(name, context)).next();
         let named = named.ok_or_else(|| {
-            let message = "tells no event type; name it in the URL that the sender calls: ?type=…";
-            Error::field("body", message)
+            let mut parts = self.event_type.iter().flat_map(|(_, name)| name.parts());
+            let of_the_url = parts.find_map(|part| part.field().strip_prefix("query."));
+            Error::field(
+                "body",
+                match of_the_url {
+                    Some(name) => {
+                        format!("tells no event type; name it in the URL that the sender calls: ?{name}=…")
+                    }
+                    None => "tells no event type that this dialect knows".to_owned(),
+                },
+            )
         })?;
         EventType::new(&named)
     }
@@ -274,16 +297,33 @@ fn rendered(
     sound.map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
 }
 
+/// All ways to tell the type, in the order in which they are tried.
+fn types(value: Written<'_, '_>) -> Vec<(When, Expression)> {
+    if value.value.as_array().is_some_and(|items| items.is_empty()) {
+        value.wrong("is an empty list; say where the event's type stands");
+    }
+    value.items().filter_map(type_of).collect()
+}
+
+/// An expression that comes to an event type, as far as can be told without a request.
+fn type_name(text: &str) -> std::result::Result<Expression, Fault> {
+    let name = Expression::parse(text, REQUEST)?;
+    match name.constant().map(EventType::new) {
+        Some(Err(error)) => Err(Fault::new(0, error.message())),
+        _ => Ok(name),
+    }
+}
+
 /// One way to tell the type: an expression, or `{ when = …, is = … }`.
 fn type_of(value: Written<'_, '_>) -> Option<(When, Expression)> {
     if !value.value.is_table() {
-        return Some((When::default(), value.text()?.compile(|text| Expression::parse(text, REQUEST))?));
+        return Some((When::default(), value.text()?.compile(type_name)?));
     }
     let mut section = value.section()?;
     let when = section.section("when").map(|when| When::read(when, REQUEST)).unwrap_or_default();
     let is = section.required("is");
     section.finish();
-    Some((when, is?.compile(|text| Expression::parse(text, REQUEST))?))
+    Some((when, is?.compile(type_name)?))
 }
 
 impl Welcome {
@@ -291,6 +331,13 @@ impl Welcome {
         let method = section.required("method");
         let when = section.section("when").map(|when| When::read(when, PROBE)).unwrap_or_default();
         let reply = section.section("reply").map(|reply| Headers::read(reply, PROBE)).unwrap_or_default();
+        if !when.proves_the_sender() && reply.parts().any(Part::is_of_the_secret) && section.is_sound("when")
+        {
+            section.wrong(
+                "reply",
+                "hands the secret to whoever asks; let `when` ask for it: { \"$header.x-secret\" = \"$secret\" }",
+            );
+        }
         section.finish();
         Some(Self { method: probe_method(&method?)?, when, reply })
     }

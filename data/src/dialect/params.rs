@@ -35,7 +35,7 @@ pub(super) fn read(section: Section<'_, '_>) -> Vec<Param> {
         if !(1..=bytes_max).contains(&name.value.len()) || !name.value.bytes().all(allowed) {
             name.wrong(format!("is not a parameter's name; use 1 to {bytes_max} of a-z, 0-9 and _"));
         }
-        let summary = section.required("summary");
+        let summary = section.words("summary");
         let kind = section.text("kind");
         let kind = kind.map_or(Some(Kind::Text), |kind| Kind::read(&kind));
         let default = section.text("default");

@@ -3,6 +3,7 @@
 
 use super::{
     context::{Context, EventParts},
+    expression::name_of,
     file::Fault,
     path,
     value::{Format, Value},
@@ -136,6 +137,11 @@ impl Part {
     pub(super) fn parse(text: &str, allowed: Roots) -> Result<(Self, usize), Fault> {
         let inner = text.strip_prefix('{');
         let name = name_of(inner.unwrap_or(text));
+        if !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+            let message =
+                "a dollar sign begins a part, like `$type`; write `$$` for one that is meant as such";
+            return Err(Fault::new(0, message));
+        }
         let part = Self::named(name, allowed).map_err(|why| Fault::new(0, why))?;
         match inner {
             Some(inner) if inner[name.len()..].starts_with('}') => Ok((part, name.len() + 2)),
@@ -144,13 +150,24 @@ impl Part {
         }
     }
 
+    /// As [`Part::parse`], where no dot may follow.
+    pub(super) fn parse_bare(text: &str, allowed: Roots) -> Result<(Self, usize), Fault> {
+        let (part, length) = Self::parse(text, allowed)?;
+        if text[length..].starts_with('.') && !text.starts_with('{') {
+            return Err(Fault::new(length + 1, format!("a name is due behind the dot of `{}.`", part.name)));
+        }
+        Ok((part, length))
+    }
+
     /// Reads a part that stands alone, with its dollar sign.
     pub(super) fn alone(text: &str, allowed: Roots) -> Result<Self, Fault> {
         let Some(rest) = text.strip_prefix('$') else {
-            let message = format!("`{}` is not a part; write it like `$type`", limits::shorten(text));
+            let meant = format!("${text}");
+            let example = if Self::alone(&meant, allowed).is_ok() { &meant } else { "$type" };
+            let message = format!("`{}` is not a part; write it like `{example}`", limits::shorten(text));
             return Err(Fault::new(0, message));
         };
-        let (part, length) = Self::parse(rest, allowed)?;
+        let (part, length) = Self::parse_bare(rest, allowed)?;
         if length < rest.len() {
             return Err(Fault::new(length + 1, format!("`{}` ends before this", part.name)));
         }
@@ -235,14 +252,20 @@ impl Part {
         matches!(&self.source, Source::Body(path) if !path.is_empty())
     }
 
-    /// Whether it is the secret itself.
-    pub(super) fn is_secret(&self) -> bool {
-        self.source == Source::Secret && self.formats.is_empty()
+    /// Whether it is what somebody sent: a header, the query or the body.
+    pub(super) fn is_of_a_message(&self) -> bool {
+        matches!(self.source, Source::Header(_) | Source::Query(_) | Source::Body(_))
     }
 
-    /// Whether it is a part of a request that comes in.
-    pub(super) fn is_of_a_request(&self) -> bool {
-        matches!(&self.source, Source::Header(_) | Source::Query(_) | Source::Body(_))
+    /// Whether it gives away something of the secret.
+    pub(super) fn is_of_the_secret(&self) -> bool {
+        self.source == Source::Secret
+    }
+
+    /// Whether it takes all of the secret to say what it comes to.
+    pub(super) fn is_the_secret(&self) -> bool {
+        let cuts = |format: &Format| matches!(format, Format::Head | Format::Tail);
+        self.is_of_the_secret() && !self.formats.iter().any(cuts)
     }
 
     /// Whether it is the status of an answer.
@@ -271,20 +294,6 @@ impl Part {
         matches!(&self.source, Source::Data(path) | Source::Body(path) if path.is_empty())
             && self.formats.is_empty()
     }
-}
-
-/// The longest name at the beginning of a text. A dot or a colon belongs to it if more of a name follows.
-fn name_of(text: &str) -> &str {
-    let word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    let word_at = |at: usize| text.as_bytes()[at..].iter().take_while(|byte| word(byte)).count();
-    let mut end = word_at(0);
-    while text[end..].starts_with(['.', ':']) {
-        match word_at(end + 1) {
-            0 => break,
-            more => end += 1 + more,
-        }
-    }
-    &text[..end]
 }
 
 fn known(allowed: Roots) -> String {

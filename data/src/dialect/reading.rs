@@ -1,5 +1,7 @@
 //! From a dialect's file to the dialect: each table is read by the file that knows it, here they are put together.
 
+use std::collections::BTreeSet;
+
 use super::{
     Assumption, Dialect,
     body::{self, Bodies},
@@ -35,7 +37,7 @@ impl Dialect {
     /// Reads all there is, also after a mistake, so that every mistake is found.
     fn read(mut root: Section<'_, '_>, text: &str) -> Self {
         let id = root.required("id");
-        let summary = root.required("summary");
+        let summary = root.words("summary");
         let assumptions = root.sections("assumptions").into_iter().filter_map(Assumption::read).collect();
         let vocabulary = Vocabulary::read(&mut root);
         let params = root.section("params").map(params::read).unwrap_or_default();
@@ -45,7 +47,7 @@ impl Dialect {
         let headers = root.section("headers").map(|section| Headers::read(section, HEADER));
         let secret = SecretRules::read(&mut root);
         let signature = Signature::read(&mut root);
-        let rules = root.sections("acknowledgement").into_iter().filter_map(Rule::read).collect();
+        let rules = Rule::read_all(&mut root);
         let handshake = Handshake::read(&mut root);
         let sandbox = root.section("sandbox").and_then(|mut section| {
             let when = section.section("when").map(|when| When::read(when, Roots::EVENT));
@@ -81,10 +83,18 @@ impl Dialect {
 
     /// What no table can tell by itself. A table that is wrong already is not blamed for what it lacks.
     fn check_as_a_whole(&self, root: &Section<'_, '_>) {
-        for name in self.parts().filter_map(Part::param) {
-            if root.is_sound("params") && self.params.iter().all(|param| *param.name != *name) {
-                root.wrong("params", format!("has no `{name}`, which is named as `$params.{name}`; describe it in a table [params.{name}]"));
+        let known: BTreeSet<_> = self.params.iter().map(|param| &*param.name).collect();
+        let named: BTreeSet<_> = self.parts().filter_map(Part::param).collect();
+        if root.is_sound("params") {
+            for name in named.difference(&known) {
+                let message = format!(
+                    "there is no parameter `{name}`; describe it in a table [params.{name}], with a `summary`"
+                );
+                root.wrong_to_name(&format!("params.{name}"), &message);
             }
+        }
+        if self.signature.is_none() && !root.has("secret") && self.parts().any(Part::is_of_the_secret) {
+            root.wrong_to_name("secret", "there is no secret; say in a table [secret] what it is like");
         }
         let content_types = self.headers.names().filter(|name| name.eq_ignore_ascii_case("content-type"));
         if root.is_sound("headers") && content_types.count() != 1 {
@@ -95,14 +105,6 @@ impl Dialect {
         }
         if let Some(signature) = &self.signature {
             self.check_signature(signature, root);
-        }
-        let verify = self.inbound.as_ref().and_then(|inbound| inbound.verify.as_ref());
-        if verify.is_some_and(|verify| !verify.ask_for_the_secret()) {
-            root.wrong(
-                "inbound",
-                "has a table `verify` that does not ask for the secret, so anybody could pass; let a part of \
-                 the request be the same as \"$secret\", or take it out, and senders must bring an API token",
-            );
         }
     }
 
@@ -151,7 +153,7 @@ impl Dialect {
 
 impl Assumption {
     fn read(mut section: Section<'_, '_>) -> Option<Self> {
-        let (topic, text) = (section.required("topic"), section.required("text"));
+        let (topic, text) = (section.words("topic"), section.words("text"));
         section.finish();
         Some(Self { topic: topic?.value, text: text?.value })
     }

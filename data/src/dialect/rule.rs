@@ -6,7 +6,7 @@ use super::{
     condition::When,
     context::Context,
     expression::Expression,
-    file::{Fault, Section, Text, Value},
+    file::{Section, Text, Value},
     header,
     part::{Part, Roots},
 };
@@ -39,14 +39,31 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    pub(super) fn read(mut section: Section<'_, '_>) -> Option<Self> {
+    /// All of them, in the order in which they are asked.
+    pub(super) fn read_all(root: &mut Section<'_, '_>) -> Vec<Self> {
+        let mut open = false;
+        let read = |section: Section<'_, '_>| {
+            if open {
+                section.wrong("", "is never reached, since one before it has no `when`; put that one last");
+            }
+            let rule = Self::read(section);
+            open = open || rule.as_ref().is_some_and(|rule| rule.when.is_empty());
+            rule
+        };
+        root.sections("acknowledgement").into_iter().filter_map(read).collect()
+    }
+
+    fn read(mut section: Section<'_, '_>) -> Option<Self> {
         let when = section.section("when").map(|when| When::read(when, ANSWER)).unwrap_or_default();
+        let sound = section.is_sound("when");
         let verdict = section.required("verdict");
-        let reason = section.text("reason");
+        let reason = section.text("reason").and_then(Text::not_empty);
+        let blank = section.has("reason") && reason.is_none();
         section.finish();
         let verdict = verdict?;
         let ruling = match (verdict.value.as_str(), reason) {
             ("disable", Some(reason)) => Ruling::Disable { reason: reason.value },
+            ("disable", None) if blank => return None,
             ("disable", None) => {
                 verdict.wrong("`disable` needs a `reason` for the endpoint's owner to read");
                 return None;
@@ -63,7 +80,7 @@ impl Rule {
                 return None;
             }
         };
-        Some(Self { when, ruling })
+        sound.then_some(Self { when, ruling })
     }
 }
 
@@ -75,17 +92,11 @@ impl Headers {
     pub(super) fn read(section: Section<'_, '_>, allowed: Roots) -> Self {
         let mut names = std::collections::HashSet::new();
         let read = |(name, value): (Text<'_, '_>, Value<'_, '_>)| {
-            let value = value.text()?.compile(|text| {
-                let value = Expression::parse(text, allowed)?;
-                // The names of parts are such characters themselves, so what is found is the file's own words.
-                match header::is_value(text) {
-                    true => Ok(value),
-                    false => Err(Fault::new(
-                        0,
-                        "cannot stand in a header; write visible ASCII without spaces at the ends",
-                    )),
-                }
-            });
+            let text = value.text()?;
+            let value = text.compile(|text| Expression::parse(text, allowed));
+            if value.as_ref().is_some_and(|value| !value.is_header_value()) {
+                text.wrong("cannot stand in a header; write visible ASCII, with spaces inside only");
+            }
             name.check(header::check_name)?;
             if !names.insert(name.value.to_ascii_lowercase()) {
                 name.wrong("is there twice, in other letters; take one of the two out");
@@ -174,11 +185,11 @@ impl Handshake {
         let headers = section.section("headers");
         let headers = headers.map(|headers| Headers::read(headers, Roots::SECRET.and(Roots::PARAMS)));
         let accept = section.section("accept");
-        if accept.is_none() {
+        if accept.is_none() && section.is_sound("accept") {
             section.wrong("accept", "is missing; say which answer is a yes");
         }
         let accept = accept.map(|accept| When::read(accept, ANSWER));
-        let hint = section.required("hint");
+        let hint = section.words("hint");
         section.finish();
         Some(Self {
             method: probe_method(&method?)?,

@@ -128,7 +128,8 @@ impl Dialect {
     /// that one wrong answer is all it takes.
     pub fn may_disable(&self, recipient: &Recipient) -> bool {
         // Without a secret, a rule that compares with it never holds.
-        let can_hold = |rule: &Rule| recipient.secret.is_some() || !rule.when.parts().any(Part::is_secret);
+        let can_hold =
+            |rule: &Rule| recipient.secret.is_some() || !rule.when.parts().any(Part::is_of_the_secret);
         let disables = |rule: &&Rule| matches!(rule.ruling, Ruling::Disable { .. });
         self.acknowledgement.iter().filter(disables).any(can_hold)
     }

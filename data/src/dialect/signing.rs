@@ -49,7 +49,15 @@ impl SecretRules {
     pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Self> {
         let mut section = root.section("secret")?;
         let origin = section.required("origin");
-        let forms: Vec<_> = section.texts("form").iter().filter_map(form).collect();
+        let mut forms = Vec::new();
+        for text in section.texts("form") {
+            match form(&text) {
+                Some(form) if forms.contains(&form) => {
+                    text.wrong("is there already; take one of the two out")
+                }
+                form => forms.extend(form),
+            }
+        }
         let required = section.flag("required");
         let chars_max = section.number("chars_max", 1..=limits::SECRET_CHARS_MAX as u64);
         if forms.is_empty() && section.is_sound("form") {
@@ -152,11 +160,26 @@ impl Signature {
         let header = section.required("header");
         let content = section.required("content");
         let encoding = section.required("encoding");
-        let separator = section.text("separator");
+        let separator = section.text("separator").and_then(|text| between(&text));
         let tolerance_seconds = section.number("tolerance_seconds", 1..=TOLERANCE_SECONDS_MAX);
         let schemes: Vec<_> = section.sections("scheme").into_iter().map(Scheme::read).collect();
-        if schemes.is_empty() {
+        if schemes.is_empty() && section.is_sound("scheme") {
             section.wrong("scheme", "is missing; say which secret signs by which algorithm");
+        }
+        for prefix in schemes.iter().flatten().map(|scheme| &*scheme.prefix) {
+            if separator.as_deref().is_some_and(|separator| prefix.contains(separator)) {
+                section.wrong(
+                    "separator",
+                    "stands in a `prefix`, too, where signatures would be parted; choose another",
+                );
+            }
+        }
+        let form_of = |at: usize| schemes[at].as_ref().map(|scheme| scheme.form);
+        if (0..schemes.len())
+            .any(|at| form_of(at).is_some() && (0..at).any(|other| form_of(other) == form_of(at)))
+        {
+            section
+                .wrong("scheme", "has two tables for one form of secrets, of which the second never signs");
         }
         section.finish();
         let header = header.and_then(|header| header.check(header::check_name).map(|()| header.value));
@@ -167,7 +190,7 @@ impl Signature {
             header: header?.into(),
             content: content?,
             encoding: encoding?,
-            separator: separator.map(|separator| separator.value.into()),
+            separator,
             schemes: schemes.into_iter().collect::<Option<_>>()?,
             tolerance_seconds: tolerance_seconds.unwrap_or(TOLERANCE_SECONDS),
         })
@@ -300,8 +323,9 @@ impl Scheme {
     fn read(mut section: Section<'_, '_>) -> Option<Self> {
         let secret = section.required("secret");
         let algorithm = section.required("algorithm");
-        let prefix = section.text("prefix").map(|prefix| prefix.value).unwrap_or_default();
+        let prefix = section.text("prefix");
         section.finish();
+        let prefix = prefix.and_then(|text| as_it_is(&text)).unwrap_or_default();
         let (secret, algorithm) = (secret?, algorithm?);
         let form = form(&secret)?;
         let algorithm = match (algorithm.value.as_str(), form) {
@@ -318,6 +342,38 @@ impl Scheme {
                 return None;
             }
         };
-        Some(Self { form, algorithm, prefix: prefix.into() })
+        Some(Self { form, algorithm, prefix })
+    }
+}
+
+/// A text that goes into the header of the signature as it is.
+fn as_it_is(text: &Text<'_, '_>) -> Option<Box<str>> {
+    if text.value.contains('$') {
+        text.wrong(
+            "takes no parts, it is sent as it is written; what is signed goes into `content`, and what the receiver \
+             needs besides into headers of its own, in [headers]",
+        );
+        return None;
+    }
+    if text.value.starts_with(' ') || !header::is_value(text.value.trim_end_matches(' ')) {
+        text.wrong("cannot stand in a header before a signature; write visible ASCII");
+        return None;
+    }
+    Some(text.value.as_str().into())
+}
+
+/// What stands between two signatures: visible ASCII and spaces.
+fn between(text: &Text<'_, '_>) -> Option<Box<str>> {
+    if text.value.is_empty() {
+        text.wrong("is empty, and signatures could not be told apart; write \" \" or \",\"");
+        return None;
+    }
+    match text.value.trim_start_matches(' ') {
+        "" => Some(text.value.as_str().into()),
+        _ if text.value.starts_with(' ') => {
+            text.wrong("begins with a space; write the space alone, or behind other characters");
+            None
+        }
+        _ => as_it_is(text),
     }
 }

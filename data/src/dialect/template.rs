@@ -7,7 +7,8 @@
 //! Keys come out in the order written, without white space. JSON is spliced in byte for byte. A part that is absent
 //! leaves no key (absent is not null), and an object all of whose members are absent is absent too.
 
-use serde_json::value::Value as Json;
+use serde::Deserialize;
+use serde_json::value::{RawValue, Value as Json};
 
 use super::{
     context::Context,
@@ -19,6 +20,8 @@ use super::{
 
 /// How deep objects and lists of a template may nest.
 const DEPTH_MAX: usize = 16;
+/// Keys of one object.
+const MEMBERS_MAX: usize = 1_000;
 
 /// A template, compiled once; rendering it is a pure function of the context.
 #[derive(Clone, Debug, PartialEq)]
@@ -191,7 +194,7 @@ impl<'a> Parser<'a> {
                 .map(Node::List),
             Some(b'$') => self.part().map(Node::Part),
             Some(b'"') => self.string(),
-            _ => Ok(Node::Constant(self.constant()?.to_string().into_bytes().into())),
+            _ => self.constant::<&RawValue>().map(|json| Node::Constant(json.get().as_bytes().into())),
         }
     }
 
@@ -225,15 +228,18 @@ impl<'a> Parser<'a> {
         let key = if self.rest().starts_with('$') {
             Key::Part(self.part()?)
         } else {
-            let Ok(Json::String(name)) = self.constant() else {
-                self.at = start;
+            if !self.rest().starts_with('"') {
                 return Err(self.wrong("a key in quotes, or a part, is due here"));
-            };
+            }
+            let name = self.constant()?;
             Key::Constant(format!("{}:", Json::String(name)).into_bytes().into())
         };
         if members.iter().any(|member| member.key == key) {
             self.at = start;
             return Err(self.wrong("this key is there already; remove one of the two"));
+        }
+        if members.len() == MEMBERS_MAX {
+            return Err(self.wrong(&format!("an object has at most {MEMBERS_MAX} keys")));
         }
         self.expect(':', "a colon is due here")?;
         members.push(Member { key, value: self.node(depth + 1)? });
@@ -242,7 +248,7 @@ impl<'a> Parser<'a> {
 
     fn string(&mut self) -> Result<Node, Fault> {
         let start = self.at;
-        let Json::String(text) = self.constant()? else { return Err(self.wrong("a string is due here")) };
+        let text: String = self.constant()?;
         // Where in a string with escapes a part stands is not told more exactly than by the string.
         let expression =
             Expression::parse(&text, self.allowed).map_err(|fault| Fault::new(start, fault.message))?;
@@ -253,21 +259,41 @@ impl<'a> Parser<'a> {
     }
 
     fn part(&mut self) -> Result<Part, Fault> {
-        let (part, length) = Part::parse(&self.rest()[1..], self.allowed)
+        let (part, length) = Part::parse_bare(&self.rest()[1..], self.allowed)
             .map_err(|fault| Fault::new(self.at + fault.at, fault.message))?;
         self.at += 1 + length;
         Ok(part)
     }
 
     /// One complete JSON value that is written out in the template.
-    fn constant(&mut self) -> Result<Json, Fault> {
-        let mut values = serde_json::Deserializer::from_str(self.rest()).into_iter::<Json>();
+    fn constant<T: Deserialize<'a>>(&mut self) -> Result<T, Fault> {
+        let mut values = serde_json::Deserializer::from_str(self.rest()).into_iter::<T>();
         match values.next() {
             Some(Ok(value)) => {
                 self.at += values.byte_offset();
                 Ok(value)
             }
+            _ if self.rest().starts_with('"') => Err(self.wrong_string()),
             _ => Err(self.wrong("this is neither JSON nor a part like `$id`")),
+        }
+    }
+
+    /// What is wrong with the string that begins here.
+    fn wrong_string(&self) -> Fault {
+        let (mut escaped, quoted) = (false, &self.rest()[1..]);
+        let ends = |(_, byte): &(usize, u8)| {
+            let ends = *byte < b' ' || (*byte == b'"' && !escaped);
+            escaped = *byte == b'\\' && !escaped;
+            ends
+        };
+        match quoted.bytes().enumerate().find(ends) {
+            Some((at, byte)) if byte < b' ' => Fault::new(
+                self.at + 1 + at,
+                "a string in JSON holds no line break, tab or other control character as it is; write `\\n` or `\\t`, \
+                 or close its quotes before",
+            ),
+            Some(_) => self.wrong("this string has an escape that JSON does not know"),
+            None => self.wrong("this string has no closing quote"),
         }
     }
 

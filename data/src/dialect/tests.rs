@@ -4,6 +4,7 @@ use super::*;
 use crate::{Timestamp, event::Event, id::EventId, samples, secret::SecretForm};
 
 mod at_publish;
+mod meaning;
 mod mistakes;
 mod return_trip;
 

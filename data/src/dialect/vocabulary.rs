@@ -32,13 +32,21 @@ pub(super) struct Closed {
     pub(super) families: Vec<String>,
 }
 
+impl Closed {
+    /// Whether it can be subscribed to.
+    fn has(&self, text: &str) -> bool {
+        let below = |family: &String| EventType::new(text).is_ok() && text.starts_with(family.as_str());
+        self.tokens.iter().any(|token| token.as_str() == text) || self.families.iter().any(below)
+    }
+}
+
 impl Vocabulary {
     pub(super) fn read(root: &mut Section<'_, '_>) -> Self {
         let Some(mut section) = root.section("vocabulary") else {
-            root.wrong(
-                "vocabulary",
-                "is missing; write a table [vocabulary] with kind = \"open\" or \"closed\"",
-            );
+            if root.is_sound("vocabulary") {
+                let message = "is missing; write a table [vocabulary] with kind = \"open\" or \"closed\"";
+                root.wrong("vocabulary", message);
+            }
             return Self { closed: None, default: Vec::new(), types: Vec::new() };
         };
         let kind = section.required("kind");
@@ -72,7 +80,16 @@ impl Vocabulary {
             Some((_, "open", false)) | None => {}
             Some((kind, _, _)) => kind.wrong("is not known; choose `open` or `closed`"),
         }
-        Self { closed, default: all_patterns(&default).collect(), types: all_patterns(&types).collect() }
+        let within = |text: &&Text<'_, '_>| {
+            let listed = closed.as_ref().is_none_or(|closed| closed.has(&text.value));
+            if !listed {
+                text.wrong("is not in this closed vocabulary; list it in `names` or `patterns`, too");
+            }
+            listed
+        };
+        let default = default.iter().filter(|text| text.check(Pattern::new).is_some()).filter(within);
+        let default = default.filter_map(|text| Pattern::new(&text.value).ok()).collect();
+        Self { closed, default, types: all_patterns(&types).collect() }
     }
 
     /// Whether the format has no place for some types.
@@ -113,9 +130,12 @@ impl Vocabulary {
             return Ok(self.default.clone());
         }
         if events.is_empty() {
+            let of_a_family = || Some(format!("{}created", self.families().next()?));
+            let example = self.tokens().next().map(str::to_owned).or_else(of_a_family);
+            let example = example.unwrap_or_else(|| "cases.created".to_owned());
             return Err(Error::field(
                 "events",
-                "is empty; name at least one event type, like `cases.created`",
+                format!("is empty; name at least one event type, like `{example}`"),
             ));
         }
         if events.len() > limits::PATTERNS_MAX {
@@ -144,16 +164,14 @@ impl Vocabulary {
 
     fn check_one(&self, text: &str, dialect: &str) -> Result<Pattern> {
         let pattern = Pattern::new(text)?;
-        let Some(Closed { tokens, families }) = &self.closed else {
+        let Some(closed) = self.closed.as_ref().filter(|closed| !closed.has(text)) else {
             return Ok(pattern);
         };
-        let below_a_family = || {
-            EventType::new(text).is_ok() && families.iter().any(|family| text.starts_with(family.as_str()))
-        };
-        if tokens.contains(&pattern) || below_a_family() {
-            return Ok(pattern);
-        }
-        let nearest: Vec<_> = nearest(&pattern, tokens).map(|token| format!("`{token}`")).collect();
+        let Closed { tokens, families } = closed;
+        let mut nearest: Vec<_> = nearest(&pattern, tokens).map(|token| format!("`{token}`")).collect();
+        let near = |family: &&String| tokens.is_empty() || text.starts_with(family.as_str());
+        let near = families.iter().filter(near).take(SUGGESTIONS_MAX);
+        nearest.extend(near.map(|family| format!("the names below `{family}`, one by one")));
         let message =
             format!("`{text}` is not an event type of {dialect}; nearest are {}", nearest.join(", "));
         Err(Error::field("events", message))

@@ -304,3 +304,27 @@ fn all_that_publishing_takes_is_read_and_nothing_else() {
         assert!(parse(bad).unwrap_err().to_string().contains(said), "{bad}");
     }
 }
+
+#[test]
+fn an_event_that_cannot_be_read_is_told_by_its_field() {
+    for (json, field, said) in [
+        ("[]", "event", "JSON object in braces"),
+        ("{\"type\":\"a.b\"}", "event", "missing field `data`"),
+        ("{\"type\":\"a.b\",\"data\":1,\"dta\":1}", "event", "unknown field `dta`"),
+        ("{\"type\":5,\"data\":1}", "type", "is not a text"),
+        ("{\"type\":\"a.b\",\"data\":1,\"actor\":{\"kind\":1}}", "actor", "`kind`, a text"),
+        ("{\"type\":\"a.b\",\"data\":1,\"resource\":{\"id\":\"1\"}}", "resource", "`type` and `id`"),
+        ("{\"type\":\"a.b\",\"data\":1,\"tags\":{\"a\":1}}", "tags", "an object of texts"),
+        (
+            &format!("{{\"type\":\"a.b\",\"data\":{}1{}}}", "[".repeat(127), "]".repeat(127)),
+            "event",
+            "127 levels",
+        ),
+    ] {
+        let error = parse(json).expect_err(json);
+        let [only] = error.field_errors() else { panic!("{error}") };
+        assert_eq!(only.field, field, "{json}");
+        assert!(only.message.contains(said), "{json}: {error}");
+    }
+    assert_eq!(parse("{\"type\":\"a.b\",\"data\":null,\"actor\":null}").unwrap().data, "null");
+}

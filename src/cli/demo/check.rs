@@ -61,7 +61,7 @@ impl Verdict {
             unexpected: bodies.keys().filter(|id| !expected.contains_key(**id)).map(named).collect(),
             altered: bodies.iter().filter(|(_, bodies)| bodies.len() > 1).map(|(id, _)| named(id)).collect(),
             mistold: mistold.iter().map(named).collect(),
-            unverified: signed(|signature| matches!(signature, Signature::Bad(_) | Signature::Unverified)),
+            unverified: signed(|signature| matches!(signature, Signature::Bad(_) | Signature::Unverified(_))),
             unsigned: signed(|signature| *signature == Signature::Unsigned),
             disabled: None,
             indulged: None,

@@ -1,7 +1,8 @@
 //! `casewire dialect check`: every mistake of a file, by its line.
 
 use std::{
-    io::{self, Read},
+    collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +14,7 @@ use crate::{
         Failure, Outcome,
         output::{self, printable},
     },
-    dialect_folder::{FILE_BYTES_MAX, not_utf8, read_text},
+    dialect_folder::{read_text, text_of},
 };
 
 /// What `dialect check` takes.
@@ -29,11 +30,14 @@ enum Finding {
     Good(String),
     Wrong(Vec<Mistake>),
     Unreadable(String),
+    /// It has the id of another file.
+    Twice(String),
 }
 
 /// Prints what each file came to; fails if one is wrong.
 pub(super) fn run(args: &Args, json: bool) -> Outcome {
-    let findings: Vec<_> = args.files.iter().map(|file| (file.as_path(), look_at(file))).collect();
+    let mut findings: Vec<_> = args.files.iter().map(|file| (file.as_path(), look_at(file))).collect();
+    tell_apart(&mut findings);
     if json {
         output::json(
             &json!({ "data": findings.iter().map(|(file, it)| it.as_json(file)).collect::<Vec<_>>() }),
@@ -45,8 +49,23 @@ pub(super) fn run(args: &Args, json: bool) -> Outcome {
     if good { Ok(()) } else { Err(Failure::Told) }
 }
 
+/// Of several files with one id only the first is good.
+fn tell_apart(findings: &mut [(&Path, Finding)]) {
+    let mut known: BTreeMap<String, &Path> = BTreeMap::new();
+    for (file, finding) in findings {
+        let Finding::Good(id) = finding else { continue };
+        if let Some(first) = known.get(id) {
+            let first = first.display();
+            *finding =
+                Finding::Twice(format!("is {id}, as is {first}; give one of them another name or revision"));
+        } else {
+            known.insert(id.clone(), file);
+        }
+    }
+}
+
 fn look_at(file: &Path) -> Finding {
-    let text = if is_stdin(file) { read_stdin() } else { read_text(file) };
+    let text = if is_stdin(file) { text_of(io::stdin().lock()) } else { read_text(file) };
     match text.map(|text| Dialect::parse(&text)) {
         Ok(Ok(dialect)) => Finding::Good(dialect.id().to_owned()),
         Ok(Err(mistakes)) => Finding::Wrong(mistakes),
@@ -56,16 +75,6 @@ fn look_at(file: &Path) -> Finding {
 
 fn is_stdin(file: &Path) -> bool {
     file == Path::new("-")
-}
-
-fn read_stdin() -> Result<String, String> {
-    let mut bytes = Vec::new();
-    let read = io::stdin().lock().take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
-    read.map_err(|error| format!("cannot be read: {error}"))?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!("is too long; a dialect's file has at most {FILE_BYTES_MAX} bytes"));
-    }
-    String::from_utf8(bytes).map_err(|error| not_utf8(&error.as_bytes()[..error.utf8_error().valid_up_to()]))
 }
 
 impl Finding {
@@ -80,7 +89,7 @@ impl Finding {
                 }
             }
             Self::Wrong(mistakes) => mistakes.iter().for_each(|mistake| line(format!("{shown} {mistake}"))),
-            Self::Unreadable(why) => line(format!("{shown}: {why}")),
+            Self::Unreadable(why) | Self::Twice(why) => line(format!("{shown}: {why}")),
         }
     }
 
@@ -92,7 +101,9 @@ impl Finding {
             Self::Wrong(mistakes) => {
                 json!({ "file": file, "good": false, "mistakes": mistakes.iter().map(mistake).collect::<Vec<_>>() })
             }
-            Self::Unreadable(why) => json!({ "file": file, "good": false, "mistakes": [{ "message": why }] }),
+            Self::Unreadable(why) | Self::Twice(why) => {
+                json!({ "file": file, "good": false, "mistakes": [{ "message": why }] })
+            }
         }
     }
 }

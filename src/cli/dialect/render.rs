@@ -1,6 +1,11 @@
 //! `casewire dialect render`: the request that an endpoint would be sent, byte for byte, without sending it.
 
-use std::{borrow::Cow, collections::BTreeMap, fs, io};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fs,
+    io::{self, Read},
+};
 
 use casewire_actors::{
     clock,
@@ -10,7 +15,7 @@ use casewire_data::{
     Error, Timestamp,
     dialect::{Dialect, Recipient},
     event::{Event, NewEvent, Tenant},
-    samples,
+    limits, samples,
     secret::Secret,
 };
 use serde_json::{Value, json};
@@ -23,15 +28,16 @@ use crate::{
 
 /// What `dialect render` takes. Without --id, --at and --secret the output is always the same.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("what").required(true)))]
 pub(super) struct Args {
     /// Name and revision: xpath@1.
     #[arg(long, value_name = "ID")]
     dialect: String,
     /// File with an event as POST /events takes it; `-` is standard input.
-    #[arg(long, value_name = "FILE", required_unless_present = "sample")]
+    #[arg(long, value_name = "FILE", group = "what")]
     event: Option<String>,
     /// A shipped sample event of this type instead.
-    #[arg(long, value_name = "TYPE", conflicts_with = "event")]
+    #[arg(long, value_name = "TYPE", group = "what")]
     sample: Option<String>,
     /// Where the endpoint is.
     #[arg(long, default_value = "https://receiver.example/webhooks")]
@@ -39,7 +45,7 @@ pub(super) struct Args {
     /// The endpoint's secret [default: `example-secret`, or one made of `casewire example secret 32 bytes`]
     #[arg(long, value_name = "SECRET", env = "CASEWIRE_RENDER_SECRET", hide_env_values = true)]
     secret: Option<String>,
-    /// As for an endpoint that has no secret, where the dialect lets it.
+    /// As for an endpoint that has no secret, where none is made for it.
     #[arg(long, conflicts_with = "secret")]
     without_secret: bool,
     /// A param of the endpoint; repeat it for several.
@@ -98,17 +104,21 @@ fn secret(dialect: &Dialect, given: Option<&str>, without: bool) -> Result<Optio
             dialect.secret(Some(given), [0; 32]).map_err(|error| wrong("--secret", error.message()))
         }
         (None, true) => match dialect.secret(None, [0; 32]) {
-            Ok(None) => Ok(None),
             Ok(Some(_)) => Err(wrong("--without-secret", "endpoints of this dialect always have one")),
-            Err(error) => Err(wrong("--without-secret", error.message())),
+            // Even where an owner must give one, there is something to see before it is there.
+            Ok(None) | Err(_) => Ok(None),
         },
         (None, false) => Ok(dialect.example_secret()),
     }
 }
 
 fn target(url: &str) -> Result<Target, Failure> {
-    Target::new(url)
-        .map_err(|error| Failure::Usage(format!("--url: {error}; write https://example.com/webhooks")))
+    let wrong = |why: String| Failure::Usage(format!("--url: {why}; write https://example.com/webhooks"));
+    let target = Target::new(url).map_err(|error| wrong(error.to_string()))?;
+    match url::Url::parse(url) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(target),
+        _ => Err(wrong("is called neither by http nor by https".to_owned())),
+    }
 }
 
 /// Whether an endpoint could be sent the event; names every field that it lacks.
@@ -145,11 +155,19 @@ fn content(dialect: &Dialect, file: Option<&str>, sample: Option<&str>) -> Resul
 }
 
 fn read(file: &str) -> Result<String, Failure> {
-    let text = match file {
-        "-" => io::read_to_string(io::stdin().lock()),
-        file => fs::read_to_string(file),
+    const BYTES_MAX: u64 = limits::ADMIN_BODY_BYTES_MAX as u64;
+    let mut text = String::new();
+    let read = match file {
+        "-" => io::stdin().lock().take(BYTES_MAX + 1).read_to_string(&mut text),
+        file => fs::File::open(file).and_then(|it| it.take(BYTES_MAX + 1).read_to_string(&mut text)),
     };
-    text.map_err(|error| Failure::failed(format!("--event: cannot read {file}: {error}")))
+    match read {
+        Err(error) => Err(Failure::failed(format!("--event: cannot read {file}: {error}"))),
+        Ok(bytes) if bytes as u64 > BYTES_MAX => Err(Failure::failed(format!(
+            "--event: {file} has more than the {BYTES_MAX} bytes that POST /events takes"
+        ))),
+        Ok(_) => Ok(text),
+    }
 }
 
 /// A sample of the dialect's own system, or else of any.

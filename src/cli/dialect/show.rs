@@ -123,7 +123,9 @@ fn signature(rule: &SignatureRule) -> Vec<String> {
         rows.push(format!("a {} secret by {}{prefix}", scheme.secret, scheme.algorithm));
     }
     rows.push(match &rule.separator {
-        Some(separator) => format!("every secret in force signs, `{separator}` in between"),
+        Some(separator) => format!(
+            "the secret signs; of several signatures, with `{separator}` in between, one must be good"
+        ),
         None => "the newest secret signs".to_owned(),
     });
     rows

@@ -19,7 +19,7 @@ pub(super) fn print(received: &Received) {
         }
         (_, Signature::Verified) => "signature verified".to_owned(),
         (_, Signature::Bad(reason)) => format!("BAD SIGNATURE: {reason}"),
-        (_, Signature::Unverified) => "signature not verified".to_owned(),
+        (_, Signature::Unverified(why)) => format!("signature not verified: {why}"),
         (_, Signature::Unsigned) => "unsigned".to_owned(),
     };
     let (number, bytes) = (received.number, received.body.len());
@@ -30,7 +30,7 @@ pub(super) fn print(received: &Received) {
     if !received.id.is_empty() {
         say(&format!("  {:<11}  {}", "id", received.id));
     }
-    if let (Content::Refused(reason), Signature::Verified | Signature::Unverified | Signature::Unsigned) =
+    if let (Content::Refused(reason), Signature::Verified | Signature::Unverified(_) | Signature::Unsigned) =
         (&received.content, &received.signature)
     {
         say(&format!("  NOT AN EVENT: {reason}"));
@@ -73,6 +73,7 @@ pub(super) fn as_json(received: &Received) -> Value {
     let (event, error, handshake) = match &received.content {
         Content::Event(event) => (Some(as_event(event)), None, false),
         Content::Refused(reason) => (None, Some(reason), false),
+        Content::Unread => (None, None, false),
         Content::Handshake { .. } => (None, None, true),
     };
     let mut object = json!({

@@ -21,8 +21,8 @@ pub(in crate::cli) enum Signature {
     Verified,
     /// None did; in words, which header and why.
     Bad(String),
-    /// There is no secret to check it with.
-    Unverified,
+    /// It cannot be checked; in words, why.
+    Unverified(String),
     /// The dialect signs nothing.
     Unsigned,
 }
@@ -75,7 +75,10 @@ impl Verifier {
         if !self.dialect.proves_its_sender() {
             return (Signature::Unsigned, self.dialect.reply(&self.bare, request));
         }
-        let mut signature = Signature::Unverified;
+        if !self.dialect.is_inbound() {
+            return (Signature::Unverified(self.one_way()), Vec::new());
+        }
+        let mut signature = Signature::Unverified("give the endpoint's secret with --secret".to_owned());
         for recipient in &self.recipients {
             match self.dialect.verify(recipient, request, now) {
                 Ok(()) => return (Signature::Verified, self.dialect.reply(recipient, request)),
@@ -83,6 +86,11 @@ impl Verifier {
             }
         }
         (signature, Vec::new())
+    }
+
+    /// What is said where the dialect does not tell how its requests are taken in.
+    fn one_way(&self) -> String {
+        format!("{} has no table [inbound]", self.dialect.id())
     }
 
     /// Headers of the answer to a handshake, and whether its secret was adopted; absent if the request is none.
