@@ -49,7 +49,7 @@ impl Plan {
         let earlier_params = endpoint
             .earlier_params
             .iter()
-            .map(|earlier| (earlier.through, dialect.recipient(&earlier.params, &[]).params().clone()));
+            .map(|earlier| (earlier.through, dialect.complete_params(&earlier.params)));
         Ok(Self {
             earlier_params: earlier_params.collect(),
             schedule: endpoint.retry.clone().unwrap_or_else(|| config.retry.clone()),

@@ -155,7 +155,7 @@ impl Dialect {
     /// Checks an endpoint's parameters and names each that is missing, unknown or wrong as `params.…`.
     pub fn check_params(&self, params: &BTreeMap<String, String>) -> Result<()> {
         params::check(&self.params, params, &self.id)?;
-        let complete = params::complete(&self.params, params);
+        let complete = self.complete_params(params);
         let context = Context { params: Some(&complete), ..Context::default() };
         let probe = self.handshake.as_ref().map(|handshake| &handshake.headers);
         // Each by itself, since what stands around it in the header may not be known before there is an event.
@@ -208,10 +208,15 @@ impl Dialect {
         }
     }
 
+    /// An endpoint's parameters with the dialect's defaults filled in.
+    pub fn complete_params(&self, given: &BTreeMap<String, String>) -> Arc<Params> {
+        Arc::new(params::complete(&self.params, given))
+    }
+
     /// Makes ready what an endpoint brings. `secrets` are those in force, the newest first.
     pub fn recipient(&self, params: &BTreeMap<String, String>, secrets: &[Secret]) -> Recipient {
         Recipient {
-            params: Arc::new(params::complete(&self.params, params)),
+            params: self.complete_params(params),
             secret: secrets.first().map(|secret| secret.expose().into()),
             keys: self.signature.as_ref().map(|signature| signature.keys(secrets)).unwrap_or_default(),
         }

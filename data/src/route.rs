@@ -30,7 +30,7 @@ impl Terms {
     /// The terms of an endpoint as it stands.
     pub fn new(endpoint: Arc<Endpoint>, dialects: &Dialects) -> Self {
         let speaks = dialects.get(&endpoint.dialect).ok().map(|dialect| {
-            let params = dialect.recipient(&endpoint.params, &[]).params().clone();
+            let params = dialect.complete_params(&endpoint.params);
             (dialect, params)
         });
         Self { endpoint, speaks }

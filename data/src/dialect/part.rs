@@ -235,14 +235,7 @@ impl Part {
     pub(super) fn may_be_absent(&self) -> bool {
         let is_there = match &self.source {
             Source::Data(path) | Source::Body(path) => path.is_empty(),
-            Source::Id
-            | Source::IdAsUuid
-            | Source::Type
-            | Source::Tenant
-            | Source::OccurredAt(_)
-            | Source::PublishedAt(_)
-            | Source::Timestamp => true,
-            _ => false,
+            source => source.is_of_every_event(),
         };
         !is_there || self.formats.contains(&Format::Tail)
     }
@@ -275,18 +268,7 @@ impl Part {
 
     /// Whether it can stand in a header whatever the event, once the endpoint's parameters are checked.
     pub(super) fn is_always_sound(&self) -> bool {
-        matches!(
-            self.source,
-            Source::Id
-                | Source::IdAsUuid
-                | Source::Type
-                | Source::Tenant
-                | Source::OccurredAt(_)
-                | Source::PublishedAt(_)
-                | Source::Timestamp
-                | Source::Secret
-                | Source::Param(_)
-        )
+        self.source.is_of_every_event() || matches!(self.source, Source::Secret | Source::Param(_))
     }
 
     /// Whether it is all of the payload, or of a body.
@@ -304,6 +286,20 @@ fn known(allowed: Roots) -> String {
 }
 
 impl Source {
+    /// Whether every event that is sent has it, in words of the engine's own making or checking.
+    fn is_of_every_event(&self) -> bool {
+        matches!(
+            self,
+            Self::Id
+                | Self::IdAsUuid
+                | Self::Type
+                | Self::Tenant
+                | Self::OccurredAt(_)
+                | Self::PublishedAt(_)
+                | Self::Timestamp
+        )
+    }
+
     fn value<'a>(&self, context: &Context<'a>) -> Option<Value<'a>> {
         let message = context.message;
         Some(match self {
