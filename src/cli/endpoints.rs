@@ -19,7 +19,7 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// All endpoints, newest first.
-    List(ListArgs),
+    List(ServerArgs),
     /// One endpoint.
     Get(IdArgs),
     /// Create an endpoint; its secret is shown this once.
@@ -32,12 +32,6 @@ enum Action {
     Pause(IdArgs),
     /// Deliver what was held, and go on.
     Resume(IdArgs),
-}
-
-#[derive(Debug, clap::Args)]
-struct ListArgs {
-    #[command(flatten)]
-    server: ServerArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -125,8 +119,8 @@ struct RestArgs {
 /// Runs one action and prints the endpoint, or the endpoints, that it is about.
 pub(super) async fn run(args: Args, json: bool) -> Outcome {
     let answer = match args.action {
-        Action::List(args) => {
-            let answer = Client::new(&args.server)?.get("/endpoints").await?;
+        Action::List(server) => {
+            let answer = Client::new(&server)?.get("/endpoints").await?;
             output::list(&answer, &["id", "status", "events", "url", "description"], json);
             return Ok(());
         }

@@ -21,17 +21,11 @@ enum Action {
     /// Create a source; its secret is shown this once.
     Create(CreateArgs),
     /// All sources, newest first.
-    List(ListArgs),
+    List(ServerArgs),
     /// One source.
     Show(IdArgs),
     /// Delete a source; nothing comes in by it any more.
     Delete(IdArgs),
-}
-
-#[derive(Debug, clap::Args)]
-struct ListArgs {
-    #[command(flatten)]
-    server: ServerArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -65,8 +59,8 @@ struct CreateArgs {
 /// Runs one action and prints the source, or the sources, that it is about.
 pub(super) async fn run(args: Args, json: bool) -> Outcome {
     let answer = match args.action {
-        Action::List(args) => {
-            let answer = Client::new(&args.server)?.get("/sources").await?;
+        Action::List(server) => {
+            let answer = Client::new(&server)?.get("/sources").await?;
             output::list(&answer, &["id", "name", "dialect", "url", "description"], json);
             return Ok(());
         }
