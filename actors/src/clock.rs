@@ -22,7 +22,13 @@ impl Clock {
 
     /// The engine's time.
     pub fn now(&self) -> Timestamp {
-        let elapsed = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
+        self.at(Instant::now())
+    }
+
+    /// The engine's time at an instant after its start.
+    pub fn at(&self, instant: Instant) -> Timestamp {
+        let elapsed = instant.saturating_duration_since(self.started);
+        let elapsed = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
         Timestamp::from_micros(self.started_at.as_micros().saturating_add(elapsed))
     }
 

@@ -20,7 +20,7 @@ mod failure;
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use casewire_data::{address::EgressPolicy, delivery::Outcome};
+use casewire_data::{address::EgressPolicy, delivery::Outcome, dialect::is_visible};
 use rustls::ClientConfig;
 use tokio::{
     sync::Semaphore,
@@ -38,6 +38,9 @@ pub use self::{
     request::{Method, Request, Target},
     tls::tls_config,
 };
+
+/// Bytes of a body that are sent in one piece with the head.
+const JOINED_BYTES_MAX: usize = 8 * 1024;
 
 /// What a [`Dispatcher`] is made from.
 #[derive(Clone, Debug)]
@@ -74,7 +77,7 @@ impl Dispatcher {
     /// A client that resolves names by other means than the operating system's.
     pub fn with_resolver(config: &DispatchConfig, resolver: Rc<dyn Resolve>) -> Self {
         Self {
-            user_agent: Some(config.user_agent.clone()).filter(|agent| request::is_value(agent)),
+            user_agent: Some(config.user_agent.clone()).filter(|agent| is_visible(agent)),
             egress: Egress::new(Arc::clone(&config.policy), resolver),
             tls: TlsConnector::from(Arc::clone(&config.tls)),
             places: Semaphore::new(config.max_in_flight.max(1) as usize),
@@ -88,10 +91,10 @@ impl Dispatcher {
     /// decides is the head of the response, and its first line alone if that tells of success and no header is
     /// judged; a body that is huge, slow or broken changes nothing.
     pub async fn attempt(&self, request: &Request, deadline: Duration) -> Outcome {
-        let ends = Instant::now() + deadline;
+        let begun = Instant::now();
         let mut buffers = Buffers::take();
         let mut answer = None;
-        let ended = timeout_at(ends, self.send(request, &mut buffers, &mut answer)).await;
+        let ended = timeout_at(begun + deadline, self.send(request, begun, &mut buffers, &mut answer)).await;
         buffers.give_back();
         let failure = match (answer, ended) {
             (Some(Answer { status, headers, body }), _) => {
@@ -108,13 +111,20 @@ impl Dispatcher {
     async fn send(
         &self,
         request: &Request,
+        begun: Instant,
         buffers: &mut Buffers,
         answer: &mut Option<Answer>,
     ) -> Result<(), Failure> {
         let Buffers { head, incoming } = buffers;
         request.write_head(self.user_agent.as_deref(), head)?;
+        let mut body = &request.body[..];
+        if body.len() <= JOINED_BYTES_MAX {
+            // One piece is cheaper to send than two, and a copy of this little costs next to nothing.
+            head.extend_from_slice(body);
+            body = &[];
+        }
         let _place = self.places.acquire().await;
-        let mut kept = self.pool.take(request.target.origin());
+        let mut kept = self.pool.take(request.target.origin(), begun);
         loop {
             let is_fresh = kept.is_none();
             let mut connection = match kept.take() {
@@ -122,7 +132,8 @@ impl Dispatcher {
                 // Boxed, because it is large and seldom: every attempt would carry room for it.
                 None => Box::pin(Connection::open(&request.target, &self.egress, &self.tls)).await?,
             };
-            let mut exchange = Exchange::new(&mut connection.stream, request, head, incoming);
+            let mut exchange =
+                Exchange::new(&mut connection.stream, (head, body), &request.judged_headers, incoming);
             match exchange.run(answer).await {
                 Ok(true) => {
                     self.pool.put(connection);

@@ -1,9 +1,8 @@
 //! Which deliveries are being attempted at this moment, for whoever asks.
 
-use std::{
-    collections::HashSet,
-    sync::{Mutex, MutexGuard},
-};
+use std::sync::{Mutex, MutexGuard};
+
+use rustc_hash::FxHashSet as HashSet;
 
 /// Deliveries by endpoint and event.
 #[derive(Debug, Default)]

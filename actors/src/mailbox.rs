@@ -10,13 +10,15 @@ mod share;
 
 use std::{
     cell::Cell,
-    collections::{HashMap, VecDeque},
-    rc::Rc,
+    collections::VecDeque,
+    rc::{Rc, Weak},
     sync::Arc,
+    time::Instant,
 };
 
-use actix::{Actor, ActorContext, Addr, Context, Handler, Message, WeakAddr};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, WeakAddr};
 use casewire_data::{Timestamp, pace::Pace, store::Parked, window::Window};
+use rustc_hash::FxHashMap as HashMap;
 
 use self::{backlog::Intake, retries::Retries, share::Share};
 use crate::{
@@ -50,6 +52,12 @@ pub struct Mailbox {
     draining: bool,
     /// The registry has yet to hear that the endpoint is disabled: what it tells until then must not bring it back.
     disabling: bool,
+    /// What the shard reads when it looks for mailboxes that have nothing to do.
+    rest: Rc<Cell<Option<Rest>>>,
+    /// The earliest time at which it asked to be woken, until it is.
+    asked_for: Option<Timestamp>,
+    /// Its address, while an attempt under way holds it.
+    own: Weak<Addr<Self>>,
     /// Messages received from the shard, so that both know when nothing is on its way.
     received: u64,
     /// Survives a panic of this actor: the delivery that it was working on.
@@ -83,6 +91,8 @@ pub struct Beginning {
     pub current: Rc<Cell<Option<u64>>>,
     /// The delivery that made an earlier mailbox panic.
     pub poisoned: Option<u64>,
+    /// Where it says that it has nothing to do.
+    pub rest: Rc<Cell<Option<Rest>>>,
 }
 
 impl Mailbox {
@@ -93,14 +103,14 @@ impl Mailbox {
         shard: Addr<Shard>,
         address: WeakAddr<Self>,
     ) -> Self {
-        let Beginning { plan, clean, current, poisoned } = beginning;
+        let Beginning { plan, clean, current, poisoned, rest } = beginning;
         let dispatcher = Rc::new(new_dispatcher(&plan, &surroundings));
         Self {
             pace: plan.pace(),
             window: Window::new(clean.unwrap_or(0)),
             ready: VecDeque::new(),
             ready_bytes: 0,
-            in_flight: HashMap::new(),
+            in_flight: HashMap::default(),
             unwritten: Unwritten::new(move || {
                 // Weak, or the mailbox would keep itself alive.
                 if let Some(address) = address.upgrade() {
@@ -110,6 +120,9 @@ impl Mailbox {
             intake: Intake::new(clean.is_none()),
             retries: Retries::new(clean.is_none()),
             share: Share::default(),
+            rest,
+            asked_for: None,
+            own: Weak::new(),
             draining: false,
             disabling: false,
             received: 0,
@@ -136,18 +149,25 @@ impl Mailbox {
 
     /// Does all that can be done now, and asks to be woken for the rest.
     fn work(&mut self, context: &mut Context<Self>) {
-        self.join_crowd();
-        self.make_room();
-        self.begin_attempts(context);
-        self.read_on(context);
-        self.read_due(context);
-        self.ask_to_be_woken();
-        self.join_crowd();
-        self.rest_if_idle();
+        let clock = Instant::now();
+        self.work_at(clock, context);
     }
 
-    fn begin_attempts(&mut self, context: &mut Context<Self>) {
-        let now = self.now();
+    /// As [`Mailbox::work`], by a clock that was read just now.
+    fn work_at(&mut self, clock: Instant, context: &mut Context<Self>) {
+        let now = self.surroundings.clock.at(clock);
+        self.join_crowd();
+        self.make_room();
+        self.begin_attempts(clock, context);
+        self.read_on(now, context);
+        self.read_due(now, context);
+        self.ask_to_be_woken(now);
+        self.join_crowd();
+        self.note_rest(now);
+    }
+
+    fn begin_attempts(&mut self, clock: Instant, context: &mut Context<Self>) {
+        let now = self.surroundings.clock.at(clock);
         while !self.is_held() && self.intake.is_begun() {
             let in_order = self.window.floor() < self.plan.endpoint.held_through;
             if in_order && self.retries.is_reading() {
@@ -159,7 +179,7 @@ impl Mailbox {
                 break;
             }
             let Some(turn) = self.next_turn() else { break };
-            self.begin(turn, context);
+            self.begin(turn, clock, context);
         }
     }
 
@@ -212,28 +232,42 @@ impl Mailbox {
         }
     }
 
-    fn ask_to_be_woken(&mut self) {
+    fn ask_to_be_woken(&mut self, now: Timestamp) {
         if self.is_held() {
             return;
         }
-        let now = self.now();
         // While something is under way there is no probe, and its end does what is to be done next.
         let may_probe = self.intake.is_behind() && self.in_flight.is_empty() && self.ready.is_empty();
         let probe = self.pace.probe_at().filter(|_| may_probe && !self.intake.is_reading());
         let times = [self.retries.next_due(), self.pace.rests_until(now), self.share.grows_at(), probe];
-        if let Some(at) = times.into_iter().flatten().min() {
-            let at = self.surroundings.clock.instant(at.max(now.plus_millis(1)));
+        if let Some(at) = times.into_iter().flatten().min()
+            && self.asked_for.is_none_or(|asked| at < asked)
+        {
+            let at = at.max(now.plus_millis(1));
+            self.asked_for = Some(at);
+            let at = self.surroundings.clock.instant(at);
             self.shard.do_send(WakeAt { ordinal: self.ordinal(), at });
         }
     }
 
-    fn rest_if_idle(&mut self) {
+    fn note_rest(&self, now: Timestamp) {
         let nothing_under_way = self.in_flight.is_empty() && self.ready.is_empty() && !self.retries.is_busy();
         let nothing_to_read = !self.intake.is_reading() && (!self.intake.is_behind() || self.is_held());
-        if nothing_under_way && nothing_to_read {
-            let clean = if self.intake.is_behind() { None } else { Some(self.window.floor()) };
-            self.shard.do_send(Rest { ordinal: self.ordinal(), received: self.received, clean });
-        }
+        let rest = (nothing_under_way && nothing_to_read).then(|| Rest {
+            received: self.received,
+            clean: if self.intake.is_behind() { None } else { Some(self.window.floor()) },
+            since: self.rest.get().map_or(now, |rest| rest.since),
+        });
+        self.rest.set(rest);
+    }
+
+    /// Its address, which keeps it alive: what is under way ends with a message to it.
+    fn own_address(&mut self, context: &Context<Self>) -> Rc<Addr<Self>> {
+        self.own.upgrade().unwrap_or_else(|| {
+            let own = Rc::new(context.address());
+            self.own = Rc::downgrade(&own);
+            own
+        })
     }
 
     /// Gives back to the journal what was taken up but not begun.
@@ -301,18 +335,24 @@ impl Handler<Deliver> for Mailbox {
     }
 }
 
-/// It is time for something: look into the retry journal too. Whoever asked to be woken may be an earlier mailbox of
-/// this endpoint, or an operator who put a delivery there.
+/// It is time for something.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Wake;
+pub struct Wake {
+    /// An operator put a delivery into the retry journal.
+    pub look_again: bool,
+}
 
 impl Handler<Wake> for Mailbox {
     type Result = ();
 
-    fn handle(&mut self, _: Wake, context: &mut Self::Context) {
+    fn handle(&mut self, Wake { look_again }: Wake, context: &mut Self::Context) {
         self.received += 1;
-        self.retries.note(self.now());
+        self.asked_for = None;
+        // It may be an earlier mailbox of this endpoint that asked to be woken.
+        if look_again || !self.retries.is_known() {
+            self.retries.note(self.now());
+        }
         self.work(context);
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use casewire_data::{
     Error, Result, Timestamp,
     delivery::Outcome,
-    dialect::{Dialect, Message, Params, Recipient, Ruling},
+    dialect::{Dialect, HeaderLines, Message, Params, Recipient, Ruling},
     endpoint::{Endpoint, EndpointStatus},
     event::Event,
     pace::Pace,
@@ -34,7 +34,7 @@ pub struct Plan {
     /// Params for events up to one of them, oldest first.
     earlier_params: Vec<(u64, Arc<Params>)>,
     target: Target,
-    static_headers: Vec<(String, String)>,
+    static_headers: HeaderLines,
     judged_headers: Arc<[Box<str>]>,
     /// As they are written.
     secrets: Vec<String>,
@@ -57,7 +57,7 @@ impl Plan {
             in_flight_max: endpoint.max_in_flight.unwrap_or(in_flight_max),
             recipient,
             target: Target::new(&endpoint.url)?,
-            static_headers: endpoint.headers.clone().into_iter().collect(),
+            static_headers: endpoint.headers.iter().map(|(name, value)| (&**name, &**value)).collect(),
             judged_headers: dialect.judged_headers().map(Into::into).collect(),
             secrets: endpoint.secrets.iter().map(Secret::expose).collect(),
             dialect,
@@ -70,7 +70,7 @@ impl Plan {
     pub fn request(&self, envelope: &Envelope, at: Timestamp) -> Result<Request> {
         let body = envelope.body(&self.dialect, self.params_of(envelope.event.seq))?;
         let mut headers = self.dialect.headers(&envelope.event, &body, &self.recipient, at);
-        headers.extend(self.static_headers.iter().cloned());
+        headers.extend(&self.static_headers);
         Ok(Request {
             method: Method::Post,
             target: self.target.clone(),

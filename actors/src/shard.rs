@@ -5,14 +5,18 @@
 
 use std::{
     cell::Cell,
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::BTreeSet,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
-use casewire_data::endpoint::{Endpoint, EndpointStatus};
+use casewire_data::{
+    Timestamp,
+    endpoint::{Endpoint, EndpointStatus},
+};
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -37,8 +41,8 @@ pub struct Shard {
     endpoints: HashMap<u32, Entry>,
     wakes: BTreeSet<(Instant, u32)>,
     timer: Option<(Instant, SpawnHandle)>,
-    /// Endpoints that may rest, each at most once, and when they are to be looked at.
-    resting: VecDeque<(Instant, u32)>,
+    /// Endpoints that have a mailbox.
+    active: HashSet<u32>,
     draining: bool,
 }
 
@@ -50,9 +54,8 @@ struct Entry {
     sent: u64,
     /// Without a mailbox: every delivery up to this event is settled, or `None` if the journal must be asked.
     clean: Option<u64>,
-    rests_since: Option<Instant>,
-    /// It stands among the resting ones, although it may have work again by now.
-    queued: bool,
+    /// What its mailbox says of itself while it has nothing to do.
+    rest: Rc<Cell<Option<Rest>>>,
     wake: Option<Instant>,
     current: Rc<Cell<Option<u64>>>,
 }
@@ -64,10 +67,10 @@ impl Shard {
             index,
             shards,
             surroundings: Rc::new(surroundings),
-            endpoints: HashMap::new(),
+            endpoints: HashMap::default(),
             wakes: BTreeSet::new(),
             timer: None,
-            resting: VecDeque::new(),
+            active: HashSet::default(),
             draining: false,
         }
     }
@@ -76,34 +79,28 @@ impl Shard {
         ordinal as usize % self.shards == self.index
     }
 
-    /// The mailbox of an endpoint, started if it is not there.
-    fn mailbox(&mut self, ordinal: u32, context: &mut Context<Self>) -> Option<Addr<Mailbox>> {
-        let entry = self.endpoints.get_mut(&ordinal)?;
-        entry.rests_since = None;
-        if let Some(mailbox) = entry.mailbox.as_ref().filter(|mailbox| mailbox.connected()) {
-            entry.sent += 1;
-            return Some(mailbox.clone());
-        }
-        if entry.mailbox.is_some() {
-            // It died. The round replaces it, so that one which dies at once does not do so without pause.
-            return None;
-        }
-        if self.draining {
-            entry.clean = None;
-            return None;
-        }
-        let mailbox = start(entry, None, &self.surroundings, context)?;
-        entry.sent += 1;
-        Some(mailbox)
-    }
-
+    /// Sends to the mailbox of an endpoint, which is started if it is not there.
     fn send<M>(&mut self, ordinal: u32, message: M, context: &mut Context<Self>)
     where
         M: Message + Send + 'static,
         M::Result: Send,
         Mailbox: Handler<M>,
     {
-        if let Some(mailbox) = self.mailbox(ordinal, context) {
+        let Some(entry) = self.endpoints.get_mut(&ordinal) else { return };
+        if entry.mailbox.is_none() {
+            if self.draining {
+                entry.clean = None;
+                return;
+            }
+            start(entry, None, &self.surroundings, context);
+            if entry.mailbox.is_some() {
+                self.active.insert(ordinal);
+            }
+        }
+        // One that died gets nothing: the round replaces it, so that one which dies at once does not do so without
+        // pause.
+        if let Some(mailbox) = entry.mailbox.as_ref().filter(|mailbox| mailbox.connected()) {
+            entry.sent += 1;
             mailbox.do_send(message);
         }
     }
@@ -116,7 +113,7 @@ impl Shard {
             if let Some(entry) = self.endpoints.get_mut(&ordinal) {
                 entry.wake = None;
             }
-            self.send(ordinal, mailbox::Wake, context);
+            self.send(ordinal, mailbox::Wake { look_again: false }, context);
         }
         self.set_timer(context);
     }
@@ -135,29 +132,14 @@ impl Shard {
 
     /// Lets go of mailboxes that have rested long enough, and replaces those that died.
     fn make_round(&mut self, context: &mut Context<Self>) {
-        let now = Instant::now();
-        let rest = Duration::from_millis(self.surroundings.config.limits.mailbox_rest_ms);
-        while let Some((_, ordinal)) = self.resting.front().copied().filter(|(since, _)| now - *since >= rest)
-        {
-            self.resting.pop_front();
-            let Some(entry) = self.endpoints.get_mut(&ordinal) else { continue };
-            entry.queued = false;
-            match entry.rests_since {
-                Some(since) if now - since >= rest => {
-                    entry.rests_since = None;
-                    if let Some(mailbox) = entry.mailbox.take() {
-                        mailbox.do_send(mailbox::Stop(None));
-                    }
-                }
-                Some(_) => {
-                    entry.queued = true;
-                    self.resting.push_back((now, ordinal));
-                }
-                None => {}
-            }
-        }
-        for entry in self.endpoints.values_mut() {
-            if entry.mailbox.as_ref().is_some_and(|mailbox| !mailbox.connected()) {
+        let long_ago =
+            self.surroundings.clock.now().plus_millis(
+                -i64::try_from(self.surroundings.config.limits.mailbox_rest_ms).unwrap_or(i64::MAX),
+            );
+        self.active.retain(|ordinal| {
+            let Some(entry) = self.endpoints.get_mut(ordinal) else { return false };
+            let Some(mailbox) = &entry.mailbox else { return false };
+            if !mailbox.connected() {
                 let poisoned = entry.current.take();
                 tracing::error!(endpoint = %entry.endpoint.id, seq = poisoned, "a mailbox panicked and is replaced");
                 entry.mailbox = None;
@@ -165,8 +147,16 @@ impl Shard {
                 if !self.draining {
                     start(entry, poisoned, &self.surroundings, context);
                 }
+            } else if let Some(rest) = entry.rest.get()
+                && rest.received == entry.sent
+                && rest.since <= long_ago
+            {
+                mailbox.do_send(mailbox::Stop(None));
+                entry.mailbox = None;
+                entry.clean = rest.clean;
             }
-        }
+            entry.mailbox.is_some()
+        });
     }
 }
 
@@ -175,7 +165,7 @@ fn start(
     poisoned: Option<u64>,
     surroundings: &Rc<Surroundings>,
     context: &mut Context<Shard>,
-) -> Option<Addr<Mailbox>> {
+) {
     let plan = match Plan::new(entry.endpoint.clone(), &surroundings.config) {
         Ok(plan) => Arc::new(plan),
         Err(error) => {
@@ -184,17 +174,23 @@ fn start(
             tracing::error!(endpoint = %entry.endpoint.id, reason, "the endpoint is disabled");
             let (id, tenant) = (entry.endpoint.id, entry.endpoint.tenant.clone());
             surroundings.registry.do_send(Disable { id, tenant, reason, told: None });
-            return None;
+            return;
         }
     };
-    let beginning = Beginning { plan, clean: entry.clean.take(), current: entry.current.clone(), poisoned };
+    entry.rest = Rc::default();
+    let beginning = Beginning {
+        plan,
+        clean: entry.clean.take(),
+        current: entry.current.clone(),
+        poisoned,
+        rest: entry.rest.clone(),
+    };
     let (surroundings, shard) = (surroundings.clone(), context.address());
     let mailbox = Mailbox::create(|context| {
         Mailbox::new(beginning, surroundings, shard, context.address().downgrade())
     });
     entry.sent = 0;
-    entry.mailbox = Some(mailbox.clone());
-    Some(mailbox)
+    entry.mailbox = Some(mailbox);
 }
 
 impl Actor for Shard {
@@ -254,19 +250,11 @@ impl Handler<PutEndpoint> for Shard {
         let Some(entry) = self.endpoints.get_mut(&ordinal) else {
             let clean = if has_work { None } else { Some(0) };
             let current = Rc::default();
-            let entry = Entry {
-                endpoint,
-                mailbox: None,
-                sent: 0,
-                clean,
-                rests_since: None,
-                queued: false,
-                wake: None,
-                current,
-            };
+            let entry =
+                Entry { endpoint, mailbox: None, sent: 0, clean, rest: Rc::default(), wake: None, current };
             self.endpoints.insert(ordinal, entry);
             if has_work && !paused {
-                self.send(ordinal, mailbox::Wake, context);
+                self.send(ordinal, mailbox::Wake { look_again: false }, context);
             }
             return;
         };
@@ -277,6 +265,7 @@ impl Handler<PutEndpoint> for Shard {
             entry.endpoint = was;
             start(entry, None, &self.surroundings, context);
             entry.endpoint = endpoint.clone();
+            self.active.insert(ordinal);
         }
         if self.endpoints.get(&ordinal).is_some_and(|entry| entry.mailbox.is_some()) {
             match Plan::new(endpoint, &self.surroundings.config) {
@@ -302,6 +291,7 @@ impl Handler<RemoveEndpoint> for Shard {
 
     fn handle(&mut self, RemoveEndpoint { ordinal, told }: RemoveEndpoint, _: &mut Self::Context) {
         if let Some(entry) = self.endpoints.remove(&ordinal) {
+            self.active.remove(&ordinal);
             if let Some(wake) = entry.wake {
                 self.wakes.remove(&(wake, ordinal));
             }
@@ -321,7 +311,7 @@ impl Handler<LookAgain> for Shard {
     type Result = ();
 
     fn handle(&mut self, LookAgain(ordinal): LookAgain, context: &mut Self::Context) {
-        self.send(ordinal, mailbox::Wake, context);
+        self.send(ordinal, mailbox::Wake { look_again: true }, context);
     }
 }
 
@@ -351,37 +341,16 @@ impl Handler<WakeAt> for Shard {
     }
 }
 
-/// A mailbox has nothing to do.
-#[derive(Message)]
-#[rtype(result = "()")]
+/// What a mailbox that has nothing to do says of itself. Not a message: a busy one has nothing to do many times a
+/// second, and the shard looks only now and then.
+#[derive(Clone, Copy, Debug)]
 pub struct Rest {
-    /// Whose mailbox.
-    pub ordinal: u32,
-    /// How many messages it has received.
+    /// How many messages it has received: if more were sent, it has something to do again.
     pub received: u64,
     /// Every delivery up to this event is settled, or `None` if some wait in the journal.
     pub clean: Option<u64>,
-}
-
-impl Handler<Rest> for Shard {
-    type Result = ();
-
-    fn handle(&mut self, rest: Rest, _: &mut Self::Context) {
-        let Some(entry) = self.endpoints.get_mut(&rest.ordinal) else { return };
-        if entry.sent != rest.received {
-            return;
-        }
-        entry.clean = rest.clean;
-        if entry.rests_since.is_none() {
-            let now = Instant::now();
-            entry.rests_since = Some(now);
-            // A busy endpoint has nothing to do many times a second; queued anew each time, it would fill the memory.
-            if !entry.queued {
-                entry.queued = true;
-                self.resting.push_back((now, rest.ordinal));
-            }
-        }
-    }
+    /// Since when, by the engine's clock.
+    pub since: Timestamp,
 }
 
 /// Begin nothing more; attempts under way go on.
@@ -394,8 +363,10 @@ impl Handler<Drain> for Shard {
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) {
         self.draining = true;
-        for mailbox in self.endpoints.values().filter_map(|entry| entry.mailbox.as_ref()) {
-            mailbox.do_send(mailbox::Drain);
+        for ordinal in &self.active {
+            if let Some(Entry { mailbox: Some(mailbox), .. }) = self.endpoints.get(ordinal) {
+                mailbox.do_send(mailbox::Drain);
+            }
         }
     }
 }

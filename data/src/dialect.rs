@@ -21,6 +21,7 @@ mod condition;
 mod body;
 mod header;
 mod inbound;
+mod lines;
 mod params;
 mod rule;
 mod signing;
@@ -49,6 +50,7 @@ pub use self::{
     context::{Message, Params},
     file::Mistake,
     header::check_header,
+    lines::{HeaderLines, is_visible},
     params::Param,
     rule::{Probe, ProbeMethod, Ruling},
 };

@@ -26,6 +26,24 @@ pub enum Algorithm {
     Ed25519,
 }
 
+/// The bytes of a signature, as no header takes them yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RawSignature {
+    /// An HMAC with SHA-256.
+    Hmac([u8; 32]),
+    /// An Ed25519 signature.
+    Ed25519([u8; 64]),
+}
+
+impl AsRef<[u8]> for RawSignature {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Hmac(bytes) => bytes,
+            Self::Ed25519(bytes) => bytes,
+        }
+    }
+}
+
 /// A secret, ready to sign: whatever can be computed before there is a message is.
 #[derive(Clone)]
 pub struct SigningKey {
@@ -62,12 +80,12 @@ impl SigningKey {
     }
 
     /// The signature over all that `feed` hands on; absent if it says false, or if the key can only verify.
-    pub fn sign(&self, feed: impl FnOnce(&mut dyn FnMut(&[u8])) -> bool) -> Option<Vec<u8>> {
+    pub fn sign(&self, feed: impl FnOnce(&mut dyn FnMut(&[u8])) -> bool) -> Option<RawSignature> {
         match &self.keyed {
-            Keyed::Hmac(keyed) => hmac_of(keyed, feed).map(|mac| mac.to_vec()),
+            Keyed::Hmac(keyed) => hmac_of(keyed, feed).map(RawSignature::Hmac),
             Keyed::Ed25519 { seed, .. } => {
                 let pair = Ed25519KeyPair::from_seed_unchecked(&(*seed)?).ok()?;
-                Some(pair.sign(&whole(feed)?).as_ref().to_vec())
+                pair.sign(&whole(feed)?).as_ref().try_into().ok().map(RawSignature::Ed25519)
             }
         }
     }
@@ -138,12 +156,12 @@ impl Signer {
         let timestamp = timestamp_secs.to_string();
         let mut signatures = String::new();
         for key in &self.keys {
-            let signature = key.sign(|take| standard(take, id, &timestamp, body));
+            let Some(signature) = key.sign(|take| standard(take, id, &timestamp, body)) else { continue };
             if !signatures.is_empty() {
                 signatures.push(' ');
             }
             signatures.push_str("v1,");
-            BASE64.encode_string(signature.unwrap_or_default(), &mut signatures);
+            BASE64.encode_string(signature, &mut signatures);
         }
         signatures
     }

@@ -116,7 +116,7 @@ impl System {
         let event =
             Event { seq: 1, position: 0, id, tenant: Tenant::default(), published_at: at, content: event };
         let body = dialect.body(&event, recipient.params()).unwrap().to_vec();
-        let headers = dialect.headers(&event, &body, &recipient, at);
+        let headers = dialect.headers(&event, &body, &recipient, at).to_pairs();
         Sent { path, headers, body }
     }
 

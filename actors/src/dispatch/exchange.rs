@@ -17,7 +17,6 @@ use super::{
     body::{Body, Taken},
     connection::Stream,
     failure::Failure,
-    request::Request,
     response::{Answer, HEAD_BYTES_MAX, Parsed, parse},
 };
 
@@ -33,8 +32,8 @@ const UNFRAMED_MAX: Duration = Duration::from_millis(250);
 /// is read from only later may never take the rest of it.
 pub(super) struct Exchange<'a> {
     stream: &'a mut Stream,
-    head: &'a [u8],
-    body: &'a [u8],
+    first: &'a [u8],
+    second: &'a [u8],
     judged_headers: &'a [Box<str>],
     written: usize,
     sending: Sending,
@@ -53,17 +52,17 @@ enum Sending {
 }
 
 impl<'a> Exchange<'a> {
-    /// A request, its head as bytes, and a buffer for what comes back.
+    /// A request in two pieces of which the second may be empty, the headers of the answer that are judged, and a
+    /// buffer for what comes back.
     pub fn new(
         stream: &'a mut Stream,
-        request: &'a Request,
-        head: &'a [u8],
+        (first, second): (&'a [u8], &'a [u8]),
+        judged_headers: &'a [Box<str>],
         incoming: &'a mut Vec<u8>,
     ) -> Self {
         incoming.clear();
-        let Request { body, judged_headers, .. } = request;
         let sending = Sending::Writing;
-        Self { stream, head, body, judged_headers, written: 0, sending, incoming, heard: false }
+        Self { stream, first, second, judged_headers, written: 0, sending, incoming, heard: false }
     }
 
     /// Sends and reads. Gives whether the connection can be used again. Puts into `answer` what has come so
@@ -178,10 +177,15 @@ impl<'a> Exchange<'a> {
             let mut stream = Pin::new(&mut *self.stream);
             let polled = match self.sending {
                 Sending::Writing => {
-                    let head = self.head.get(self.written..).unwrap_or_default();
-                    let body = &self.body[self.written.saturating_sub(self.head.len())..];
-                    let pieces = [IoSlice::new(head), IoSlice::new(body)];
-                    stream.as_mut().poll_write_vectored(context, &pieces)
+                    let first = self.first.get(self.written..).unwrap_or_default();
+                    let second = &self.second[self.written.saturating_sub(self.first.len())..];
+                    match (first, second) {
+                        (one, []) | ([], one) => stream.as_mut().poll_write(context, one),
+                        both => {
+                            let pieces = [IoSlice::new(both.0), IoSlice::new(both.1)];
+                            stream.as_mut().poll_write_vectored(context, &pieces)
+                        }
+                    }
                 }
                 Sending::Flushing => stream.as_mut().poll_flush(context).map_ok(|()| 0),
                 Sending::Done | Sending::Failed => return Poll::Ready(()),
@@ -192,7 +196,7 @@ impl<'a> Exchange<'a> {
                 (_, Poll::Ready(Ok(0) | Err(_))) => Sending::Failed,
                 (_, Poll::Ready(Ok(bytes))) => {
                     self.written += bytes;
-                    let is_all = self.written == self.head.len() + self.body.len();
+                    let is_all = self.written == self.first.len() + self.second.len();
                     if is_all { Sending::Flushing } else { Sending::Writing }
                 }
             };

@@ -23,8 +23,7 @@ struct Idle {
 
 impl Pool {
     /// A connection to an origin that is still good as far as can be told. Closes those found not to be.
-    pub fn take(&self, origin: &Origin) -> Option<Connection> {
-        let now = Instant::now();
+    pub fn take(&self, origin: &Origin, now: Instant) -> Option<Connection> {
         let mut idle = self.0.borrow_mut();
         while let Some(Idle { mut connection, since }) = idle.pop_back() {
             let young = now < since + IDLE_MAX && now < connection.opened + LIFETIME_MAX;

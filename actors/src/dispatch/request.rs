@@ -3,25 +3,12 @@
 use std::{fmt, io::Write, sync::Arc};
 
 use bytes::Bytes;
-use casewire_data::{Error, Result, delivery::FailureClass, limits::shorten};
+use casewire_data::{Error, Result, delivery::FailureClass, dialect::HeaderLines, limits::shorten};
 use rustls::pki_types::ServerName;
 use url::{Position, Url};
 
 use super::failure::Failure;
 use crate::egress::Origin;
-
-/// Headers that frame the message or belong to the connection; nobody but this file sets them.
-const OWN_HEADERS: [&str; 9] = [
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "expect",
-    "upgrade",
-    "te",
-    "trailer",
-    "proxy-authorization",
-];
 
 /// Where requests go: a URL, taken apart once. Clones share it.
 #[derive(Clone, Debug)]
@@ -94,7 +81,7 @@ pub struct Request {
     pub target: Target,
     /// Its headers, sent in this order and in these letters. `Host` goes before them and what frames the
     /// message after; `Content-Type` and `User-Agent` are added if they are not among them, and nothing else.
-    pub headers: Vec<(String, String)>,
+    pub headers: HeaderLines,
     /// Its body, shared and not copied.
     pub body: Bytes,
     /// Headers of the answer, in lower case, by which it is judged. Where there are any, the first one of each name
@@ -130,21 +117,18 @@ impl Request {
         head.extend_from_slice(self.method.as_str().as_bytes());
         head.extend_from_slice(self.target.0.opening.as_bytes());
         let has_body = !self.body.is_empty() || self.method == Method::Post;
-        let (mut typed, mut named) = (!has_body, false);
-        for (name, value) in &self.headers {
-            if !is_name(name) || !is_value(value) || is_one_of(&OWN_HEADERS, name) {
-                let message = format!("the header {:?} cannot be sent; change it", shorten(name));
-                return Err(Failure::new(FailureClass::Request, message));
+        if let Some(name) = self.headers.refused() {
+            let message = format!("the header {:?} cannot be sent; change it", shorten(name));
+            return Err(Failure::new(FailureClass::Request, message));
+        }
+        head.extend_from_slice(self.headers.as_str().as_bytes());
+        if has_body && !self.headers.has("content-type") {
+            head.extend_from_slice(b"Content-Type: application/json\r\n");
+        }
+        if let Some(agent) = user_agent.filter(|_| !self.headers.has("user-agent")) {
+            for part in ["User-Agent: ", agent, "\r\n"] {
+                head.extend_from_slice(part.as_bytes());
             }
-            typed |= name.eq_ignore_ascii_case("content-type");
-            named |= name.eq_ignore_ascii_case("user-agent");
-            push(head, name, value);
-        }
-        if !typed {
-            push(head, "Content-Type", "application/json");
-        }
-        if let (Some(agent), false) = (user_agent, named) {
-            push(head, "User-Agent", agent);
         }
         if has_body {
             write!(head, "Content-Length: {}\r\n", self.body.len())
@@ -153,25 +137,4 @@ impl Request {
         head.extend_from_slice(b"\r\n");
         Ok(())
     }
-}
-
-fn push(head: &mut Vec<u8>, name: &str, value: &str) {
-    for part in [name, ": ", value, "\r\n"] {
-        head.extend_from_slice(part.as_bytes());
-    }
-}
-
-fn is_one_of(names: &[&str], name: &str) -> bool {
-    names.iter().any(|own| own.eq_ignore_ascii_case(name))
-}
-
-/// Whether a text is a token (RFC 9110, 5.6.2).
-fn is_name(name: &str) -> bool {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.bytes().all(token)
-}
-
-/// Whether a text can stand in a header (RFC 9110, 5.5) and means the same to everyone: no obs-text.
-pub(super) fn is_value(value: &str) -> bool {
-    value.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
 }

@@ -101,7 +101,7 @@ async fn hold(stream: &mut TcpStream) -> io::Result<()> {
 }
 
 fn request(url: &str) -> Request {
-    let headers = vec![("Webhook-Id".to_owned(), "evt_1".to_owned())];
+    let headers = [("Webhook-Id", "evt_1")].into_iter().collect();
     let (method, target) = (Method::Post, Target::new(url).unwrap());
     Request { method, target, headers, body: Bytes::from_static(b"{\"a\":1}"), judged_headers: [].into() }
 }

@@ -27,15 +27,15 @@ pub struct Finished {
 
 impl Mailbox {
     /// Begins an attempt. A panic within it is an outcome like any other, and touches no other delivery.
-    pub(super) fn begin(&mut self, turn: Turn, context: &mut Context<Self>) {
+    pub(super) fn begin(&mut self, turn: Turn, started: Instant, context: &mut Context<Self>) {
         let seq = turn.envelope.event.seq;
         self.current.set(Some(seq));
-        let (started_at, started) = (self.now(), Instant::now());
+        let started_at = self.surroundings.clock.at(started);
         let event_position = turn.envelope.event.position;
         self.in_flight.insert(seq, Flight { parked: turn.parked, event_position, begun_at: started_at });
         self.retries.begun(seq);
         self.surroundings.in_flight.begin(self.ordinal(), seq);
-        let mailbox = context.address();
+        let mailbox = self.own_address(context);
         if self.poisoned == Some(seq) {
             let outcome = quarantined("it made the endpoint's mailbox panic");
             mailbox.do_send(Finished { turn, started_at, started, outcome });
@@ -63,10 +63,10 @@ impl Mailbox {
     }
 
     /// Notes what became of a delivery, and what follows for the endpoint.
-    fn settle(&mut self, finished: Finished, context: &mut Context<Self>) {
+    fn settle(&mut self, finished: Finished, ended: Instant, context: &mut Context<Self>) {
         let Finished { turn, started_at, started, outcome } = finished;
         let event = &turn.envelope.event;
-        let now = self.now();
+        let now = self.surroundings.clock.at(ended);
         let number = turn.attempts.saturating_add(1);
         let ruling = self.plan.ruling(&outcome);
         let judgement = judge(&outcome, ruling, number, self.plan.delivery(event), &self.plan.schedule, now);
@@ -82,7 +82,7 @@ impl Mailbox {
         log_attempt(&turn.envelope, &self.plan.endpoint.id, number, &outcome, fate);
         self.follow(&outcome, fate, now);
         self.affect(judgement.effect, now, context);
-        let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let duration_us = u64::try_from((ended - started).as_micros()).unwrap_or(u64::MAX);
         let settled = Settled {
             endpoint: self.ordinal(),
             seq: event.seq,
@@ -156,9 +156,10 @@ impl Handler<Finished> for Mailbox {
 
     fn handle(&mut self, finished: Finished, context: &mut Self::Context) {
         self.current.set(Some(finished.turn.envelope.event.seq));
-        self.settle(finished, context);
+        let ended = Instant::now();
+        self.settle(finished, ended, context);
         self.current.set(None);
-        self.work(context);
+        self.work_at(ended, context);
     }
 }
 

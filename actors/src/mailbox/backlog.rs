@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix::{AsyncContext, Context, Handler, Message};
-use casewire_data::{Result, store::Backlog, window::Window};
+use casewire_data::{Result, Timestamp, store::Backlog, window::Window};
 
 use super::{Mailbox, READY_BYTES_MAX};
 use crate::envelope::Envelope;
@@ -82,7 +82,7 @@ impl Mailbox {
     }
 
     /// Reads on when half the window is free. An endpoint that is down gets one event, as a probe, when it is time.
-    pub(super) fn read_on(&mut self, context: &mut Context<Self>) {
+    pub(super) fn read_on(&mut self, now: Timestamp, context: &mut Context<Self>) {
         let limits = &self.surroundings.config.limits;
         let room = limits.window_deliveries_max.saturating_sub(self.window.len());
         let hungry = self.ready.len() <= limits.window_deliveries_max / 2
@@ -93,7 +93,6 @@ impl Mailbox {
         }
         let mut events_max = room;
         if let Some(probe_at) = self.pace.probe_at() {
-            let now = self.now();
             if now < probe_at || !self.ready.is_empty() || !self.in_flight.is_empty() {
                 return;
             }

@@ -24,6 +24,8 @@ pub struct Retries {
     turns: VecDeque<Waiting>,
     next_due: Option<Timestamp>,
     reading: bool,
+    /// It has been read once, so that all that is due later is known too.
+    known: bool,
     /// Attempts begun since the read under way was asked for. They may be over by the time it is answered, and what
     /// it tells of them is of no use: it may have come before their end, or after it and look due by a clock put back.
     begun: HashSet<u64>,
@@ -42,7 +44,14 @@ enum Release {
 impl Retries {
     pub(super) fn new(must_ask: bool) -> Self {
         let next_due = must_ask.then(|| Timestamp::from_micros(i64::MIN));
-        Self { turns: VecDeque::new(), next_due, reading: false, begun: HashSet::new(), release: Release::No }
+        Self {
+            turns: VecDeque::new(),
+            next_due,
+            reading: false,
+            known: false,
+            begun: HashSet::new(),
+            release: Release::No,
+        }
     }
 
     pub(super) fn next_turn(&mut self) -> Option<Turn> {
@@ -56,6 +65,10 @@ impl Retries {
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         if self.reading || !self.turns.is_empty() { None } else { self.next_due }
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.known
     }
 
     pub(super) fn is_reading(&self) -> bool {
@@ -100,10 +113,9 @@ impl Retries {
 
 impl Mailbox {
     /// Reads what is due, if something is and nothing read is left.
-    pub(super) fn read_due(&mut self, context: &mut Context<Self>) {
+    pub(super) fn read_due(&mut self, now: Timestamp, context: &mut Context<Self>) {
         let retries = &mut self.retries;
-        let is_due = retries.release != Release::No
-            || retries.next_due.is_some_and(|due| due <= self.surroundings.clock.now());
+        let is_due = retries.release != Release::No || retries.next_due.is_some_and(|due| due <= now);
         if !is_due
             || retries.reading
             || !retries.turns.is_empty()
@@ -117,7 +129,7 @@ impl Mailbox {
         retries.next_due = None;
         let release = retries.release;
         let under_way: HashSet<u64> = self.in_flight.keys().copied().collect();
-        let (ordinal, now, mailbox) = (self.ordinal(), self.now(), context.address());
+        let (ordinal, mailbox) = (self.ordinal(), context.address());
         let journal = self.surroundings.journal.clone();
         actix_rt::spawn(async move {
             let read = move |store: &Store| {
@@ -148,6 +160,7 @@ impl Handler<ReadDue> for Mailbox {
 
     fn handle(&mut self, ReadDue { due, until }: ReadDue, context: &mut Self::Context) {
         self.retries.reading = false;
+        self.retries.known = true;
         let begun = std::mem::take(&mut self.retries.begun);
         let due = match due {
             Ok(due) => due,

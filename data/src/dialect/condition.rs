@@ -232,7 +232,7 @@ impl Kind {
             Value::Json(json) => json.as_bytes(),
             Value::Bytes(bytes) => bytes,
             Value::Integer(_) => return matches!(self, Self::Integer | Self::Number),
-            Value::Text(_) => b"\"",
+            Value::Text(_) | Value::Short(_) => b"\"",
         };
         let first = json.iter().find(|byte| !byte.is_ascii_whitespace()).copied();
         let right = match self {

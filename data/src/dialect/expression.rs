@@ -7,7 +7,7 @@ use super::{
     file::Fault,
     header::is_value,
     part::{Part, Roots},
-    value::Value,
+    value::{ShortText, Value},
 };
 
 /// See the module.
@@ -68,6 +68,17 @@ impl Expression {
         Some(text.into())
     }
 
+    /// Appends the text; false if a part is absent, with some of it appended.
+    pub(super) fn write(&self, context: &Context<'_>, out: &mut String) -> bool {
+        self.pieces.iter().all(|piece| match piece {
+            Piece::Words(words) => {
+                out.push_str(words);
+                true
+            }
+            Piece::Part(part) => part.value(context).map(|value| value.write_text(out)).is_some(),
+        })
+    }
+
     /// Hands the bytes on, piece by piece, without a copy of a body; false if a part is absent.
     pub(super) fn each(&self, context: &Context<'_>, mut take: impl FnMut(&[u8])) -> bool {
         self.pieces.iter().all(|piece| match piece {
@@ -78,6 +89,14 @@ impl Expression {
             Piece::Part(part) => match part.value(context) {
                 Some(Value::Bytes(bytes)) => {
                     take(bytes);
+                    true
+                }
+                Some(Value::Short(text)) => {
+                    take(text.as_str().as_bytes());
+                    true
+                }
+                Some(Value::Integer(number)) => {
+                    take(ShortText::of(number).as_str().as_bytes());
                     true
                 }
                 Some(value) => {

@@ -1,5 +1,6 @@
 //! Which static headers an operator may add to requests.
 
+use super::lines;
 use crate::{
     error::{Error, Result},
     limits,
@@ -43,8 +44,7 @@ pub(super) fn check_name(name: &str) -> Result<()> {
 }
 
 fn is_token(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.len() <= limits::LABEL_BYTES_MAX && name.bytes().all(allowed)
+    name.len() <= limits::LABEL_BYTES_MAX && lines::is_token(name)
 }
 
 /// Whether a text can stand as a header's value: visible ASCII and inner spaces.

@@ -6,7 +6,7 @@ use super::{
     expression::name_of,
     file::Fault,
     path,
-    value::{Format, Value},
+    value::{Format, ShortText, Value},
 };
 use crate::{Timestamp, event::ActorId, limits};
 
@@ -304,7 +304,7 @@ impl Source {
         let message = context.message;
         Some(match self {
             Self::Id => match context.event {
-                Some(event) => Value::Text(event.id.to_string().into()),
+                Some(event) => Value::Short(ShortText::of(event.id)),
                 None => Value::Text(context.received?.id.into()),
             },
             Self::Timestamp => match context.received {

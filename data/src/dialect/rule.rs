@@ -8,6 +8,7 @@ use super::{
     expression::Expression,
     file::{Section, Text, Value},
     header,
+    lines::HeaderLines,
     part::{Part, Roots},
 };
 
@@ -115,6 +116,13 @@ impl Headers {
         self.0.iter().filter_map(move |(name, value)| Some((&**name, value.text(&context)?)))
     }
 
+    /// Adds the lines of those whose parts are all there.
+    pub(super) fn write(&self, context: &Context<'_>, lines: &mut HeaderLines) {
+        for (name, value) in &self.0 {
+            lines.add_with(name, |line| value.write(context, line));
+        }
+    }
+
     /// Names and values as they stand in the file.
     pub(super) fn written(&self) -> impl Iterator<Item = (&str, String)> {
         self.0.iter().map(|(name, value)| (&**name, value.written()))
@@ -145,7 +153,7 @@ pub struct Probe {
     /// `OPTIONS`, or else `POST`.
     pub method: ProbeMethod,
     /// Its headers, in order.
-    pub headers: Vec<(String, String)>,
+    pub headers: HeaderLines,
     /// The headers of the answer, in lower case, on which its judgement depends.
     pub judged_headers: Vec<Box<str>>,
     /// What a receiver must do, for whoever gave its URL.

@@ -6,6 +6,7 @@ use super::{
     Dialect, Recipient,
     context::{Context, EventParts, Message, Params},
     header,
+    lines::HeaderLines,
     part::Part,
     rule::{Probe, Rule, Ruling},
     signing::Signature,
@@ -91,13 +92,7 @@ impl Dialect {
 
     /// The headers of one attempt made `at` a time, in order and as they are written on the wire. `body` is what
     /// [`Dialect::body`] gave.
-    pub fn headers(
-        &self,
-        event: &Event,
-        body: &[u8],
-        recipient: &Recipient,
-        at: Timestamp,
-    ) -> Vec<(String, String)> {
+    pub fn headers(&self, event: &Event, body: &[u8], recipient: &Recipient, at: Timestamp) -> HeaderLines {
         let message = Some(Message { body, ..Message::default() });
         let context = Context {
             event: Some(event.into()),
@@ -107,14 +102,12 @@ impl Dialect {
             message,
             received: None,
         };
-        let named = self.headers.render(&context);
-        let mut headers: Vec<_> = named.map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
-        if let Some(signature) = &self.signature
-            && let Some(value) = signature.value(&recipient.keys, &context)
-        {
-            headers.push((signature.header.to_string(), value));
+        let mut lines = HeaderLines::with_room();
+        self.headers.write(&context, &mut lines);
+        if let Some(signature) = &self.signature {
+            lines.add_with(&signature.header, |line| signature.write(&recipient.keys, &context, line));
         }
-        headers
+        lines
     }
 
     /// What an answer means to this dialect; absent if it is to be judged as for every other: 2xx delivers, 410
@@ -143,10 +136,11 @@ impl Dialect {
     pub fn probe(&self, recipient: &Recipient) -> Option<Probe> {
         let handshake = self.handshake.as_ref()?;
         let context = recipient.context(Message::default());
-        let headers = handshake.headers.render(&context);
+        let mut headers = HeaderLines::default();
+        handshake.headers.write(&context, &mut headers);
         Some(Probe {
             method: handshake.method,
-            headers: headers.map(|(name, value)| (name.to_owned(), value.into_owned())).collect(),
+            headers,
             judged_headers: handshake.accept.parts().filter_map(Part::header).map(Into::into).collect(),
             hint: handshake.hint.clone(),
         })

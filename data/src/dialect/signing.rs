@@ -209,22 +209,22 @@ impl Signature {
         Keys(secrets.iter().filter_map(key).collect())
     }
 
-    /// The value of the header; absent if there is no secret to sign with.
-    pub(super) fn value(&self, keys: &Keys, context: &Context<'_>) -> Option<String> {
-        let mut value = String::new();
+    /// Appends the value of the header; false if there is no secret to sign with, or not all that is to be signed.
+    pub(super) fn write(&self, keys: &Keys, context: &Context<'_>, value: &mut String) -> bool {
+        let begin = value.len();
         let signing = if self.separator.is_some() { &keys.0[..] } else { &keys.0[..keys.0.len().min(1)] };
         for (scheme, key) in signing {
-            let signature = key.sign(|take| self.content.each(context, take))?;
-            if !value.is_empty() {
+            let Some(signature) = key.sign(|take| self.content.each(context, take)) else { return false };
+            if value.len() > begin {
                 value.push_str(self.separator.as_deref().unwrap_or_default());
             }
             value.push_str(&self.schemes[*scheme].prefix);
             match self.encoding {
-                Encoding::Hex => value.push_str(&hex(&signature)),
-                Encoding::Base64 => BASE64.encode_string(signature, &mut value),
+                Encoding::Hex => value.push_str(&hex(signature.as_ref())),
+                Encoding::Base64 => BASE64.encode_string(signature, value),
             }
         }
-        (!value.is_empty()).then_some(value)
+        value.len() > begin
     }
 
     /// Checks a request that came in as its receiver must: the time is near, if it is signed, and one of the

@@ -51,7 +51,7 @@ fn sent(id: &str, content: &NewEvent) -> (Vec<(String, String)>, String) {
     dialect.express(&event.tenant, content, recipient.params()).unwrap();
     let body = dialect.body(&event, recipient.params()).unwrap();
     let headers = dialect.headers(&event, &body, &recipient, AT);
-    (headers, String::from_utf8(body.to_vec()).unwrap())
+    (headers.to_pairs(), String::from_utf8(body.to_vec()).unwrap())
 }
 
 fn body(id: &str, json: &str) -> String {
@@ -156,7 +156,9 @@ fn the_vector_of_standard_webhooks_comes_out_to_the_byte_by_both_algorithms() {
             context::Received { id: "msg_p5jXN8AQM9LWM0D4loKWxJek", timestamp: Some("1614265330") };
         let message = Some(Message { body: br#"{"test": 2432232314}"#, ..Message::default() });
         let context = Context { received: Some(received), message, ..Context::default() };
-        signature.value(&signature.keys(&secrets), &context).unwrap()
+        let mut value = String::new();
+        assert!(signature.write(&signature.keys(&secrets), &context, &mut value));
+        value
     };
     let hmac = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let v1 = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
@@ -285,7 +287,7 @@ fn hivelight_is_json_api_and_disables_without_an_echo() {
     }
     let unsigned =
         hivelight.headers(&event(read(json)), b"", &hivelight.recipient(&BTreeMap::new(), &[]), AT);
-    assert_eq!(names(&unsigned), ["Content-Type"]);
+    assert_eq!(names(&unsigned.to_pairs()), ["Content-Type"]);
 }
 
 #[test]
@@ -329,7 +331,7 @@ fn cloudevents_asks_before_it_sends() {
     let recipient = cloudevents.recipient(&given, &[]);
     let probe = cloudevents.probe(&recipient).unwrap();
     assert_eq!(probe.method, ProbeMethod::Options);
-    assert_eq!(probe.headers, [("WebHook-Request-Origin".to_owned(), "cases.example.com".to_owned())]);
+    assert_eq!(probe.headers.as_str(), "WebHook-Request-Origin: cases.example.com\r\n");
     let judged = |header: &str| {
         let headers = [("webhook-allowed-origin".to_owned(), header.to_owned())];
         cloudevents
@@ -353,7 +355,7 @@ fn cloudevents_asks_before_it_sends() {
 fn clio_and_github() {
     let clio = dialect("clio@1");
     let probe = clio.probe(&recipient("clio@1")).unwrap();
-    assert_eq!(probe.headers, [("X-Hook-Secret".to_owned(), "03".repeat(32))]);
+    assert_eq!(probe.headers.as_str(), format!("X-Hook-Secret: {}\r\n", "03".repeat(32)));
     let answered = |status, secret: &str| {
         let headers = [("x-hook-secret".to_owned(), secret.to_owned())];
         let answer = Message { status: Some(status), headers: &headers, ..Message::default() };

@@ -1,6 +1,9 @@
 //! What a part comes to, and the formats that make another text of it.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
 
 use crate::signature::{hex, sha256};
 
@@ -10,6 +13,8 @@ pub(super) enum Value<'a> {
     /// JSON, as it was written.
     Json(&'a str),
     Text(Cow<'a, str>),
+    /// Text as well, of the engine's own making.
+    Short(ShortText),
     Integer(i64),
     /// A whole body. Whoever puts it into JSON has seen to it that it is JSON.
     Bytes(&'a [u8]),
@@ -22,7 +27,17 @@ impl<'a> Value<'a> {
             Self::Json(json) => out.extend_from_slice(json.as_bytes()),
             Self::Bytes(bytes) => out.extend_from_slice(bytes),
             Self::Text(text) => write_json(text, out),
+            Self::Short(text) => write_json(text.as_str(), out),
             Self::Integer(number) => write_json(number, out),
+        }
+    }
+
+    /// Appends it as text.
+    pub(super) fn write_text(self, out: &mut String) {
+        match self {
+            Self::Short(text) => out.push_str(text.as_str()),
+            Self::Integer(number) => out.push_str(ShortText::of(number).as_str()),
+            value => out.push_str(&value.into_text()),
         }
     }
 
@@ -34,9 +49,48 @@ impl<'a> Value<'a> {
                 Err(_) => json.into(),
             },
             Self::Text(text) => text,
+            Self::Short(text) => text.as_str().to_owned().into(),
             Self::Integer(number) => number.to_string().into(),
             Self::Bytes(bytes) => String::from_utf8_lossy(bytes),
         }
+    }
+}
+
+/// A short text on the stack: an id, a number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct ShortText {
+    bytes: [u8; Self::BYTES_MAX],
+    length: usize,
+}
+
+impl ShortText {
+    /// As long as the longest of them, an id of 26 characters behind its prefix.
+    const BYTES_MAX: usize = 32;
+
+    /// What is displayed in at most so many bytes.
+    pub(super) fn of(shown: impl fmt::Display) -> Self {
+        let mut text = Self { bytes: [0; Self::BYTES_MAX], length: 0 };
+        write!(text, "{shown}").expect("ids and numbers are short");
+        text
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        str::from_utf8(&self.bytes[..self.length]).expect("it was written from text")
+    }
+}
+
+impl fmt::Write for ShortText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ShortText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
     }
 }
 
@@ -88,5 +142,23 @@ impl Format {
             Self::Sha256 => hex(&sha256(text.as_bytes())),
         };
         Some(Value::Text(formatted.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_short_text_is_what_is_displayed(number: i64, id: u128) {
+            let short = ShortText::of(number);
+            prop_assert_eq!(short.as_str(), number.to_string());
+            let id = crate::id::EventId::from_u128(id);
+            let short = ShortText::of(id);
+            prop_assert_eq!(short.as_str(), id.to_string());
+        }
     }
 }

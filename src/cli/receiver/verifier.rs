@@ -140,7 +140,7 @@ impl Verifier {
     /// The id by which this receiver will know an event.
     pub(in crate::cli) fn id_of(&self, event: &Event) -> Result<String> {
         let body = self.dialect.body(event, self.bare.params())?;
-        let headers = self.dialect.headers(event, &body, &self.bare, event.published_at);
+        let headers = self.dialect.headers(event, &body, &self.bare, event.published_at).to_pairs();
         let request = Message { headers: &headers, body: &body, ..Message::default() };
         self.id(request).ok_or_else(|| Error::field("dialect", "cannot read what it writes"))
     }

@@ -76,10 +76,10 @@ async fn what_comes_unasked_is_never_taken_for_an_answer() {
     assert_eq!(status(&client.attempt(&receiver.request(), AMPLE).await), 200);
     let request = receiver.request();
     let origin = request.target.origin();
-    let kept = client.pool.take(origin).expect("it is kept");
+    let kept = client.pool.take(origin, tokio::time::Instant::now()).expect("it is kept");
     client.pool.put(kept);
     tell.notify_one();
-    while let Some(silent) = client.pool.take(origin) {
+    while let Some(silent) = client.pool.take(origin, tokio::time::Instant::now()) {
         client.pool.put(silent);
         tokio::task::yield_now().await;
     }

@@ -23,9 +23,9 @@ async fn on_the_wire(change: impl FnOnce(&mut Request)) -> (String, SocketAddr) 
 #[actix_rt::test]
 async fn the_request_on_the_wire_is_exactly_this() {
     let (seen, address) = on_the_wire(|request| {
-        request.headers.push(("X-ECD-Signature".into(), "abc".into()));
-        request.headers.push(("a".into(), "1".into()));
-        request.headers.push(("a".into(), String::new()));
+        request.headers.add("X-ECD-Signature", "abc");
+        request.headers.add("a", "1");
+        request.headers.add("a", "");
     })
     .await;
     let expected = format!(
@@ -38,8 +38,7 @@ async fn the_request_on_the_wire_is_exactly_this() {
 #[actix_rt::test]
 async fn what_a_request_brings_itself_is_not_added() {
     let (seen, address) = on_the_wire(|request| {
-        request.headers =
-            vec![("user-agent".into(), "Other".into()), ("CONTENT-TYPE".into(), "text/xml".into())];
+        request.headers = [("user-agent", "Other"), ("CONTENT-TYPE", "text/xml")].into_iter().collect();
         request.body = Bytes::new();
     })
     .await;
@@ -54,7 +53,7 @@ async fn what_a_request_brings_itself_is_not_added() {
 async fn a_probe_without_a_body_says_nothing_of_one() {
     let probe = |request: &mut Request| {
         request.method = Method::Options;
-        request.headers = vec![("WebHook-Request-Origin".into(), "casewire.example".into())];
+        request.headers = [("WebHook-Request-Origin", "casewire.example")].into_iter().collect();
         request.body = Bytes::new();
     };
     let (seen, address) = on_the_wire(probe).await;
@@ -111,7 +110,7 @@ async fn headers_that_would_change_the_message_are_not_sent() {
     ];
     for (name, value) in wrong {
         let mut request = receiver.request();
-        request.headers.push((name.to_owned(), value.to_owned()));
+        request.headers.add(name, value);
         assert_eq!(
             class(&dispatcher().attempt(&request, AMPLE).await),
             FailureClass::Request,

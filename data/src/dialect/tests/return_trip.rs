@@ -102,7 +102,7 @@ fn a_signed_time_must_be_near_in_whatever_format_it_is_signed() {
     let ours = own.recipient(&BTreeMap::new(), secret.as_slice());
     let event = event(read(r#"{"type":"a.b","data":1}"#));
     let body = own.body(&event, ours.params()).unwrap();
-    let headers = own.headers(&event, &body, &ours, AT);
+    let headers = own.headers(&event, &body, &ours, AT).to_pairs();
     let request = Message { headers: &headers, body: &body, ..Message::default() };
     own.verify(&ours, request, AT).unwrap();
     assert!(own.verify(&ours, request, AT.plus_millis(301_000)).is_err());
