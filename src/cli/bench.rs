@@ -47,7 +47,8 @@ pub(super) struct Args {
     /// Endpoints that each event goes to [default: 1,10,100; steady: 10].
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=1_000))]
     fan_out: Vec<u64>,
-    /// Events offered a second [default: isolation: 200; latency: 50; steady: as many as arrive].
+    /// Events offered a second [default: isolation: 200 to 10 endpoints, 20 to 100; latency: 50; steady:
+    /// as many as arrive].
     #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
     /// Events of the backlog.

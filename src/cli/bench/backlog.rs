@@ -69,15 +69,12 @@ pub(super) async fn measure(args: &Args) -> Result<Report, Failure> {
         headings: vec!["phase", "seconds", "events/s", "RSS MB", "highest RSS MB"],
         ..Report::default()
     };
-    let phases: [(&str, fn(&Run) -> Phase); 4] = [
-        ("live", |run| run.live),
-        ("published", |run| run.published),
-        ("99 % arrived", |run| run.most_arrived),
-        ("all arrived", |run| run.all_arrived),
+    report.rows = vec![
+        row("live", &runs, |run| run.live),
+        row("published", &runs, |run| run.published),
+        row("99 % arrived", &runs, |run| run.most_arrived),
+        row("all arrived", &runs, |run| run.all_arrived),
     ];
-    for (name, phase) in phases {
-        report.rows.push(row(name, &runs.iter().map(phase).collect::<Vec<_>>()));
-    }
     let part = |part: fn(&Run) -> f64| figure(median(runs.iter().map(part)));
     report.found("start to ready, s", part(|run| run.ready_seconds));
     report.found("shutdown, s", json!([part(|run| run.stop_seconds[0]), part(|run| run.stop_seconds[1])]));
@@ -190,14 +187,14 @@ impl Phase {
     }
 }
 
-fn row(name: &str, phases: &[Phase]) -> Vec<Value> {
+fn row(name: &str, runs: &[Run], phase: fn(&Run) -> Phase) -> Vec<Value> {
     let parts: [fn(&Phase) -> f64; 4] = [
         |phase| phase.seconds,
         Phase::rate,
         |phase| megabytes(phase.rss),
         |phase| megabytes(phase.rss_highest),
     ];
-    let figures = parts.map(|part| figure(median(phases.iter().map(part))));
+    let figures = parts.map(|part| figure(median(runs.iter().map(phase).map(|phase| part(&phase)))));
     std::iter::once(json!(name)).chain(figures).collect()
 }
 

@@ -22,8 +22,8 @@ use super::{
 
 /// Seconds of a run if not said otherwise.
 const SECONDS: u64 = 5;
-/// Events offered a second if not said otherwise: well below saturation.
-const RATE: u32 = 200;
+/// Deliveries a second of the events that are offered, if not said otherwise: well below saturation.
+const DELIVERIES: usize = 2_000;
 /// How long the endpoint that hangs takes to answer.
 const HANG: Duration = Duration::from_secs(10);
 /// Deliveries a second to the others over those of the healthy run, at least.
@@ -63,7 +63,6 @@ struct Run {
 /// See the module.
 pub(super) async fn measure(args: &Args) -> Result<Report, Failure> {
     let seconds = args.seconds.unwrap_or(SECONDS);
-    let rate = args.rate.unwrap_or(RATE);
     let mut report = Report {
         scenario: "isolation",
         settings: format!(
@@ -74,8 +73,9 @@ pub(super) async fn measure(args: &Args) -> Result<Report, Failure> {
         headings: vec!["load", "endpoints", "one of them", "deliveries/s to the others", "p50 ms", "p99 ms"],
         ..Report::default()
     };
-    for pace in [Pace::Offered(rate), Pace::Saturated] {
-        for (sickness, endpoints) in CASES {
+    for (sickness, endpoints) in CASES {
+        let rate = u32::try_from(DELIVERIES / endpoints).unwrap_or(u32::MAX);
+        for pace in [Pace::Offered(args.rate.unwrap_or(rate)), Pace::Saturated] {
             compare(args, pace, sickness, endpoints, Duration::from_secs(seconds), &mut report).await?;
         }
     }
