@@ -89,15 +89,27 @@ pub struct Match {
     pub event_types: Vec<EventType>,
 }
 
+impl Matcher {
+    /// What its actor answers.
+    pub fn answer(&mut self, question: &Match) -> Vec<Arc<Matched>> {
+        let types = question.event_types.iter();
+        match self.tenants.get_mut(&question.tenant) {
+            Some(tenant) => types.map(|event_type| tenant.matches(event_type)).collect(),
+            None => types.map(|_| self.nothing.clone()).collect(),
+        }
+    }
+
+    /// Takes in what its actor is told.
+    pub fn subscribe(&mut self, message: Subscribe) {
+        self.tenants.entry(message.tenant).or_default().change(message.ordinal, message.terms);
+    }
+}
+
 impl Handler<Match> for Matcher {
     type Result = MessageResult<Match>;
 
     fn handle(&mut self, message: Match, _: &mut Self::Context) -> Self::Result {
-        let types = message.event_types.iter();
-        MessageResult(match self.tenants.get_mut(&message.tenant) {
-            Some(tenant) => types.map(|event_type| tenant.matches(event_type)).collect(),
-            None => types.map(|_| self.nothing.clone()).collect(),
-        })
+        MessageResult(self.answer(&message))
     }
 }
 
@@ -117,7 +129,7 @@ impl Handler<Subscribe> for Matcher {
     type Result = ();
 
     fn handle(&mut self, message: Subscribe, _: &mut Self::Context) {
-        self.tenants.entry(message.tenant).or_default().change(message.ordinal, message.terms);
+        self.subscribe(message);
     }
 }
 

@@ -4,10 +4,13 @@
 //! characters, dots among them, so `cases.*` takes `cases.created` and `cases.tasks.created`,
 //! not `cases`; `?` takes one character and `[ab]` one of a set.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+mod index;
+
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::index::PatternIndex;
 use crate::{
     error::{Error, Result},
     limits,
@@ -70,6 +73,22 @@ impl Pattern {
     /// What stands before the first metacharacter: everything that matches begins with it.
     fn literal(&self) -> &str {
         self.text.find(['*', '?', '[']).map_or(&*self.text, |end| &self.text[..end])
+    }
+
+    /// The segments without a metacharacter: everything that matches has each of them among its own, whole, for what
+    /// stands on either side of it is a dot or an end.
+    fn whole_segments(&self) -> impl Iterator<Item = &str> {
+        let mut in_set = false;
+        let segments = self.text.split(move |character| {
+            match character {
+                '[' => in_set = true,
+                ']' => in_set = false,
+                _ => {}
+            }
+            // A dot in a set is one of its characters.
+            character == '.' && !in_set
+        });
+        segments.filter(|segment| !segment.contains(['*', '?', '[']))
     }
 }
 
@@ -141,83 +160,8 @@ fn check_characters(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Many patterns, each leading to a number, arranged so that one event type touches few of them.
-#[derive(Clone, Debug, Default)]
-pub struct PatternIndex {
-    exact: HashMap<Arc<str>, Vec<u32>>,
-    prefixes: ByPrefix<Vec<u32>>,
-    globs: ByPrefix<Vec<(Pattern, Vec<u32>)>>,
-}
-
-/// Values by literal prefix, looked up for all prefixes of a text at once.
-#[derive(Clone, Debug)]
-struct ByPrefix<T> {
-    values: HashMap<Box<str>, T>,
-    /// The distinct lengths of the keys, ascending: only these need a look-up.
-    lengths: Vec<usize>,
-}
-
-impl<T> Default for ByPrefix<T> {
-    fn default() -> Self {
-        Self { values: HashMap::new(), lengths: Vec::new() }
-    }
-}
-
-impl<T: Default> ByPrefix<T> {
-    fn entry(&mut self, prefix: &str) -> &mut T {
-        if let Err(place) = self.lengths.binary_search(&prefix.len()) {
-            self.lengths.insert(place, prefix.len());
-        }
-        self.values.entry(prefix.into()).or_default()
-    }
-
-    fn of<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a T> {
-        self.lengths
-            .iter()
-            .map_while(|length| text.get(..*length))
-            .filter_map(|prefix| self.values.get(prefix))
-    }
-}
-
-impl PatternIndex {
-    /// An index over patterns and what each leads to; a number may have several patterns.
-    pub fn new(patterns: impl IntoIterator<Item = (Pattern, u32)>) -> Self {
-        let mut index = Self::default();
-        let mut globs: HashMap<Pattern, Vec<u32>> = HashMap::new();
-        for (pattern, target) in patterns {
-            match pattern.shape {
-                Shape::Exact => index.exact.entry(pattern.text).or_default().push(target),
-                Shape::Prefix => index.prefixes.entry(pattern.literal()).push(target),
-                Shape::Glob(_) => globs.entry(pattern).or_default().push(target),
-            }
-        }
-        for (pattern, targets) in globs {
-            index.globs.entry(pattern.literal()).push((pattern.clone(), targets));
-        }
-        index
-    }
-
-    /// What the patterns that match an event type lead to: ascending, each number once.
-    pub fn matches(&self, event_type: &str) -> Vec<u32> {
-        let mut found = self.exact.get(event_type).cloned().unwrap_or_default();
-        for targets in self.prefixes.of(event_type) {
-            found.extend_from_slice(targets);
-        }
-        for (pattern, targets) in self.globs.of(event_type).flatten() {
-            if pattern.matches(event_type) {
-                found.extend_from_slice(targets);
-            }
-        }
-        found.sort_unstable();
-        found.dedup();
-        found
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn pattern(text: &str) -> Pattern {
@@ -282,54 +226,5 @@ mod tests {
         assert_eq!(json, r#""cases.*""#);
         assert_eq!(serde_json::from_str::<Pattern>(&json).unwrap(), pattern("cases.*"));
         assert!(serde_json::from_str::<Pattern>(r#""cases.[""#).is_err());
-    }
-
-    #[test]
-    fn overlapping_patterns_of_one_target_give_it_once_and_in_order() {
-        let index = PatternIndex::new(
-            [("cases.*", 9), ("*", 2), ("cases.created", 9), ("*.created", 9), ("c*d", 1), ("tasks.*", 3)]
-                .map(|(text, target)| (pattern(text), target)),
-        );
-        assert_eq!(index.matches("cases.created"), [1, 2, 9]);
-        assert_eq!(index.matches("fälle"), [2]);
-        assert_eq!(index.matches(""), [2]);
-    }
-
-    /// Names and patterns over a tiny alphabet, so that most patterns match something.
-    fn name() -> impl Strategy<Value = String> {
-        proptest::collection::vec("[ab]{1,2}", 1..4).prop_map(|segments| segments.join("."))
-    }
-
-    proptest! {
-        #[test]
-        fn the_index_agrees_with_glob_itself(
-            texts in proptest::collection::vec(r"(\*\*|[ab.*?]{1,7}|[ab]{1,2}\.[ab]{0,2}\*?|[ab.*]{0,3}\[!?[ab]\][ab.*]{0,3})", 0..24),
-            names in proptest::collection::vec(name(), 1..12),
-        ) {
-            let patterns: Vec<_> =
-                texts.iter().filter_map(|text| Pattern::new(text).ok()).zip((0..8).cycle()).collect();
-            let index = PatternIndex::new(patterns.clone());
-            for name in names {
-                let mut expected: Vec<u32> = patterns
-                    .iter()
-                    .filter(|(pattern, _)| glob::Pattern::new(pattern.as_str()).unwrap().matches(&name))
-                    .map(|(_, target)| *target)
-                    .collect();
-                expected.sort_unstable();
-                expected.dedup();
-                prop_assert_eq!(index.matches(&name), expected, "{}", name);
-                for (pattern, _) in &patterns {
-                    let glob = glob::Pattern::new(pattern.as_str()).unwrap();
-                    prop_assert_eq!(pattern.matches(&name), glob.matches(&name), "{} {}", pattern, name);
-                }
-            }
-        }
-
-        #[test]
-        fn no_text_makes_it_panic(text in ".{0,40}", name in ".{0,20}") {
-            if let Ok(pattern) = Pattern::new(&text) {
-                PatternIndex::new([(pattern, 0)]).matches(&name);
-            }
-        }
     }
 }

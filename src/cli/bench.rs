@@ -21,9 +21,14 @@ mod append;
 mod raw;
 
 mod backlog;
+mod black_hole;
 mod child;
+mod engine_process;
 mod fanout;
+mod http;
 mod isolation;
+mod latency;
+mod matching;
 mod publish;
 mod render;
 mod steady;
@@ -31,18 +36,19 @@ mod steady;
 /// What `bench` takes.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What to measure; isolation, fanout and publish one after the other if not given.
+    /// What to measure; the short ones one after the other if not given: isolation, fanout, publish, latency, http, match.
     scenario: Option<Scenario>,
     /// Rounds of each of the compared runs; they alternate.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Seconds of each run [default: 5; steady: 600].
+    /// Seconds of each run [default: 5; publish, http: 3; steady: 600].
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: Option<u64>,
     /// Endpoints that each event goes to [default: 1,10,100; steady: 10].
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=1_000))]
     fan_out: Vec<u64>,
-    /// Events offered a second [default: 200; steady: 1000].
+    /// Events offered a second [default: isolation: 200 to 10 endpoints, 20 to 100; latency: 50; steady:
+    /// as many as arrive].
     #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
     /// Events of the backlog.
@@ -63,33 +69,56 @@ pub(super) struct Args {
     /// Where the backlog's child delivers to.
     #[arg(long, hide = true)]
     child_url: Option<String>,
+    /// The backlog's child publishes as fast as events arrive.
+    #[arg(long, hide = true)]
+    child_live: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Scenario {
-    /// Ten endpoints, all healthy, and with one that hangs and one that refuses: what the other eight notice.
+    /// One of ten endpoints sleeps or refuses, one of a hundred never answers: what the others notice, beside a run in
+    /// which it is as healthy as they are.
     Isolation,
-    /// Deliveries a second and CPU of each, beside a bare client that sends the same requests.
+    /// Deliveries a second and CPU of each, beside a bare client that sends the same signed requests to the same
+    /// receivers.
     Fanout,
     /// How long a durable publish takes, beside a bare append and sync of the same bytes.
     Publish,
+    /// From publish to receipt, now and then an event, beside a bare append and sync of the same bytes as often.
+    Latency,
+    /// Events published over HTTP, beside a server on the same framework that only parses, appends, syncs once a batch
+    /// and answers.
+    Http,
+    /// Finding the endpoints of an event type among 10,000 patterns: remembered, and for the first time.
+    Match,
     /// What it costs to render an event in each dialect, to check it at publish, and to sign it.
     Render,
-    /// Events that pile up for a receiver that is down, and how they arrive after a restart.
+    /// Events that pile up for a receiver that is down, and how they arrive after a restart, beside events that arrive
+    /// as they are published.
     Backlog,
-    /// A steady load with retention: whether memory and disk stay flat.
+    /// A long load with retention: whether memory, disk and rate stay flat, the last third beside the middle one.
     Steady,
     /// The engine of the backlog, in a process of its own so that its memory can be told.
     #[value(hide = true)]
     BacklogEngine,
 }
 
+/// What runs if nothing is chosen: all that take minutes together, not minutes each.
+const SHORT: [Scenario; 6] = [
+    Scenario::Isolation,
+    Scenario::Fanout,
+    Scenario::Publish,
+    Scenario::Latency,
+    Scenario::Http,
+    Scenario::Match,
+];
+
 /// Runs a scenario, or the short ones; fails if an event was lost.
 pub(super) async fn run(args: Args, json: bool) -> Outcome {
     let scenarios = match args.scenario {
         Some(Scenario::BacklogEngine) => return child::run(&args).await,
         Some(scenario) => vec![scenario],
-        None => vec![Scenario::Isolation, Scenario::Fanout, Scenario::Publish],
+        None => SHORT.to_vec(),
     };
     let mut lost = 0;
     for scenario in scenarios {
@@ -105,6 +134,9 @@ async fn measure(scenario: Scenario, args: &Args) -> Result<Report, Failure> {
         Scenario::Isolation => isolation::measure(args).await,
         Scenario::Fanout => fanout::measure(args).await,
         Scenario::Publish => publish::measure(args).await,
+        Scenario::Latency => latency::measure(args).await,
+        Scenario::Http => http::measure(args).await,
+        Scenario::Match => matching::measure(args),
         Scenario::Render => render::measure(args),
         Scenario::Backlog | Scenario::BacklogEngine => backlog::measure(args).await,
         Scenario::Steady => steady::measure(args).await,

@@ -32,6 +32,11 @@ pub(super) fn reserve(listen: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
+/// Threads that answer requests on this machine.
+pub(super) fn workers() -> usize {
+    available_parallelism().map_or(1, usize::from).min(WORKERS_MAX)
+}
+
 /// Runs the admin API of `engine` at `prefix` in the background, until the handle stops it.
 pub(super) fn run(engine: &Engine, listener: TcpListener, prefix: &str) -> Result<ServerHandle, Failure> {
     let (engine, prefix) = (engine.clone(), prefix.to_owned());
@@ -42,7 +47,7 @@ pub(super) fn run(engine: &Engine, listener: TcpListener, prefix: &str) -> Resul
             .configure(health::routes)
     };
     let server = HttpServer::new(app)
-        .workers(available_parallelism().map_or(1, usize::from).min(WORKERS_MAX))
+        .workers(workers())
         .max_connections(CONNECTIONS_MAX)
         .client_request_timeout(HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)

@@ -32,6 +32,12 @@ impl Histogram {
         self.total += other.total;
     }
 
+    /// How many were noted.
+    #[allow(clippy::cast_precision_loss, reason = "it is for people to read")]
+    pub(super) fn count(&self) -> f64 {
+        self.total as f64
+    }
+
     /// The time that a fraction of all does not exceed, in milliseconds; 0 if there is none.
     #[allow(clippy::cast_precision_loss, reason = "it is for people to read")]
     pub(super) fn percentile_ms(&self, fraction: f64) -> f64 {

@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_micros(500);
 /// Time that deliveries have to arrive when nothing more is published.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a run goes on before it is measured.
-const WARM_UP: Duration = Duration::from_secs(1);
+pub(super) const WARM_UP: Duration = Duration::from_secs(1);
 
 /// How events are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,10 +123,7 @@ impl Load {
         let until = Instant::now() + WARM_UP + time;
         let (load, watched) = (self.clone(), receivers.clone());
         let publishing = actix_rt::spawn(async move {
-            match pace {
-                Pace::Offered(rate) => load.offer(rate, until).await,
-                Pace::Saturated => load.saturate(until, &watched).await,
-            }
+            load.publish_at(pace, until, &watched).await;
         });
         actix_rt::time::sleep(WARM_UP).await;
         receivers.iter().for_each(Receiver::note_times);
@@ -134,11 +131,26 @@ impl Load {
         actix_rt::time::sleep(time).await;
         let measured = mark.measure(receivers);
         let _ = publishing.await;
-        self.failure.take().map_or(Ok(measured), Err)
+        self.failed().map(|()| measured)
+    }
+
+    /// Whether publishing failed, other than by a full queue.
+    pub(super) fn failed(&self) -> Result<(), Failure> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Publishes at a pace until a time.
+    pub(super) async fn publish_at(self: &Rc<Self>, pace: Pace, until: Instant, receivers: &[Receiver]) {
+        // The slowest receiver sets the pace.
+        let arrived = || receivers.iter().map(Receiver::distinct).min().unwrap_or(u64::MAX);
+        match pace {
+            Pace::Offered(rate) => self.offer(rate, until).await,
+            Pace::Saturated => self.saturate(until, arrived).await,
+        }
     }
 
     /// Publishes so many events a second until a time, whether or not those before were accepted yet.
-    pub(super) async fn offer(self: &Rc<Self>, rate: u32, until: Instant) {
+    async fn offer(self: &Rc<Self>, rate: u32, until: Instant) {
         let begun = Instant::now();
         let mut sent: u64 = 0;
         while Instant::now() < until {
@@ -157,12 +169,11 @@ impl Load {
         }
     }
 
-    async fn saturate(self: &Rc<Self>, until: Instant, receivers: &[Receiver]) {
+    /// Publishes until a time as fast as events arrive, of which `arrived` tells the number so far.
+    pub(super) async fn saturate(self: &Rc<Self>, until: Instant, arrived: impl Fn() -> u64) {
         let publisher = || async {
             while Instant::now() < until {
-                // The slowest receiver sets the pace.
-                let arrived = receivers.iter().map(Receiver::distinct).min().unwrap_or(u64::MAX);
-                if self.numbers.get() >= arrived.saturating_add(UNDER_WAY_MAX) {
+                if self.numbers.get() >= arrived().saturating_add(UNDER_WAY_MAX) {
                     actix_rt::time::sleep(PAUSE).await;
                 } else {
                     self.publish(sink::now_us()).await;

@@ -52,6 +52,16 @@ impl Report {
         self.findings.push(Finding { what: what.into(), value, wanted: Some((wanted.into(), met)) });
     }
 
+    /// Adds a figure that is not to exceed `most`; one that could not be measured (NaN) does not meet it.
+    pub(super) fn at_most(&mut self, what: impl Into<String>, value: f64, most: f64) {
+        self.judged(what, figure(value), format!("<= {most}"), value <= most);
+    }
+
+    /// Adds a figure that is not to fall below `least`; one that could not be measured (NaN) does not meet it.
+    pub(super) fn at_least(&mut self, what: impl Into<String>, value: f64, least: f64) {
+        self.judged(what, figure(value), format!(">= {least}"), value >= least);
+    }
+
     /// Prints it, with the machine and the date.
     pub(super) fn print(&self, json: bool) {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -109,6 +119,11 @@ pub(super) fn figure(value: f64) -> Value {
     }
 }
 
+/// The median of what each round's own ratio is: a machine that is slow for a while is so to both of a round.
+pub(super) fn ratio<T>(ours: &[T], theirs: &[T], part: impl Fn(&T) -> f64) -> f64 {
+    median(ours.iter().zip(theirs).map(|(ours, theirs)| part(ours) / part(theirs)))
+}
+
 /// The middle one, or the mean of the two in the middle; 0 of none.
 pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
@@ -132,6 +147,23 @@ mod tests {
         for (values, expected) in cases {
             assert!((median(values.iter().copied()) - expected).abs() < 1e-9, "{values:?}");
         }
+    }
+
+    #[test]
+    fn a_ratio_is_the_median_of_those_of_the_rounds() {
+        // The last round met a machine at half its speed.
+        assert!((ratio(&[3.0, 2.0, 1.5], &[2.0, 2.0, 1.0], |rate| *rate) - 1.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_bound_itself_is_met_and_what_was_not_measured_is_not() {
+        let mut report = Report::default();
+        report.at_most("cost", 2.0, 2.0);
+        report.at_most("cost", 2.001, 2.0);
+        report.at_least("rate", 0.5, 0.5);
+        report.at_least("rate", f64::NAN, 0.5);
+        let met = |finding: &Finding| finding.wanted.as_ref().unwrap().1;
+        assert_eq!(report.findings.iter().map(met).collect::<Vec<_>>(), [true, false, true, false]);
     }
 
     #[test]

@@ -243,7 +243,7 @@ async fn serve(stream: TcpStream, receiver: Arc<Seen>, delay: Duration) {
 }
 
 /// Bytes of a request's head and of its body, once the head is whole.
-fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
+pub(super) fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
     const NAME: &[u8] = b"\r\ncontent-length: ";
     let head = 4 + bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let begin = NAME.len()

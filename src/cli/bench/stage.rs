@@ -67,6 +67,11 @@ impl Stage {
         Ok(Self { engine, scratch })
     }
 
+    /// The engine itself.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Publishes to it.
     pub(super) fn publisher(&self) -> Publisher {
         self.engine.publisher()

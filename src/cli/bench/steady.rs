@@ -12,7 +12,7 @@ use super::{
     super::Failure,
     Args,
     histogram::Histogram,
-    load::{Load, Mark},
+    load::{Load, Mark, Pace},
     process,
     report::{Report, figure},
     sink::{Receiver, Sink},
@@ -23,8 +23,6 @@ use super::{
 const SECONDS: u64 = 600;
 /// Seconds between two samples.
 const SAMPLE_SECONDS: u64 = 10;
-/// Events offered a second if not said otherwise.
-const RATE: u32 = 1_000;
 /// Endpoints of an event if not said otherwise.
 const FAN_OUT: u64 = 10;
 /// Small segments, so that retention has something to give back within the run.
@@ -45,7 +43,10 @@ struct Sample {
 /// See the module.
 pub(super) async fn measure(args: &Args) -> Result<Report, Failure> {
     let seconds = args.seconds.unwrap_or(SECONDS);
-    let rate = args.rate.unwrap_or(RATE);
+    let (pace, offered) = match args.rate {
+        Some(rate) => (Pace::Offered(rate), format!("{rate} events/s")),
+        None => (Pace::Saturated, "as many events as arrive".to_owned()),
+    };
     let fan_out = args.fan_out.first().copied().unwrap_or(FAN_OUT);
     let sink = Sink::start()?;
     let receivers = Rc::new((0..fan_out).map(|_| sink.healthy()).collect::<Result<Vec<_>, _>>()?);
@@ -56,15 +57,17 @@ pub(super) async fn measure(args: &Args) -> Result<Report, Failure> {
     };
     let stage = Stage::set(args, limits, stage::urls(&receivers)).await?;
     let load = Load::new(stage.publisher(), args.payload_bytes);
-    let (offering, until) = (load.clone(), Instant::now() + Duration::from_secs(seconds));
-    let publishing = actix_rt::spawn(async move { offering.offer(rate, until).await });
+    let (publishing, watched) = (load.clone(), receivers.clone());
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let publishing = actix_rt::spawn(async move { publishing.publish_at(pace, until, &watched).await });
     let samples = watch(&stage, &receivers, seconds).await;
     let _ = publishing.await;
+    load.failed()?;
     let lost = load.missing(&receivers).await;
     stage.strike().await;
 
     let settings = format!(
-        "{seconds} s of {rate} events/s to {fan_out} endpoints, {} B payload, {} s retention, {} MB segments, RSS with the receivers",
+        "{seconds} s of {offered} to {fan_out} endpoints, {} B payload, {} s retention, {} MB segments, RSS with the receivers",
         args.payload_bytes,
         args.retention_seconds,
         SEGMENT_BYTES / (1 << 20)
