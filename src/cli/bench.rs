@@ -23,6 +23,7 @@ mod raw;
 mod backlog;
 mod child;
 mod fanout;
+mod instructions;
 mod isolation;
 mod publish;
 mod render;
@@ -79,15 +80,21 @@ enum Scenario {
     Backlog,
     /// A steady load with retention: whether memory and disk stay flat.
     Steady,
+    /// Instructions of one publish and of one delivery, counted by valgrind: the same each time, however busy the machine.
+    Instructions,
     /// The engine of the backlog, in a process of its own so that its memory can be told.
     #[value(hide = true)]
     BacklogEngine,
+    /// The engine whose instructions are counted.
+    #[value(hide = true)]
+    InstructionsEngine,
 }
 
 /// Runs a scenario, or the short ones; fails if an event was lost.
 pub(super) async fn run(args: Args, json: bool) -> Outcome {
     let scenarios = match args.scenario {
         Some(Scenario::BacklogEngine) => return child::run(&args).await,
+        Some(Scenario::InstructionsEngine) => return instructions::engine::run(&args).await,
         Some(scenario) => vec![scenario],
         None => vec![Scenario::Isolation, Scenario::Fanout, Scenario::Publish],
     };
@@ -107,6 +114,7 @@ async fn measure(scenario: Scenario, args: &Args) -> Result<Report, Failure> {
         Scenario::Publish => publish::measure(args).await,
         Scenario::Render => render::measure(args),
         Scenario::Backlog | Scenario::BacklogEngine => backlog::measure(args).await,
+        Scenario::Instructions | Scenario::InstructionsEngine => instructions::measure(args).await,
         Scenario::Steady => steady::measure(args).await,
     }
 }
