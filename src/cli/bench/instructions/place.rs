@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn a_function_belongs_to_the_crate_that_it_works_for() {
         for (function, expected) in [
-            ("sha2::sha256::soft::compress", SHA_256),
+            (&*format!("{SHA_256}::sha256::soft::compress"), SHA_256),
             ("casewire_actors::mailbox::Mailbox::fill", "casewire_actors::mailbox"),
             (
                 "<casewire_actors::shard::Shard as actix::handler::Handler<M>>::handle",
