@@ -13,11 +13,11 @@ const PROBE_MILLIS_MIN: i64 = 500;
 const PROBE_MILLIS_MAX: i64 = 30_000;
 
 /// Attempts of all endpoints of one arbiter that may be young at once, shared among those that have work.
-const YOUNG_ATTEMPTS_MAX: u32 = 256;
+const YOUNG_ATTEMPTS_MAX: u32 = 128;
 /// Young attempts that each endpoint may have, however many others have work.
-const YOUNG_ATTEMPTS_MIN: u32 = 2;
+const YOUNG_ATTEMPTS_MIN: u32 = 1;
 /// For how long an attempt is young, in milliseconds. A receiver that takes longer gets more at once.
-const YOUNG_MILLIS: i64 = 25;
+const YOUNG_MILLIS: i64 = 10;
 
 /// How many young attempts an endpoint may have when so many have work.
 pub fn young_attempts_max(busy_endpoints: u32) -> usize {
@@ -164,10 +164,10 @@ mod tests {
     #[test]
     fn all_young_attempts_together_stay_few_and_nobody_is_left_without() {
         for busy in [0, 1, 2, 10, 100, 128] {
-            assert!(young_attempts_max(busy) * busy as usize <= 256);
-            assert!(young_attempts_max(busy) >= 2);
+            assert!(young_attempts_max(busy) * busy as usize <= 128);
+            assert!(young_attempts_max(busy) >= 1);
         }
-        assert_eq!(young_attempts_max(u32::MAX), 2);
+        assert_eq!(young_attempts_max(u32::MAX), 1);
         let begun = Timestamp::from_millis(1_000);
         assert!(young_until(begun) > begun);
     }

@@ -26,6 +26,7 @@ mod child;
 mod engine_process;
 mod fanout;
 mod http;
+mod instructions;
 mod isolation;
 mod latency;
 mod matching;
@@ -98,9 +99,14 @@ enum Scenario {
     Backlog,
     /// A long load with retention: whether memory, disk and rate stay flat, the last third beside the middle one.
     Steady,
+    /// Instructions of one publish and of one delivery, counted by valgrind: the same each time, however busy the machine.
+    Instructions,
     /// The engine of the backlog, in a process of its own so that its memory can be told.
     #[value(hide = true)]
     BacklogEngine,
+    /// The engine whose instructions are counted.
+    #[value(hide = true)]
+    InstructionsEngine,
 }
 
 /// What runs if nothing is chosen: all that take minutes together, not minutes each.
@@ -117,6 +123,7 @@ const SHORT: [Scenario; 6] = [
 pub(super) async fn run(args: Args, json: bool) -> Outcome {
     let scenarios = match args.scenario {
         Some(Scenario::BacklogEngine) => return child::run(&args).await,
+        Some(Scenario::InstructionsEngine) => return instructions::engine::run(&args).await,
         Some(scenario) => vec![scenario],
         None => SHORT.to_vec(),
     };
@@ -139,6 +146,7 @@ async fn measure(scenario: Scenario, args: &Args) -> Result<Report, Failure> {
         Scenario::Match => matching::measure(args),
         Scenario::Render => render::measure(args),
         Scenario::Backlog | Scenario::BacklogEngine => backlog::measure(args).await,
+        Scenario::Instructions | Scenario::InstructionsEngine => instructions::measure(args).await,
         Scenario::Steady => steady::measure(args).await,
     }
 }

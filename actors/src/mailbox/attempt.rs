@@ -44,7 +44,8 @@ impl Mailbox {
         let (plan, dispatcher) = (self.plan.clone(), self.dispatcher.clone());
         let before = self.surroundings.config.before_attempt.clone();
         let envelope = turn.envelope.clone();
-        actix_rt::spawn(async move {
+        // Boxed at once: it is large, and on its way into a task it would be copied again and again.
+        actix_rt::spawn(Box::pin(async move {
             let attempt = async {
                 if let Some(before) = before {
                     before(&envelope.event);
@@ -58,7 +59,7 @@ impl Mailbox {
             let outcome =
                 outcome.unwrap_or_else(|_| quarantined("the engine panicked while it made this delivery"));
             mailbox.do_send(Finished { turn, started_at, started, outcome });
-        });
+        }));
         self.current.set(None);
     }
 

@@ -39,7 +39,7 @@ pub(super) fn now_us() -> u64 {
 pub(super) fn payload(number: u64, at_us: u64, bytes: u32) -> String {
     let mut payload = format!(r#"{{"n":"{number:012}","at":"{at_us:016}","pad":""#);
     let padding = (bytes as usize).saturating_sub(payload.len() + 2);
-    payload.extend(std::iter::repeat_n('x', padding));
+    payload.push_str(&"x".repeat(padding));
     payload.push_str("\"}");
     payload
 }
