@@ -1,11 +1,12 @@
 //! A shard: the mailboxes that live on one arbiter, and the one timer that wakes them.
 //!
 //! A mailbox is started when its endpoint has work and let go when it has had none for a while; the journal remembers.
-//! One that died is replaced, and the delivery that killed it set aside.
+//! One that died is replaced, and the delivery that killed it set aside. Of an endpoint without work the shard knows
+//! nothing, so that it costs nothing; the directory has it.
 
 use std::{
     cell::Cell,
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque, hash_map},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -16,6 +17,7 @@ use casewire_data::endpoint::{Endpoint, EndpointStatus};
 use tokio::sync::oneshot;
 
 use crate::{
+    directory::Directory,
     journal::Committed,
     mailbox::{self, Beginning, Mailbox},
     plan::{self, Plan},
@@ -34,6 +36,7 @@ pub struct Shard {
     index: usize,
     shards: usize,
     surroundings: Rc<Surroundings>,
+    /// Those with a mailbox, and those of which more must be remembered than the directory has.
     endpoints: HashMap<u32, Entry>,
     wakes: BTreeSet<(Instant, u32)>,
     timer: Option<(Instant, SpawnHandle)>,
@@ -42,7 +45,7 @@ pub struct Shard {
     draining: bool,
 }
 
-/// An endpoint of this shard.
+/// An endpoint of this shard that has work, had some lately, or holds events.
 struct Entry {
     endpoint: Arc<Endpoint>,
     mailbox: Option<Addr<Mailbox>>,
@@ -55,6 +58,26 @@ struct Entry {
     queued: bool,
     wake: Option<Instant>,
     current: Rc<Cell<Option<u64>>>,
+}
+
+impl Entry {
+    fn new(endpoint: Arc<Endpoint>, clean: Option<u64>) -> Self {
+        Self {
+            endpoint,
+            mailbox: None,
+            sent: 0,
+            clean,
+            rests_since: None,
+            queued: false,
+            wake: None,
+            current: Rc::default(),
+        }
+    }
+
+    /// Whether it is as that of any endpoint without work.
+    fn is_idle(&self) -> bool {
+        self.mailbox.is_none() && self.clean.is_some() && self.wake.is_none() && !self.queued
+    }
 }
 
 impl Shard {
@@ -78,7 +101,7 @@ impl Shard {
 
     /// The mailbox of an endpoint, started if it is not there.
     fn mailbox(&mut self, ordinal: u32, context: &mut Context<Self>) -> Option<Addr<Mailbox>> {
-        let entry = self.endpoints.get_mut(&ordinal)?;
+        let entry = known(&mut self.endpoints, &self.surroundings.directory, ordinal, None)?;
         entry.rests_since = None;
         if let Some(mailbox) = entry.mailbox.as_ref().filter(|mailbox| mailbox.connected()) {
             entry.sent += 1;
@@ -148,6 +171,9 @@ impl Shard {
                     if let Some(mailbox) = entry.mailbox.take() {
                         mailbox.do_send(mailbox::Stop(None));
                     }
+                    if entry.is_idle() {
+                        self.endpoints.remove(&ordinal);
+                    }
                 }
                 Some(_) => {
                     entry.queued = true;
@@ -166,6 +192,21 @@ impl Shard {
                     start(entry, poisoned, &self.surroundings, context);
                 }
             }
+        }
+    }
+}
+
+/// What is to be known of an endpoint, if it exists; with `clean` if nothing was.
+fn known<'a>(
+    endpoints: &'a mut HashMap<u32, Entry>,
+    directory: &Directory,
+    ordinal: u32,
+    clean: Option<u64>,
+) -> Option<&'a mut Entry> {
+    match endpoints.entry(ordinal) {
+        hash_map::Entry::Occupied(known) => Some(known.into_mut()),
+        hash_map::Entry::Vacant(vacant) => {
+            Some(vacant.insert(Entry::new(directory.by_ordinal(ordinal)?, clean)))
         }
     }
 }
@@ -219,7 +260,9 @@ impl Handler<Handover> for Shard {
                 if !self.is_mine(ordinal) {
                     continue;
                 }
-                match self.endpoints.get_mut(&ordinal) {
+                // All before it is settled, or the shard would remember the endpoint.
+                let clean = Some(envelope.event.seq - 1);
+                match known(&mut self.endpoints, &self.surroundings.directory, ordinal, clean) {
                     // Held events wait in the journal; a mailbox would only say so.
                     Some(entry)
                         if entry.mailbox.is_none() && entry.endpoint.status == EndpointStatus::Paused =>
@@ -252,21 +295,11 @@ impl Handler<PutEndpoint> for Shard {
         let ordinal = endpoint.ordinal;
         let paused = endpoint.status == EndpointStatus::Paused;
         let Some(entry) = self.endpoints.get_mut(&ordinal) else {
-            let clean = if has_work { None } else { Some(0) };
-            let current = Rc::default();
-            let entry = Entry {
-                endpoint,
-                mailbox: None,
-                sent: 0,
-                clean,
-                rests_since: None,
-                queued: false,
-                wake: None,
-                current,
-            };
-            self.endpoints.insert(ordinal, entry);
-            if has_work && !paused {
-                self.send(ordinal, mailbox::Wake, context);
+            if has_work {
+                self.endpoints.insert(ordinal, Entry::new(endpoint, None));
+                if !paused {
+                    self.send(ordinal, mailbox::Wake, context);
+                }
             }
             return;
         };

@@ -4,7 +4,11 @@
 //! characters, dots among them, so `cases.*` takes `cases.created` and `cases.tasks.created`,
 //! not `cases`; `?` takes one character and `[ab]` one of a set.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,14 +26,14 @@ pub struct Pattern {
 }
 
 /// How a pattern can be tested; follows from its text alone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Shape {
     /// No metacharacter: equal or not.
     Exact,
     /// One `*`, at the end: the rest is a literal prefix.
     Prefix,
-    /// Anything else.
-    Glob(Arc<glob::Pattern>),
+    /// Anything else. Not compiled here: that takes many times the text, and endpoints share few patterns.
+    Glob,
 }
 
 impl Pattern {
@@ -43,12 +47,12 @@ impl Pattern {
             );
             return Err(Error::field("pattern", message));
         }
-        let glob = glob::Pattern::new(text).map_err(|error| wrong(text, error.pos, hint_for(error.msg)))?;
+        glob::Pattern::new(text).map_err(|error| wrong(text, error.pos, hint_for(error.msg)))?;
         check_characters(text)?;
         let shape = match text.find(['*', '?', '[']) {
             None => Shape::Exact,
             Some(at) if at + 1 == text.len() && text.ends_with('*') => Shape::Prefix,
-            Some(_) => Shape::Glob(Arc::new(glob)),
+            Some(_) => Shape::Glob,
         };
         Ok(Self { text: text.into(), shape })
     }
@@ -58,13 +62,17 @@ impl Pattern {
         &self.text
     }
 
-    /// Whether it takes an event type.
+    /// Whether it takes an event type. For many questions, ask a [`PatternIndex`].
     pub fn matches(&self, event_type: &str) -> bool {
         match &self.shape {
             Shape::Exact => *self.text == *event_type,
             Shape::Prefix => event_type.starts_with(self.literal()),
-            Shape::Glob(glob) => glob.matches(event_type),
+            Shape::Glob => self.compiled().matches(event_type),
         }
+    }
+
+    fn compiled(&self) -> glob::Pattern {
+        glob::Pattern::new(&self.text).expect("it was compiled when it was checked")
     }
 
     /// What stands before the first metacharacter: everything that matches begins with it.
@@ -141,39 +149,63 @@ fn check_characters(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Many patterns, each leading to a number, arranged so that one event type touches few of them.
+/// Many patterns, each leading to numbers, arranged so that one event type touches few of them, and a change none but
+/// its own.
 #[derive(Clone, Debug, Default)]
 pub struct PatternIndex {
     exact: HashMap<Arc<str>, Vec<u32>>,
     prefixes: ByPrefix<Vec<u32>>,
-    globs: ByPrefix<Vec<(Pattern, Vec<u32>)>>,
+    /// By their text, each compiled once.
+    globs: ByPrefix<BTreeMap<Arc<str>, Glob>>,
+}
+
+#[derive(Clone, Debug)]
+struct Glob {
+    compiled: glob::Pattern,
+    targets: Vec<u32>,
 }
 
 /// Values by literal prefix, looked up for all prefixes of a text at once.
 #[derive(Clone, Debug)]
 struct ByPrefix<T> {
     values: HashMap<Box<str>, T>,
-    /// The distinct lengths of the keys, ascending: only these need a look-up.
-    lengths: Vec<usize>,
+    /// How many keys there are of each length: only these need a look-up.
+    lengths: BTreeMap<usize, usize>,
 }
 
 impl<T> Default for ByPrefix<T> {
     fn default() -> Self {
-        Self { values: HashMap::new(), lengths: Vec::new() }
+        Self { values: HashMap::new(), lengths: BTreeMap::new() }
     }
 }
 
 impl<T: Default> ByPrefix<T> {
     fn entry(&mut self, prefix: &str) -> &mut T {
-        if let Err(place) = self.lengths.binary_search(&prefix.len()) {
-            self.lengths.insert(place, prefix.len());
+        if !self.values.contains_key(prefix) {
+            *self.lengths.entry(prefix.len()).or_default() += 1;
         }
         self.values.entry(prefix.into()).or_default()
     }
 
+    /// Changes the value under a prefix, and lets go of it if nothing is left.
+    fn reduce(&mut self, prefix: &str, change: impl FnOnce(&mut T), is_empty: impl FnOnce(&T) -> bool) {
+        let Some(value) = self.values.get_mut(prefix) else { return };
+        change(value);
+        if !is_empty(value) {
+            return;
+        }
+        self.values.remove(prefix);
+        if let Some(keys) = self.lengths.get_mut(&prefix.len()) {
+            *keys -= 1;
+            if *keys == 0 {
+                self.lengths.remove(&prefix.len());
+            }
+        }
+    }
+
     fn of<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a T> {
         self.lengths
-            .iter()
+            .keys()
             .map_while(|length| text.get(..*length))
             .filter_map(|prefix| self.values.get(prefix))
     }
@@ -183,18 +215,51 @@ impl PatternIndex {
     /// An index over patterns and what each leads to; a number may have several patterns.
     pub fn new(patterns: impl IntoIterator<Item = (Pattern, u32)>) -> Self {
         let mut index = Self::default();
-        let mut globs: HashMap<Pattern, Vec<u32>> = HashMap::new();
-        for (pattern, target) in patterns {
-            match pattern.shape {
-                Shape::Exact => index.exact.entry(pattern.text).or_default().push(target),
-                Shape::Prefix => index.prefixes.entry(pattern.literal()).push(target),
-                Shape::Glob(_) => globs.entry(pattern).or_default().push(target),
+        patterns.into_iter().for_each(|(pattern, target)| index.insert(&pattern, target));
+        index
+    }
+
+    /// Has a pattern lead to a number.
+    pub fn insert(&mut self, pattern: &Pattern, target: u32) {
+        let targets = match pattern.shape {
+            Shape::Exact => self.exact.entry(pattern.text.clone()).or_default(),
+            Shape::Prefix => self.prefixes.entry(pattern.literal()),
+            Shape::Glob => {
+                let globs = self.globs.entry(pattern.literal()).entry(pattern.text.clone());
+                &mut globs
+                    .or_insert_with(|| Glob { compiled: pattern.compiled(), targets: Vec::new() })
+                    .targets
+            }
+        };
+        targets.push(target);
+    }
+
+    /// Takes one such lead away again.
+    pub fn remove(&mut self, pattern: &Pattern, target: u32) {
+        match pattern.shape {
+            Shape::Exact => {
+                if let Some(targets) = self.exact.get_mut(&pattern.text) {
+                    take(targets, target);
+                    if targets.is_empty() {
+                        self.exact.remove(&pattern.text);
+                    }
+                }
+            }
+            Shape::Prefix => {
+                self.prefixes.reduce(pattern.literal(), |targets| take(targets, target), Vec::is_empty);
+            }
+            Shape::Glob => {
+                let take_from = |globs: &mut BTreeMap<Arc<str>, Glob>| {
+                    if let Some(glob) = globs.get_mut(&pattern.text) {
+                        take(&mut glob.targets, target);
+                        if glob.targets.is_empty() {
+                            globs.remove(&pattern.text);
+                        }
+                    }
+                };
+                self.globs.reduce(pattern.literal(), take_from, BTreeMap::is_empty);
             }
         }
-        for (pattern, targets) in globs {
-            index.globs.entry(pattern.literal()).push((pattern.clone(), targets));
-        }
-        index
     }
 
     /// What the patterns that match an event type lead to: ascending, each number once.
@@ -203,14 +268,20 @@ impl PatternIndex {
         for targets in self.prefixes.of(event_type) {
             found.extend_from_slice(targets);
         }
-        for (pattern, targets) in self.globs.of(event_type).flatten() {
-            if pattern.matches(event_type) {
-                found.extend_from_slice(targets);
+        for glob in self.globs.of(event_type).flat_map(BTreeMap::values) {
+            if glob.compiled.matches(event_type) {
+                found.extend_from_slice(&glob.targets);
             }
         }
         found.sort_unstable();
         found.dedup();
         found
+    }
+}
+
+fn take(targets: &mut Vec<u32>, target: u32) {
+    if let Some(at) = targets.iter().position(|one| *one == target) {
+        targets.swap_remove(at);
     }
 }
 
@@ -304,11 +375,16 @@ mod tests {
         #[test]
         fn the_index_agrees_with_glob_itself(
             texts in proptest::collection::vec(r"(\*\*|[ab.*?]{1,7}|[ab]{1,2}\.[ab]{0,2}\*?|[ab.*]{0,3}\[!?[ab]\][ab.*]{0,3})", 0..24),
+            gone in proptest::collection::vec(r"[ab.*?]{1,5}", 0..8),
             names in proptest::collection::vec(name(), 1..12),
         ) {
             let patterns: Vec<_> =
                 texts.iter().filter_map(|text| Pattern::new(text).ok()).zip((0..8).cycle()).collect();
-            let index = PatternIndex::new(patterns.clone());
+            let mut index = PatternIndex::new(patterns.clone());
+            // What was there and is gone leaves no trace.
+            let gone: Vec<_> = gone.iter().filter_map(|text| Pattern::new(text).ok()).zip((0..8).cycle()).collect();
+            gone.iter().for_each(|(pattern, target)| index.insert(pattern, *target));
+            gone.iter().for_each(|(pattern, target)| index.remove(pattern, *target));
             for name in names {
                 let mut expected: Vec<u32> = patterns
                     .iter()
