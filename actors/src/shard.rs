@@ -74,9 +74,10 @@ impl Entry {
         }
     }
 
-    /// Whether it is as that of any endpoint without work.
+    /// Whether it is as that of any endpoint without work. A paused one may have retries, and asks for no wake.
     fn is_idle(&self) -> bool {
-        self.mailbox.is_none() && self.clean.is_some() && self.wake.is_none() && !self.queued
+        let is_settled = self.clean.is_some() && self.wake.is_none();
+        is_settled && self.mailbox.is_none() && self.endpoint.status == EndpointStatus::Active
     }
 }
 
@@ -295,11 +296,12 @@ impl Handler<PutEndpoint> for Shard {
         let ordinal = endpoint.ordinal;
         let paused = endpoint.status == EndpointStatus::Paused;
         let Some(entry) = self.endpoints.get_mut(&ordinal) else {
-            if has_work {
+            // When a paused one resumes, the journal is asked what was held.
+            if has_work || paused {
                 self.endpoints.insert(ordinal, Entry::new(endpoint, None));
-                if !paused {
-                    self.send(ordinal, mailbox::Wake, context);
-                }
+            }
+            if has_work && !paused {
+                self.send(ordinal, mailbox::Wake, context);
             }
             return;
         };
