@@ -24,7 +24,8 @@ pub struct Directory {
 #[derive(Debug, Default)]
 struct Entries {
     by_ordinal: HashMap<u32, Arc<Endpoint>>,
-    ordinals: BTreeMap<(Tenant, EndpointId), u32>,
+    /// By tenant, then by public id.
+    ordinals: HashMap<Tenant, BTreeMap<EndpointId, u32>>,
     tombstones: HashMap<u32, Tombstone>,
     tokens: HashMap<[u8; 32], Token>,
     sources: HashMap<SourceId, Arc<InboundSource>>,
@@ -49,24 +50,20 @@ impl Directory {
     /// A tenant's endpoint.
     pub fn endpoint(&self, tenant: &Tenant, id: EndpointId) -> Option<Arc<Endpoint>> {
         let entries = self.read();
-        let ordinal = entries.ordinals.get(&(tenant.clone(), id))?;
+        let ordinal = entries.ordinals.get(tenant)?.get(&id)?;
         entries.by_ordinal.get(ordinal).cloned()
     }
 
     /// A tenant's endpoints, newest first.
     pub fn endpoints(&self, tenant: &Tenant) -> Vec<Arc<Endpoint>> {
         let entries = self.read();
-        let all =
-            (tenant.clone(), EndpointId::from_u128(0))..=(tenant.clone(), EndpointId::from_u128(u128::MAX));
-        let ordinals = entries.ordinals.range(all).rev();
-        ordinals.filter_map(|(_, ordinal)| entries.by_ordinal.get(ordinal).cloned()).collect()
+        let ordinals = entries.ordinals.get(tenant).into_iter().flat_map(|ids| ids.values().rev());
+        ordinals.filter_map(|ordinal| entries.by_ordinal.get(ordinal).cloned()).collect()
     }
 
     /// How many endpoints a tenant has.
     pub fn endpoint_count(&self, tenant: &Tenant) -> usize {
-        let all =
-            (tenant.clone(), EndpointId::from_u128(0))..=(tenant.clone(), EndpointId::from_u128(u128::MAX));
-        self.read().ordinals.range(all).count()
+        self.read().ordinals.get(tenant).map_or(0, BTreeMap::len)
     }
 
     /// The endpoint behind a number in routes.
@@ -114,13 +111,16 @@ impl Directory {
 
     pub(crate) fn put(&self, endpoint: Arc<Endpoint>) {
         let mut entries = self.write();
-        entries.ordinals.insert((endpoint.tenant.clone(), endpoint.id), endpoint.ordinal);
+        let ids = entries.ordinals.entry(endpoint.tenant.clone()).or_default();
+        ids.insert(endpoint.id, endpoint.ordinal);
         entries.by_ordinal.insert(endpoint.ordinal, endpoint);
     }
 
     pub(crate) fn bury(&self, tombstone: Tombstone) {
         let mut entries = self.write();
-        entries.ordinals.remove(&(tombstone.tenant.clone(), tombstone.id));
+        if let Some(ids) = entries.ordinals.get_mut(&tombstone.tenant) {
+            ids.remove(&tombstone.id);
+        }
         entries.by_ordinal.remove(&tombstone.ordinal);
         entries.tombstones.insert(tombstone.ordinal, tombstone);
     }

@@ -3,10 +3,9 @@
 //! Types repeat, so an answer is nearly always one look-up in a cache, dropped when the tenant's endpoints change. What
 //! depends on more of an event than its type, the answer itself decides where the event is: see [`Matched`].
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+mod cache;
+
+use std::{collections::HashMap, sync::Arc};
 
 use actix::{Actor, Context, Handler, Message, MessageResult};
 use casewire_data::{
@@ -15,8 +14,7 @@ use casewire_data::{
     route::{Matched, Terms},
 };
 
-/// Event types of one tenant whose matches are remembered.
-const CACHED_TYPES_MAX: usize = 10_000;
+use self::cache::Cache;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -28,10 +26,19 @@ pub struct Matcher {
 /// What the endpoints of one tenant subscribe to.
 #[derive(Debug, Default)]
 struct Subscriptions {
-    endpoints: BTreeMap<u32, Arc<Terms>>,
-    /// Built at the first match after a change.
-    index: Option<PatternIndex>,
-    cache: HashMap<EventType, Arc<Matched>>,
+    endpoints: HashMap<u32, Arc<Terms>>,
+    index: PatternIndex,
+    cache: Cache,
+}
+
+impl Matcher {
+    /// A matcher that has heard of these endpoints already.
+    pub fn new(subscriptions: impl IntoIterator<Item = Subscribe>) -> Self {
+        let mut matcher = Self::default();
+        subscriptions.into_iter().for_each(|subscribe| matcher.subscribe(subscribe));
+        matcher
+    }
+
 }
 
 impl Subscriptions {
@@ -39,18 +46,9 @@ impl Subscriptions {
         if let Some(matched) = self.cache.get(event_type) {
             return matched.clone();
         }
-        let index = self.index.get_or_insert_with(|| {
-            let each = self.endpoints.iter();
-            PatternIndex::new(
-                each.flat_map(|(ordinal, terms)| terms.patterns().iter().map(|one| (one.clone(), *ordinal))),
-            )
-        });
-        let ordinals = index.matches(event_type.as_str());
+        let ordinals = self.index.matches(event_type.as_str());
         let matched = Arc::new(Matched::new(ordinals.iter().filter_map(|it| self.endpoints.get(it))));
-        if self.cache.len() >= CACHED_TYPES_MAX {
-            self.cache.clear();
-        }
-        self.cache.insert(event_type.clone(), matched.clone());
+        self.cache.insert(event_type.clone(), matched.clone(), ordinals.len());
         matched
     }
 
@@ -61,11 +59,16 @@ impl Subscriptions {
             (Some(before), Some(now)) if before.agree_with(now) => return,
             _ => {}
         }
-        match terms {
+        if let Some(terms) = &terms {
+            terms.patterns().iter().for_each(|pattern| self.index.insert(pattern, ordinal));
+        }
+        let before = match terms {
             Some(terms) => self.endpoints.insert(ordinal, Arc::new(terms)),
             None => self.endpoints.remove(&ordinal),
         };
-        self.index = None;
+        if let Some(before) = before {
+            before.patterns().iter().for_each(|pattern| self.index.remove(pattern, ordinal));
+        }
         self.cache.clear();
     }
 }

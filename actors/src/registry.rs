@@ -194,7 +194,10 @@ impl Registry {
         let (journal, directory) = (self.journal.clone(), self.directory.clone());
         let (config, matcher, shards) = (self.config.clone(), self.matcher.clone(), self.shards.clone());
         Box::pin(async move {
-            journal.document(Document::Endpoint(Box::new(endpoint.to_stored()))).await?;
+            // Shared with the store's own registry unless they differ.
+            let stored =
+                if endpoint.is_speechless() { Arc::new(endpoint.to_stored()) } else { endpoint.clone() };
+            journal.document(Document::Endpoint(stored)).await?;
             if let Some(newest) = directory.by_ordinal(endpoint.ordinal) {
                 let (told, heard) = oneshot::channel();
                 matcher.do_send(subscribe(&newest, &config.dialects));

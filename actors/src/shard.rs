@@ -1,11 +1,12 @@
 //! A shard: the mailboxes that live on one arbiter, and the one timer that wakes them.
 //!
 //! A mailbox is started when its endpoint has work and let go when it has had none for a while; the journal remembers.
-//! One that died is replaced, and the delivery that killed it set aside.
+//! One that died is replaced, and the delivery that killed it set aside. Of an endpoint without work the shard knows
+//! nothing, so that it costs nothing; the directory has it.
 
 use std::{
     cell::Cell,
-    collections::BTreeSet,
+    collections::{BTreeSet, hash_map},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -16,10 +17,11 @@ use casewire_data::{
     Timestamp,
     endpoint::{Endpoint, EndpointStatus},
 };
-use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
+use rustc_hash::FxHashMap as HashMap;
 use tokio::sync::oneshot;
 
 use crate::{
+    directory::Directory,
     journal::Committed,
     mailbox::{self, Beginning, Mailbox},
     plan::{self, Plan},
@@ -38,15 +40,14 @@ pub struct Shard {
     index: usize,
     shards: usize,
     surroundings: Rc<Surroundings>,
+    /// Those with a mailbox, and those of which more must be remembered than the directory has.
     endpoints: HashMap<u32, Entry>,
     wakes: BTreeSet<(Instant, u32)>,
     timer: Option<(Instant, SpawnHandle)>,
-    /// Endpoints that have a mailbox.
-    active: HashSet<u32>,
     draining: bool,
 }
 
-/// An endpoint of this shard.
+/// An endpoint of this shard that has work, had some lately, or holds events.
 struct Entry {
     endpoint: Arc<Endpoint>,
     mailbox: Option<Addr<Mailbox>>,
@@ -60,6 +61,26 @@ struct Entry {
     current: Rc<Cell<Option<u64>>>,
 }
 
+impl Entry {
+    fn new(endpoint: Arc<Endpoint>, clean: Option<u64>) -> Self {
+        Self {
+            endpoint,
+            mailbox: None,
+            sent: 0,
+            clean,
+            rest: Rc::default(),
+            wake: None,
+            current: Rc::default(),
+        }
+    }
+
+    /// Whether it is as that of any endpoint without work. A paused one may have retries, and asks for no wake.
+    fn is_idle(&self) -> bool {
+        let is_settled = self.clean.is_some() && self.wake.is_none();
+        is_settled && self.mailbox.is_none() && self.endpoint.status == EndpointStatus::Active
+    }
+}
+
 impl Shard {
     /// The shard with an index out of a number of them.
     pub fn new(index: usize, shards: usize, surroundings: Surroundings) -> Self {
@@ -70,7 +91,6 @@ impl Shard {
             endpoints: HashMap::default(),
             wakes: BTreeSet::new(),
             timer: None,
-            active: HashSet::default(),
             draining: false,
         }
     }
@@ -86,16 +106,14 @@ impl Shard {
         M::Result: Send,
         Mailbox: Handler<M>,
     {
-        let Some(entry) = self.endpoints.get_mut(&ordinal) else { return };
+        let directory = &self.surroundings.directory;
+        let Some(entry) = known(&mut self.endpoints, directory, ordinal, None) else { return };
         if entry.mailbox.is_none() {
             if self.draining {
                 entry.clean = None;
                 return;
             }
             start(entry, None, &self.surroundings, context);
-            if entry.mailbox.is_some() {
-                self.active.insert(ordinal);
-            }
         }
         // One that died gets nothing: the round replaces it, so that one which dies at once does not do so without
         // pause.
@@ -136,9 +154,8 @@ impl Shard {
             self.surroundings.clock.now().plus_millis(
                 -i64::try_from(self.surroundings.config.limits.mailbox_rest_ms).unwrap_or(i64::MAX),
             );
-        self.active.retain(|ordinal| {
-            let Some(entry) = self.endpoints.get_mut(ordinal) else { return false };
-            let Some(mailbox) = &entry.mailbox else { return false };
+        self.endpoints.retain(|_, entry| {
+            let Some(mailbox) = &entry.mailbox else { return !entry.is_idle() };
             if !mailbox.connected() {
                 let poisoned = entry.current.take();
                 tracing::error!(endpoint = %entry.endpoint.id, seq = poisoned, "a mailbox panicked and is replaced");
@@ -155,8 +172,23 @@ impl Shard {
                 entry.mailbox = None;
                 entry.clean = rest.clean;
             }
-            entry.mailbox.is_some()
+            !entry.is_idle()
         });
+    }
+}
+
+/// What is to be known of an endpoint, if it exists; with `clean` if nothing was.
+fn known<'a>(
+    endpoints: &'a mut HashMap<u32, Entry>,
+    directory: &Directory,
+    ordinal: u32,
+    clean: Option<u64>,
+) -> Option<&'a mut Entry> {
+    match endpoints.entry(ordinal) {
+        hash_map::Entry::Occupied(known) => Some(known.into_mut()),
+        hash_map::Entry::Vacant(vacant) => {
+            Some(vacant.insert(Entry::new(directory.by_ordinal(ordinal)?, clean)))
+        }
     }
 }
 
@@ -215,7 +247,9 @@ impl Handler<Handover> for Shard {
                 if !self.is_mine(ordinal) {
                     continue;
                 }
-                match self.endpoints.get_mut(&ordinal) {
+                // All before it is settled, or the shard would remember the endpoint.
+                let clean = Some(envelope.event.seq - 1);
+                match known(&mut self.endpoints, &self.surroundings.directory, ordinal, clean) {
                     // Held events wait in the journal; a mailbox would only say so.
                     Some(entry)
                         if entry.mailbox.is_none() && entry.endpoint.status == EndpointStatus::Paused =>
@@ -248,11 +282,10 @@ impl Handler<PutEndpoint> for Shard {
         let ordinal = endpoint.ordinal;
         let paused = endpoint.status == EndpointStatus::Paused;
         let Some(entry) = self.endpoints.get_mut(&ordinal) else {
-            let clean = if has_work { None } else { Some(0) };
-            let current = Rc::default();
-            let entry =
-                Entry { endpoint, mailbox: None, sent: 0, clean, rest: Rc::default(), wake: None, current };
-            self.endpoints.insert(ordinal, entry);
+            // When a paused one resumes, the journal is asked what was held.
+            if has_work || paused {
+                self.endpoints.insert(ordinal, Entry::new(endpoint, None));
+            }
             if has_work && !paused {
                 self.send(ordinal, mailbox::Wake { look_again: false }, context);
             }
@@ -265,7 +298,6 @@ impl Handler<PutEndpoint> for Shard {
             entry.endpoint = was;
             start(entry, None, &self.surroundings, context);
             entry.endpoint = endpoint.clone();
-            self.active.insert(ordinal);
         }
         if self.endpoints.get(&ordinal).is_some_and(|entry| entry.mailbox.is_some()) {
             match Plan::new(endpoint, &self.surroundings.config) {
@@ -291,7 +323,6 @@ impl Handler<RemoveEndpoint> for Shard {
 
     fn handle(&mut self, RemoveEndpoint { ordinal, told }: RemoveEndpoint, _: &mut Self::Context) {
         if let Some(entry) = self.endpoints.remove(&ordinal) {
-            self.active.remove(&ordinal);
             if let Some(wake) = entry.wake {
                 self.wakes.remove(&(wake, ordinal));
             }
@@ -363,10 +394,8 @@ impl Handler<Drain> for Shard {
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) {
         self.draining = true;
-        for ordinal in &self.active {
-            if let Some(Entry { mailbox: Some(mailbox), .. }) = self.endpoints.get(ordinal) {
-                mailbox.do_send(mailbox::Drain);
-            }
+        for mailbox in self.endpoints.values().filter_map(|entry| entry.mailbox.as_ref()) {
+            mailbox.do_send(mailbox::Drain);
         }
     }
 }

@@ -8,7 +8,8 @@ use rustls::ClientConfig;
 use tokio::sync::watch;
 
 use crate::{
-    clock::Clock, config::Config, crowd::Crowd, in_flight::InFlight, journal::Journal, registry::Registry,
+    clock::Clock, config::Config, crowd::Crowd, directory::Directory, in_flight::InFlight, journal::Journal,
+    registry::Registry,
 };
 
 /// See the module.
@@ -17,6 +18,8 @@ pub struct Surroundings {
     pub journal: Journal,
     /// The engine's clock.
     pub clock: Clock,
+    /// Where endpoints are read.
+    pub directory: Arc<Directory>,
     /// Who is told that an endpoint is to be disabled.
     pub registry: Addr<Registry>,
     /// Limits and defaults.

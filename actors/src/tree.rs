@@ -87,7 +87,9 @@ impl Tree {
         let (journal, threads) = Journal::start(writer, store, clock, &config.limits, on_commit);
 
         let config = Arc::new(config);
-        let matcher = Matcher::default().start();
+        let subscriptions = directory.all();
+        let subscriptions = subscriptions.iter().map(|it| registry::subscribe(it, &config.dialects));
+        let matcher = Matcher::new(subscriptions).start();
         let to_tell = (matcher.clone(), shards.clone());
         let tls = dispatch::tls_config();
         let told = (config.clone(), tls.clone());
@@ -100,6 +102,7 @@ impl Tree {
             let surroundings = Surroundings {
                 journal: journal.clone(),
                 clock,
+                directory: directory.clone(),
                 registry: registry.clone(),
                 config: config.clone(),
                 tls: tls.clone(),
@@ -112,11 +115,9 @@ impl Tree {
         });
         shards.get_or_init(|| addresses.collect());
 
-        let with_work: std::collections::HashSet<u32> =
-            journal.store().endpoints_with_work().into_iter().collect();
-        for endpoint in directory.all() {
-            matcher.do_send(registry::subscribe(&endpoint, &config.dialects));
-            registry::announce(&shards, &endpoint, with_work.contains(&endpoint.ordinal), None);
+        let with_work = journal.store().endpoints_with_work();
+        for endpoint in with_work.into_iter().filter_map(|ordinal| directory.by_ordinal(ordinal)) {
+            registry::announce(&shards, &endpoint, true, None);
         }
         let tree = Self { config, clock, matcher, journal, registry, directory, in_flight, shards, damage };
         Ok((tree, Stoppable { arbiters, threads }))

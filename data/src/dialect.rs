@@ -70,6 +70,8 @@ pub struct Dialect {
     assumptions: Vec<Assumption>,
     vocabulary: Vocabulary,
     params: Vec<Param>,
+    /// The parameters of an endpoint that gives none.
+    default_params: Arc<Params>,
     bodies: Bodies,
     headers: Headers,
     secret: Option<SecretRules>,
@@ -212,6 +214,9 @@ impl Dialect {
 
     /// An endpoint's parameters with the dialect's defaults filled in.
     pub fn complete_params(&self, given: &BTreeMap<String, String>) -> Arc<Params> {
+        if given.is_empty() {
+            return self.default_params.clone();
+        }
         Arc::new(params::complete(&self.params, given))
     }
 

@@ -127,8 +127,8 @@ impl Endpoint {
     }
 
     /// Whether it is paused only for want of its dialect.
-    fn is_speechless(&self) -> bool {
-        self.status_reason.as_ref() == Some(&self.speechless_reason())
+    pub fn is_speechless(&self) -> bool {
+        self.status_reason.as_ref().is_some_and(|reason| *reason == self.speechless_reason())
     }
 
     fn speechless_reason(&self) -> String {

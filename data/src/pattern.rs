@@ -25,14 +25,14 @@ pub struct Pattern {
 }
 
 /// How a pattern can be tested; follows from its text alone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Shape {
     /// No metacharacter: equal or not.
     Exact,
     /// One `*`, at the end: the rest is a literal prefix.
     Prefix,
-    /// Anything else.
-    Glob(Arc<glob::Pattern>),
+    /// Anything else. Not compiled here: that takes many times the text, and endpoints share few patterns.
+    Glob,
 }
 
 impl Pattern {
@@ -46,12 +46,12 @@ impl Pattern {
             );
             return Err(Error::field("pattern", message));
         }
-        let glob = glob::Pattern::new(text).map_err(|error| wrong(text, error.pos, hint_for(error.msg)))?;
+        glob::Pattern::new(text).map_err(|error| wrong(text, error.pos, hint_for(error.msg)))?;
         check_characters(text)?;
         let shape = match text.find(['*', '?', '[']) {
             None => Shape::Exact,
             Some(at) if at + 1 == text.len() && text.ends_with('*') => Shape::Prefix,
-            Some(_) => Shape::Glob(Arc::new(glob)),
+            Some(_) => Shape::Glob,
         };
         Ok(Self { text: text.into(), shape })
     }
@@ -61,13 +61,17 @@ impl Pattern {
         &self.text
     }
 
-    /// Whether it takes an event type.
+    /// Whether it takes an event type. For many questions, ask a [`PatternIndex`].
     pub fn matches(&self, event_type: &str) -> bool {
         match &self.shape {
             Shape::Exact => *self.text == *event_type,
             Shape::Prefix => event_type.starts_with(self.literal()),
-            Shape::Glob(glob) => glob.matches(event_type),
+            Shape::Glob => self.compiled().matches(event_type),
         }
+    }
+
+    fn compiled(&self) -> glob::Pattern {
+        glob::Pattern::new(&self.text).expect("it was compiled when it was checked")
     }
 
     /// What stands before the first metacharacter: everything that matches begins with it.
@@ -88,7 +92,7 @@ impl Pattern {
             // A dot in a set is one of its characters.
             character == '.' && !in_set
         });
-        segments.filter(|segment| !segment.contains(['*', '?', '[']))
+        segments.filter(|segment| !segment.contains(['*', '?', '[', ']']))
     }
 }
 

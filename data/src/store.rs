@@ -262,9 +262,9 @@ fn replay(
         view.apply(journal, position, kind, scan.body(), rows)?;
         if kind == Kind::Expired {
             let through = view.ledger.expired_through;
-            let endpoints = view.forget(through);
+            view.forget(through);
             if rows {
-                retention::forget_rows(journal, &endpoints, through)?;
+                retention::forget_rows(journal, through)?;
             }
         }
         if view.unsaved() >= UNSAVED_MAX {

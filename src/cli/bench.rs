@@ -1,6 +1,6 @@
 //! `casewire bench`: measures the engine on this machine, beside something simple that bounds what is possible.
 //!
-//! Everything runs in one process (the backlog's engine in a child), on loopback, bounded in time and count. Compared
+//! Everything runs in one process (some engines in a child), on loopback, bounded in time and count. Compared
 //! runs alternate, so that a machine which is busy for a while troubles both, and medians and ratios are reported.
 
 use std::path::PathBuf;
@@ -18,6 +18,8 @@ mod sink;
 mod stage;
 
 mod append;
+mod crowd;
+mod driven;
 mod raw;
 
 mod backlog;
@@ -26,12 +28,15 @@ mod child;
 mod engine_process;
 mod fanout;
 mod http;
+mod idle;
 mod instructions;
 mod isolation;
 mod latency;
+mod long_log;
 mod matching;
 mod publish;
 mod render;
+mod scale;
 mod steady;
 
 /// What `bench` takes.
@@ -55,6 +60,12 @@ pub(super) struct Args {
     /// Events of the backlog.
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     events: u64,
+    /// Endpoints in all, most of them idle, of the runs about what is not used.
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    endpoints: u64,
+    /// Events of the long log.
+    #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    log_events: u64,
     /// How long the steady run keeps events.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     retention_seconds: u32,
@@ -101,12 +112,21 @@ enum Scenario {
     Steady,
     /// Instructions of one publish and of one delivery, counted by valgrind: the same each time, however busy the machine.
     Instructions,
-    /// The engine of the backlog, in a process of its own so that its memory can be told.
-    #[value(hide = true)]
-    BacklogEngine,
     /// The engine whose instructions are counted.
     #[value(hide = true)]
     InstructionsEngine,
+    /// Many endpoints that nothing is sent to: their memory, and how soon an engine that has them starts.
+    Idle,
+    /// Deliveries beside many idle endpoints, patterns and event types, and without them.
+    Scale,
+    /// A log of many events: how soon an engine that has it starts, its memory, and whether its rates hold.
+    LongLog,
+    /// The engine of the backlog, in a process of its own so that its memory can be told.
+    #[value(hide = true)]
+    BacklogEngine,
+    /// The engine of the runs about starts, in a process of its own.
+    #[value(hide = true)]
+    DrivenEngine,
 }
 
 /// What runs if nothing is chosen: all that take minutes together, not minutes each.
@@ -124,6 +144,7 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
     let scenarios = match args.scenario {
         Some(Scenario::BacklogEngine) => return child::run(&args).await,
         Some(Scenario::InstructionsEngine) => return instructions::engine::run(&args).await,
+        Some(Scenario::DrivenEngine) => return driven::run(&args).await,
         Some(scenario) => vec![scenario],
         None => SHORT.to_vec(),
     };
@@ -148,5 +169,8 @@ async fn measure(scenario: Scenario, args: &Args) -> Result<Report, Failure> {
         Scenario::Backlog | Scenario::BacklogEngine => backlog::measure(args).await,
         Scenario::Instructions | Scenario::InstructionsEngine => instructions::measure(args).await,
         Scenario::Steady => steady::measure(args).await,
+        Scenario::Idle | Scenario::DrivenEngine => idle::measure(args).await,
+        Scenario::Scale => scale::measure(args).await,
+        Scenario::LongLog => long_log::measure(args).await,
     }
 }

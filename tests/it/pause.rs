@@ -87,6 +87,23 @@ async fn what_was_held_keeps_its_order_over_a_restart_in_the_middle_of_it() {
     assert_eq!(arrived, held);
 }
 
+#[tokio::test]
+async fn a_pause_without_events_brings_nothing_back_that_was_delivered_before_a_restart() {
+    let (home, receiver) = (Embedded::start(), Receiver::willing());
+    let endpoint = home.subscribe(to(receiver.url(), &["*"])).await;
+    let before = home.publish_many("cases.created", 5).await;
+    for event in &before {
+        home.until(*event, endpoint, DeliveryStatus::Delivered).await;
+    }
+    let home = home.restart().await;
+    home.set_status(endpoint, EndpointStatus::Paused).await;
+    home.set_status(endpoint, EndpointStatus::Active).await;
+    let after = home.publish("cases.closed").await;
+    home.until(after, endpoint, DeliveryStatus::Delivered).await;
+    home.shutdown().await;
+    assert_eq!(receiver.count(), before.len() + 1, "each once");
+}
+
 /// Ten events for an endpoint that takes two at once and holds them up at the gate.
 async fn two_of_ten_in_flight(gate: &Gate) -> (Embedded, Receiver, EndpointId, Vec<EventId>) {
     let (home, at_receiver) = (Embedded::start(), gate.clone());

@@ -1,6 +1,9 @@
 //! From a dialect's file to the dialect: each table is read by the file that knows it, here they are put together.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     Assumption, Dialect,
@@ -64,6 +67,7 @@ impl Dialect {
             summary: summary.map(|summary| summary.value).unwrap_or_default(),
             text: text.into(),
             assumptions,
+            default_params: Arc::new(params::complete(&params, &BTreeMap::new())),
             params,
             body_has_params,
             bodies,

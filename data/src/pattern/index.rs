@@ -1,76 +1,180 @@
 //! Finds all patterns that match an event type without trying each.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{Pattern, Shape};
 
-/// Many patterns, each leading to a number, arranged so that one event type touches few of them.
+/// Many patterns, each leading to numbers, arranged so that one event type touches few of them, and a change none but
+/// its own.
 #[derive(Clone, Debug, Default)]
 pub struct PatternIndex {
     exact: HashMap<Arc<str>, Vec<u32>>,
     prefixes: ByPrefix<Vec<u32>>,
-    /// Globs by one segment that whatever they match has: of each glob's, the one that the fewest others have.
+    /// Globs by one segment that whatever they match has: of each glob's, one that few others have.
     by_segment: HashMap<Box<str>, Globs>,
     /// The globs without such a segment.
     by_prefix: ByPrefix<Globs>,
+    /// The segment under which each glob lies; none for those that have none.
+    places: HashMap<Arc<str>, Option<Box<str>>>,
+    /// How many globs have each segment.
+    frequencies: HashMap<Box<str>, usize>,
 }
 
-type Globs = Vec<(Pattern, Vec<u32>)>;
+/// By their text, each compiled once.
+type Globs = BTreeMap<Arc<str>, Glob>;
+
+#[derive(Clone, Debug)]
+struct Glob {
+    compiled: glob::Pattern,
+    targets: Vec<u32>,
+}
 
 /// Values by literal prefix, looked up for all prefixes of a text at once.
 #[derive(Clone, Debug)]
 struct ByPrefix<T> {
     values: HashMap<Box<str>, T>,
-    /// The distinct lengths of the keys, ascending: only these need a look-up.
-    lengths: Vec<usize>,
+    /// How many keys there are of each length: only these need a look-up.
+    lengths: BTreeMap<usize, usize>,
 }
 
 impl<T> Default for ByPrefix<T> {
     fn default() -> Self {
-        Self { values: HashMap::new(), lengths: Vec::new() }
+        Self { values: HashMap::new(), lengths: BTreeMap::new() }
     }
 }
 
 impl<T: Default> ByPrefix<T> {
     fn entry(&mut self, prefix: &str) -> &mut T {
-        if let Err(place) = self.lengths.binary_search(&prefix.len()) {
-            self.lengths.insert(place, prefix.len());
+        if !self.values.contains_key(prefix) {
+            *self.lengths.entry(prefix.len()).or_default() += 1;
         }
         self.values.entry(prefix.into()).or_default()
     }
 
+    /// Changes the value under a prefix, and lets go of it if the change leaves nothing.
+    fn reduce(&mut self, prefix: &str, change: impl FnOnce(&mut T) -> Left) {
+        if self.values.get_mut(prefix).is_some_and(|value| change(value) == Left::Nothing) {
+            self.values.remove(prefix);
+            if let Some(keys) = self.lengths.get_mut(&prefix.len()) {
+                *keys -= 1;
+                if *keys == 0 {
+                    self.lengths.remove(&prefix.len());
+                }
+            }
+        }
+    }
+
     fn of<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a T> {
         self.lengths
-            .iter()
+            .keys()
             .map_while(|length| text.get(..*length))
             .filter_map(|prefix| self.values.get(prefix))
     }
 }
 
+/// What a change leaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Something,
+    Nothing,
+}
+
 impl PatternIndex {
     /// An index over patterns and what each leads to; a number may have several patterns.
     pub fn new(patterns: impl IntoIterator<Item = (Pattern, u32)>) -> Self {
+        let patterns: Vec<_> = patterns.into_iter().collect();
         let mut index = Self::default();
-        let mut globs: HashMap<Pattern, Vec<u32>> = HashMap::new();
-        for (pattern, target) in patterns {
-            match pattern.shape {
-                Shape::Exact => index.exact.entry(pattern.text).or_default().push(target),
-                Shape::Prefix => index.prefixes.entry(pattern.literal()).push(target),
-                Shape::Glob(_) => globs.entry(pattern).or_default().push(target),
-            }
-        }
-        let mut frequencies: HashMap<&str, usize> = HashMap::new();
-        for segment in globs.keys().flat_map(Pattern::whole_segments) {
-            *frequencies.entry(segment).or_default() += 1;
-        }
-        for (pattern, targets) in &globs {
-            let place = match pattern.whole_segments().min_by_key(|segment| frequencies[segment]) {
-                Some(segment) => index.by_segment.entry(segment.into()).or_default(),
-                None => index.by_prefix.entry(pattern.literal()),
-            };
-            place.push((pattern.clone(), targets.clone()));
+        // Counted before the first has its place, so that none lies under a segment that turns out to be common.
+        let globs: HashSet<_> =
+            patterns.iter().map(|(pattern, _)| pattern).filter(|one| one.shape == Shape::Glob).collect();
+        globs.into_iter().for_each(|glob| index.count(glob));
+        for (pattern, target) in &patterns {
+            index.lead(pattern, *target);
         }
         index
+    }
+
+    /// Has a pattern lead to a number.
+    pub fn insert(&mut self, pattern: &Pattern, target: u32) {
+        if pattern.shape == Shape::Glob && !self.places.contains_key(pattern.as_str()) {
+            self.count(pattern);
+        }
+        self.lead(pattern, target);
+    }
+
+    fn count(&mut self, glob: &Pattern) {
+        for segment in glob.whole_segments() {
+            *self.frequencies.entry(segment.into()).or_default() += 1;
+        }
+    }
+
+    fn lead(&mut self, pattern: &Pattern, target: u32) {
+        let targets = match pattern.shape {
+            Shape::Exact => self.exact.entry(pattern.text.clone()).or_default(),
+            Shape::Prefix => self.prefixes.entry(pattern.literal()),
+            Shape::Glob => {
+                let place = self.places.entry(pattern.text.clone()).or_insert_with(|| {
+                    let rarest = |segment: &&str| self.frequencies.get(*segment).copied();
+                    pattern.whole_segments().min_by_key(rarest).map(Into::into)
+                });
+                let globs = match place {
+                    Some(segment) => self.by_segment.entry(segment.clone()).or_default(),
+                    None => self.by_prefix.entry(pattern.literal()),
+                };
+                let glob = || Glob { compiled: pattern.compiled(), targets: Vec::new() };
+                &mut globs.entry(pattern.text.clone()).or_insert_with(glob).targets
+            }
+        };
+        targets.push(target);
+    }
+
+    /// Takes one such lead away again.
+    pub fn remove(&mut self, pattern: &Pattern, target: u32) {
+        match pattern.shape {
+            Shape::Exact => {
+                let targets = self.exact.get_mut(&pattern.text);
+                if targets.is_some_and(|targets| take(targets, target) == Left::Nothing) {
+                    self.exact.remove(&pattern.text);
+                }
+            }
+            Shape::Prefix => self.prefixes.reduce(pattern.literal(), |targets| take(targets, target)),
+            Shape::Glob => self.remove_glob(pattern, target),
+        }
+    }
+
+    fn remove_glob(&mut self, pattern: &Pattern, target: u32) {
+        let Some(place) = self.places.get(&pattern.text) else { return };
+        let mut is_gone = false;
+        let take_from = |globs: &mut Globs| {
+            let targets = globs.get_mut(&pattern.text).map(|glob| &mut glob.targets);
+            if targets.is_some_and(|targets| take(targets, target) == Left::Nothing) {
+                globs.remove(&pattern.text);
+                is_gone = true;
+            }
+            if globs.is_empty() { Left::Nothing } else { Left::Something }
+        };
+        match place {
+            Some(segment) => {
+                if self.by_segment.get_mut(segment).map(take_from) == Some(Left::Nothing) {
+                    self.by_segment.remove(segment);
+                }
+            }
+            None => self.by_prefix.reduce(pattern.literal(), take_from),
+        }
+        if is_gone {
+            self.places.remove(&pattern.text);
+            for segment in pattern.whole_segments() {
+                if let Some(globs) = self.frequencies.get_mut(segment) {
+                    *globs -= 1;
+                    if *globs == 0 {
+                        self.frequencies.remove(segment);
+                    }
+                }
+            }
+        }
     }
 
     /// What the patterns that match an event type lead to: ascending, each number once.
@@ -80,15 +184,22 @@ impl PatternIndex {
             found.extend_from_slice(targets);
         }
         let by_segment = event_type.split('.').filter_map(|segment| self.by_segment.get(segment));
-        for (pattern, targets) in by_segment.chain(self.by_prefix.of(event_type)).flatten() {
-            if pattern.matches(event_type) {
-                found.extend_from_slice(targets);
+        for glob in by_segment.chain(self.by_prefix.of(event_type)).flat_map(BTreeMap::values) {
+            if glob.compiled.matches(event_type) {
+                found.extend_from_slice(&glob.targets);
             }
         }
         found.sort_unstable();
         found.dedup();
         found
     }
+}
+
+fn take(targets: &mut Vec<u32>, target: u32) -> Left {
+    if let Some(at) = targets.iter().position(|one| *one == target) {
+        targets.swap_remove(at);
+    }
+    if targets.is_empty() { Left::Nothing } else { Left::Something }
 }
 
 #[cfg(test)]
@@ -116,11 +227,22 @@ mod tests {
     fn a_glob_lies_where_the_rarest_of_its_segments_leads() {
         let texts = ["*.tasks.created", "*.tasks.closed", "a*.tasks.*", "*.[x.tasks.y].?"];
         let index = PatternIndex::new(texts.map(pattern).into_iter().zip(0..));
-        let at = |segment: &str| index.by_segment.get(segment).map_or(0, Vec::len);
+        let at = |segment: &str| index.by_segment.get(segment).map_or(0, Globs::len);
         assert_eq!(["created", "closed", "tasks"].map(at), [1, 1, 1], "a set has no segments");
         assert_eq!(index.by_prefix.values[""].len(), 1);
         assert_eq!(index.matches("ab.tasks.created"), [0, 2]);
         assert_eq!(index.matches("ab.t.c"), [3]);
+    }
+
+    #[test]
+    fn what_is_taken_out_again_leaves_nothing_behind() {
+        let texts = ["a", "a.*", "*.tasks.created", "*.tasks.*", "c*d"].map(pattern);
+        let mut index = PatternIndex::new([]);
+        texts.iter().for_each(|text| index.insert(text, 1));
+        texts.iter().for_each(|text| index.remove(text, 1));
+        assert!(index.exact.is_empty() && index.prefixes.values.is_empty() && index.prefixes.lengths.is_empty());
+        assert!(index.by_segment.is_empty() && index.by_prefix.values.is_empty());
+        assert!(index.places.is_empty() && index.frequencies.is_empty());
     }
 
     /// Names and patterns over a tiny alphabet, so that most patterns match something.
@@ -132,11 +254,16 @@ mod tests {
         #[test]
         fn the_index_agrees_with_glob_itself(
             texts in proptest::collection::vec(r"(\*\*|[ab.*?]{1,7}|[ab]{1,2}\.[ab]{0,2}\*?|[ab.*]{0,3}\[!?[ab.]{1,3}\][ab.*]{0,3})", 0..24),
+            gone in proptest::collection::vec(r"[ab.*?]{1,5}", 0..8),
             names in proptest::collection::vec(name(), 1..12),
         ) {
             let patterns: Vec<_> =
                 texts.iter().filter_map(|text| Pattern::new(text).ok()).zip((0..8).cycle()).collect();
-            let index = PatternIndex::new(patterns.clone());
+            let mut index = PatternIndex::new(patterns.clone());
+            // What was there and is gone leaves no trace.
+            let gone: Vec<_> = gone.iter().filter_map(|text| Pattern::new(text).ok()).zip((0..8).cycle()).collect();
+            gone.iter().for_each(|(pattern, target)| index.insert(pattern, *target));
+            gone.iter().for_each(|(pattern, target)| index.remove(pattern, *target));
             for name in names {
                 let mut expected: Vec<u32> = patterns
                     .iter()

@@ -93,6 +93,11 @@ pub fn parse_due(key: &[u8]) -> Option<(Timestamp, u64)> {
     Some((Timestamp::from_micros(due.cast_signed()), row_seq(key.get(8..)?)?))
 }
 
+/// The endpoint that a key of a row names.
+pub fn row_endpoint(key: &[u8]) -> Option<u32> {
+    key.get(1..5)?.try_into().ok().map(u32::from_be_bytes)
+}
+
 /// The event that a key of a row names.
 pub fn row_seq(key: &[u8]) -> Option<u64> {
     key.get(5..13)?.try_into().ok().map(u64::from_be_bytes)
@@ -137,6 +142,7 @@ mod tests {
         assert!(keys.is_sorted());
         assert_eq!(parse_due(&keys[2]), Some((at(0), 2)));
         assert_eq!(row_seq(&row(Table::Dead, 3, 12)), Some(12));
+        assert_eq!(row_endpoint(&row(Table::Dead, 3, 12)), Some(3));
         assert!(keys[0].starts_with(&table(Table::Due, 7)));
     }
 }

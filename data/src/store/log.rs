@@ -22,11 +22,15 @@ use crate::error::{Error, ErrorKind, Result};
 /// Bytes that a scan reads at a time.
 const SCAN_BYTES: usize = 256 * 1024;
 
+/// Segments, oldest first.
+type Segments = Arc<[Arc<Segment>]>;
+
 /// The segments, oldest first. One thread appends; any number read what is committed.
 #[derive(Debug)]
 pub struct Log {
     dir: PathBuf,
-    segments: RwLock<Vec<Arc<Segment>>>,
+    /// Shared as a whole with every scan, which must cost the same however many there are.
+    segments: RwLock<Segments>,
     /// Readers see entries up to here.
     committed: AtomicU64,
 }
@@ -82,11 +86,11 @@ impl Log {
                 return Err(damaged(pair[0].path(), &gap));
             }
         }
-        Ok(Self { dir: dir.to_owned(), segments: RwLock::new(segments), committed: AtomicU64::new(0) })
+        Ok(Self { dir: dir.to_owned(), segments: RwLock::new(segments.into()), committed: AtomicU64::new(0) })
     }
 
     /// The segments as they are now.
-    pub fn segments(&self) -> Vec<Arc<Segment>> {
+    pub fn segments(&self) -> Arc<[Arc<Segment>]> {
         self.segments.read().expect("no code panics while it holds this lock").clone()
     }
 
@@ -104,7 +108,8 @@ impl Log {
     pub fn begin_segment(&self, header: SegmentHeader) -> Result<Arc<Segment>> {
         let segment = Arc::new(Segment::create(&self.dir, header)?);
         sync_dir(&self.dir)?;
-        self.segments.write().expect("no code panics while it holds this lock").push(segment.clone());
+        let mut segments = self.segments.write().expect("no code panics while it holds this lock");
+        *segments = segments.iter().cloned().chain([segment.clone()]).collect();
         Ok(segment)
     }
 
@@ -113,7 +118,9 @@ impl Log {
         let oldest = {
             let mut segments = self.segments.write().expect("no code panics while it holds this lock");
             assert!(segments.len() > 1, "the newest segment is never dropped");
-            segments.remove(0)
+            let oldest = segments[0].clone();
+            *segments = segments[1..].into();
+            oldest
         };
         oldest.remove()?;
         sync_dir(&self.dir)
@@ -215,7 +222,7 @@ pub enum Step {
 /// A walk over entries in order. Holds the files open, so retention cannot pull them away.
 #[derive(Debug)]
 pub struct Scan {
-    segments: Vec<Arc<Segment>>,
+    segments: Segments,
     position: u64,
     to: u64,
     buffer: Vec<u8>,
@@ -226,7 +233,7 @@ pub struct Scan {
 }
 
 impl Scan {
-    fn new(segments: Vec<Arc<Segment>>, from: u64, to: u64) -> Self {
+    fn new(segments: Segments, from: u64, to: u64) -> Self {
         let first = segments.first().map_or(from, |segment| segment.header.start);
         let position = from.max(first);
         Self {

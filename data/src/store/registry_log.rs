@@ -1,6 +1,11 @@
 //! The registry on disk: endpoints, tokens and sources, as a log of documents that is rewritten when it is mostly history.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    hash::Hash,
+    path::Path,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,12 +21,15 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::Tenant,
     id::{EndpointId, SourceId, TokenId},
+    pattern::Pattern,
     source::InboundSource,
     token::Token,
 };
 
 /// Rewriting pays once there is this much history.
 const HISTORY_BYTES_MIN: u64 = 1024 * 1024;
+/// Bytes that one write hands to the operating system, about.
+const WRITE_BYTES: usize = 1024 * 1024;
 
 /// What remains of a deleted endpoint while events that were routed to it are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +48,7 @@ pub struct Tombstone {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Document {
     /// An endpoint was created or changed.
-    Endpoint(Box<Endpoint>),
+    Endpoint(Arc<Endpoint>),
     /// An endpoint was deleted.
     EndpointDeleted(Tombstone),
     /// A token was created.
@@ -76,7 +84,7 @@ impl Documents {
     fn apply(&mut self, document: Document) {
         match document {
             Document::Endpoint(endpoint) => {
-                self.endpoints.insert(endpoint.ordinal, Arc::new(*endpoint));
+                self.endpoints.insert(endpoint.ordinal, endpoint);
             }
             Document::EndpointDeleted(tombstone) => {
                 self.endpoints.remove(&tombstone.ordinal);
@@ -97,13 +105,44 @@ impl Documents {
         }
     }
 
+    /// How many there are.
+    fn len(&self) -> usize {
+        self.endpoints.len() + self.tombstones.len() + self.tokens.len() + self.sources.len()
+    }
+
     fn all(&self) -> impl Iterator<Item = Document> {
-        let endpoints =
-            self.endpoints.values().map(|endpoint| Document::Endpoint(Box::new((**endpoint).clone())));
+        let endpoints = self.endpoints.values().cloned().map(Document::Endpoint);
         let tombstones = self.tombstones.values().cloned().map(Document::EndpointDeleted);
         let tokens = self.tokens.values().cloned().map(Document::Token);
         let sources = self.sources.values().map(|source| Document::Source(Box::new((**source).clone())));
         endpoints.chain(tombstones).chain(tokens).chain(sources)
+    }
+}
+
+/// What many endpoints have in common, kept in memory once. For the time of reading them.
+#[derive(Debug, Default)]
+struct Common {
+    tenants: HashSet<Tenant>,
+    patterns: HashSet<Pattern>,
+}
+
+impl Common {
+    fn share(&mut self, endpoint: &mut Endpoint) {
+        endpoint.tenant = shared(&mut self.tenants, &endpoint.tenant);
+        for pattern in &mut endpoint.events {
+            *pattern = shared(&mut self.patterns, pattern);
+        }
+    }
+}
+
+/// The first value that was equal to this one.
+fn shared<T: Clone + Eq + Hash>(known: &mut HashSet<T>, value: &T) -> T {
+    match known.get(value) {
+        Some(first) => first.clone(),
+        None => {
+            known.insert(value.clone());
+            value.clone()
+        }
     }
 }
 
@@ -114,8 +153,8 @@ pub struct RegistryLog {
     active: Arc<Segment>,
     /// The registry as it stands.
     pub documents: Documents,
-    /// Bytes of the newest segment when it was last rewritten.
-    rewritten_bytes: u64,
+    /// Documents in the log, history among them.
+    written: usize,
 }
 
 impl RegistryLog {
@@ -139,15 +178,19 @@ impl RegistryLog {
             log.trim(end.position)?;
         }
         log.commit_to(end.position);
-        let mut documents = Documents::default();
+        let (mut documents, mut common, mut written) = (Documents::default(), Common::default(), 0);
         let mut scan = log.scan(0);
         while let Some((_, kind)) = scan.next_entry()? {
             debug_assert_eq!(kind, Kind::Document, "the registry holds documents only");
-            documents.apply(codec::unpack(scan.body(), "a document of the registry")?);
+            let mut document = codec::unpack(scan.body(), "a document of the registry")?;
+            if let Document::Endpoint(endpoint) = &mut document {
+                common.share(Arc::make_mut(endpoint));
+            }
+            documents.apply(document);
+            written += 1;
         }
         let active = log.segments().last().expect("a registry has a segment").clone();
-        let rewritten_bytes = active.entry_bytes();
-        Ok(Self { log, active, documents, rewritten_bytes })
+        Ok(Self { log, active, documents, written })
     }
 
     /// Where it ends.
@@ -159,10 +202,15 @@ impl RegistryLog {
     pub fn append(&mut self, documents: Vec<Document>, now: Timestamp) -> Result<()> {
         self.write(documents.iter())?;
         documents.into_iter().for_each(|document| self.documents.apply(document));
-        if self.active.entry_bytes() > 2 * self.rewritten_bytes + HISTORY_BYTES_MIN {
-            self.rewrite(now)?;
-        }
-        Ok(())
+        if self.is_mostly_history() { self.rewrite(now) } else { Ok(()) }
+    }
+
+    /// Whether most of it was overtaken, and that is not little. What is only much is not written again.
+    fn is_mostly_history(&self) -> bool {
+        let living = self.documents.len();
+        let mean_bytes = self.active.entry_bytes() / self.written.max(1) as u64;
+        let history_bytes = mean_bytes * self.written.saturating_sub(living) as u64;
+        self.written > 2 * living && history_bytes > HISTORY_BYTES_MIN
     }
 
     /// Forgets endpoints deleted before a time, when no event that names them is left, and tells their ordinals.
@@ -181,22 +229,26 @@ impl RegistryLog {
     fn rewrite(&mut self, now: Timestamp) -> Result<()> {
         let header = SegmentHeader { start: self.active.end(), first_seq: 0, last_id: 0, created_at: now };
         self.active = self.log.begin_segment(header)?;
+        self.written = 0;
         let all: Vec<_> = self.documents.all().collect();
         self.write(all.iter())?;
         while self.log.segments().len() > 1 {
             self.log.drop_oldest()?;
         }
-        self.rewritten_bytes = self.active.entry_bytes();
         Ok(())
     }
 
     fn write<'a>(&mut self, documents: impl Iterator<Item = &'a Document>) -> Result<()> {
-        let start = self.active.end();
         let mut bytes = Vec::new();
         for document in documents {
-            let position = start + bytes.len() as u64;
+            let position = self.active.end() + bytes.len() as u64;
             let place = Place { position, durable_to: self.active.durable_to() };
             codec::put_entry(&mut bytes, place, Kind::Document, 0, |out| codec::pack_named(document, out));
+            self.written += 1;
+            if bytes.len() >= WRITE_BYTES {
+                self.active.append(&bytes)?;
+                bytes.clear();
+            }
         }
         self.active.append(&bytes)?;
         self.active.sync()?;

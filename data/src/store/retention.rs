@@ -75,8 +75,8 @@ fn expire(writer: &mut Writer, oldest: &Segment, next: &Segment) -> Result<u64> 
         open.map(|lost| lost.unread + lost.parked).sum()
     };
     writer.log_expiry(&expired)?;
-    let endpoints = writer.shared.view().forget(expired.through);
-    forget_rows(&writer.shared.journal, &endpoints, expired.through)?;
+    writer.shared.view().forget(expired.through);
+    forget_rows(&writer.shared.journal, expired.through)?;
     Ok(given_up)
 }
 
@@ -136,11 +136,15 @@ fn count_rows(journal: &RetryJournal, table: Table, endpoint: u32, through: u64)
 
 /// Takes away the rows that speak of events up to `through`. Called twice it does nothing more, so a replay may meet
 /// rows that are gone already. No such row may be pending, or it would come back.
-pub fn forget_rows(journal: &RetryJournal, endpoints: &[u32], through: u64) -> Result<()> {
+///
+/// Costs by the endpoints that have rows, not by those that there are: all publishing waits for it.
+pub fn forget_rows(journal: &RetryJournal, through: u64) -> Result<()> {
     journal.remove_below(keys::MARKS, &keys::mark(through + 1))?;
-    for &endpoint in endpoints {
+    for endpoint in journal.endpoints(Table::Retry)? {
         forget_due(journal, endpoint, through)?;
-        for table in [Table::Retry, Table::Dead, Table::Chunk, Table::History] {
+    }
+    for table in [Table::Retry, Table::Dead, Table::Chunk, Table::History] {
+        for endpoint in journal.endpoints(table)? {
             let (prefix, below) = (keys::table(table, endpoint), keys::row(table, endpoint, through + 1));
             journal.remove_below(&prefix, &below)?;
         }

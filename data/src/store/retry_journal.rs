@@ -19,6 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     codec,
+    keys::{self, Table},
     segment::{create_private_dir, storage, sync_dir},
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -153,6 +154,18 @@ impl RetryJournal {
         std::iter::from_fn(next)
             .map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())))
             .take_while(move |row| row.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
+    }
+
+    /// The endpoints that have rows in a table, ascending. Costs a look-up each, however many rows they have.
+    pub fn endpoints(&self, table: Table) -> Result<Vec<u32>> {
+        let (all, mut endpoints, mut from) = ([table as u8], Vec::new(), keys::table(table, 0));
+        while let Some(row) = self.rows(&all, &from).next() {
+            let Some(endpoint) = keys::row_endpoint(&row?.0) else { break };
+            endpoints.push(endpoint);
+            let Some(next) = endpoint.checked_add(1) else { break };
+            from = keys::table(table, next);
+        }
+        Ok(endpoints)
     }
 
     /// Keys that begin with `prefix`, in order, as they will be once what is pending is in.

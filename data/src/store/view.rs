@@ -340,13 +340,12 @@ impl View {
         self.rows.len() + self.fresh_count
     }
 
-    /// Forgets what it holds in memory of events up to `through`, and tells which endpoints may have rows about them.
-    pub fn forget(&mut self, through: u64) -> Vec<u32> {
+    /// Forgets what it holds in memory of events up to `through`.
+    pub fn forget(&mut self, through: u64) {
         self.marks.retain(|mark| mark.seq > through);
         self.unsaved_marks.retain(|mark| mark.seq > through);
         self.fresh.values_mut().for_each(|settled| settled.retain(|(seq, _)| *seq > through));
         self.fresh.retain(|_, settled| !settled.is_empty());
-        self.ledger.cursors().map(|(endpoint, _)| endpoint).collect()
     }
 
     /// Forgets a deleted endpoint that no event names any more.

@@ -228,10 +228,20 @@ impl Writer {
         Ok(Ok(answers))
     }
 
+    /// Each segment is an open file, so those of a long log are larger. Not without bound, or a start, which checks the
+    /// newest ones, would take longer and longer.
+    fn segment_bytes_max(&self) -> u64 {
+        const SEGMENTS: u64 = 128;
+        const GROWN_BYTES_MAX: u64 = 512 * 1024 * 1024;
+        let oldest = self.shared.log.segments().first().map_or(0, |oldest| oldest.header.start);
+        let share = (self.active.end() - oldest) / SEGMENTS;
+        self.options.segment_bytes_max.max(share.min(GROWN_BYTES_MAX))
+    }
+
     fn begin_segment_if_due(&mut self, now: Timestamp) -> Result<()> {
         let bytes = self.active.entry_bytes();
         let aged = now.millis_since(self.active.header.created_at) > self.options.retention_ms / 8;
-        if bytes < self.options.segment_bytes_max && !(aged && bytes > 0) {
+        if bytes < self.segment_bytes_max() && !(aged && bytes > 0) {
             return Ok(());
         }
         self.active.sync()?;

@@ -1,6 +1,7 @@
 //! Events for an engine: so many a second whatever becomes of them, or as many as arrive.
 
 use std::{
+    borrow::Cow,
     cell::Cell,
     rc::Rc,
     time::{Duration, Instant},
@@ -11,7 +12,7 @@ use futures_util::future::join_all;
 
 use super::{
     super::Failure,
-    process,
+    crowd, process,
     sink::{self, Receiver, Sink},
     stage::EVENT_TYPE,
 };
@@ -44,6 +45,8 @@ pub(super) enum Pace {
 pub(super) struct Load {
     publisher: Publisher,
     payload_bytes: u32,
+    /// Event types in turn; 0 for the one of all benchmarks.
+    types: u64,
     numbers: Cell<u64>,
     waiting: Cell<u64>,
     refused: Cell<u64>,
@@ -93,9 +96,15 @@ impl Mark {
 impl Load {
     /// A load of payloads of so many bytes.
     pub(super) fn new(publisher: Publisher, payload_bytes: u32) -> Rc<Self> {
+        Self::of_types(publisher, payload_bytes, 0)
+    }
+
+    /// A load of so many event types in turn.
+    pub(super) fn of_types(publisher: Publisher, payload_bytes: u32, types: u64) -> Rc<Self> {
         Rc::new(Self {
             publisher,
             payload_bytes,
+            types,
             numbers: Cell::new(0),
             waiting: Cell::new(0),
             refused: Cell::new(0),
@@ -187,7 +196,11 @@ impl Load {
     async fn publish(&self, at_us: u64) {
         let number = self.numbers.replace(self.numbers.get() + 1);
         self.waiting.set(self.waiting.get() + 1);
-        let accepted = match NewEvent::new(EVENT_TYPE, sink::payload(number, at_us, self.payload_bytes)) {
+        let event_type = match self.types {
+            0 => Cow::Borrowed(EVENT_TYPE),
+            types => Cow::Owned(crowd::event_type(number % types)),
+        };
+        let accepted = match NewEvent::new(&event_type, sink::payload(number, at_us, self.payload_bytes)) {
             Ok(event) => self.publisher.publish_event(event).await.map(drop),
             Err(error) => Err(error),
         };

@@ -10,6 +10,11 @@ pub(super) fn cpu_us() -> u64 {
     stat_us(Path::new("/proc/self/stat")).unwrap_or(0)
 }
 
+/// CPU time of another process, all threads, in microseconds.
+pub(super) fn cpu_us_of(process: u32) -> u64 {
+    stat_us(Path::new(&format!("/proc/{process}/stat"))).unwrap_or(0)
+}
+
 /// CPU time of this process's threads of a name, in microseconds.
 pub(super) fn thread_cpu_us(name: &str) -> u64 {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();

@@ -42,7 +42,7 @@ fn what_was_stored_before_endpoints_had_params_and_scopes_is_read() {
     assert_eq!(writer.documents().tokens.len(), 1);
 
     // Read again after it has been written anew.
-    commit(&mut writer, Write::Document(Document::Endpoint(Box::new(full.to_stored()))), NOW);
+    commit(&mut writer, Write::Document(Document::Endpoint(Arc::new(full.to_stored()))), NOW);
     drop(writer);
     let (writer, store) = opened(dir.path());
     assert!(*writer.documents().endpoints[&1] == expected);

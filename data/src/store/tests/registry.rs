@@ -41,6 +41,20 @@ fn sources_outlast_the_rewriting_of_the_registry_and_deleted_ones_stay_so() {
 }
 
 #[test]
+fn a_registry_that_only_grows_is_not_written_again() {
+    let dir = fresh_dir();
+    let (mut writer, _) = opened(dir.path());
+    let old = files(&dir.path().join("registry")).into_keys().next().unwrap();
+    for number in 0..200 {
+        let document = Document::Token(token(number, "x".repeat(20_000)));
+        commit(&mut writer, Write::Document(document), NOW);
+    }
+    assert!(old.exists());
+    drop(writer);
+    assert_eq!(opened(dir.path()).0.documents().tokens.len(), 200);
+}
+
+#[test]
 fn a_rewrite_that_a_crash_ends_at_any_step_loses_no_document() {
     let dir = fresh_dir();
     let (mut writer, _) = opened(dir.path());
