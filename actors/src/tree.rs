@@ -23,7 +23,7 @@ use crate::{
     dispatch,
     in_flight::InFlight,
     journal::{Journal, JournalThreads, OnCommit},
-    matcher::Matcher,
+    matcher::Matching,
     registry::{self, CatchUp, Registry, Shards},
     shard::{Drain, Handover, Shard},
     surroundings::Surroundings,
@@ -40,7 +40,7 @@ pub struct Tree {
     /// The engine's clock.
     pub clock: Clock,
     /// Event types to endpoints.
-    pub matcher: Addr<Matcher>,
+    pub matcher: Matching,
     /// What is on disk.
     pub journal: Journal,
     /// Where endpoints change.
@@ -87,7 +87,7 @@ impl Tree {
         let (journal, threads) = Journal::start(writer, store, clock, &config.limits, on_commit);
 
         let config = Arc::new(config);
-        let matcher = Matcher::default().start();
+        let matcher = Matching::start();
         let to_tell = (matcher.clone(), shards.clone());
         let tls = dispatch::tls_config();
         let told = (config.clone(), tls.clone());
@@ -115,7 +115,7 @@ impl Tree {
         let with_work: std::collections::HashSet<u32> =
             journal.store().endpoints_with_work().into_iter().collect();
         for endpoint in directory.all() {
-            matcher.do_send(registry::subscribe(&endpoint, &config.dialects));
+            matcher.change(registry::subscribe(&endpoint, &config.dialects));
             registry::announce(&shards, &endpoint, with_work.contains(&endpoint.ordinal), None);
         }
         let tree = Self { config, clock, matcher, journal, registry, directory, in_flight, shards, damage };
