@@ -1,6 +1,5 @@
 //! How a host hands its events over.
 
-use casewire_actors::matcher::Match;
 use casewire_data::{
     Error, ErrorKind, Result, Timestamp,
     event::{Actor, NewEvent, Resource, Tenant},
@@ -126,9 +125,8 @@ impl Publisher {
                 ),
             });
         }
-        let event_types = events.iter().map(|event| event.event_type.clone()).collect();
-        let matching = Match { tenant: self.tenant.clone(), event_types };
-        let matched = self.tree.matcher.send(matching).await.map_err(|_| gone())?;
+        let event_types = events.iter().map(|event| &event.event_type);
+        let matched = self.tree.matcher.matches(&self.tenant, event_types).await.map_err(|_| gone())?;
         let routed = events.into_iter().zip(matched).enumerate().map(|(index, (event, matched))| {
             let routes = matched.routes(&event).map_err(|error| place(index, error));
             (event, routes)

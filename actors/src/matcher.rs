@@ -1,34 +1,61 @@
 //! The matcher: which endpoints an event type is for. Knows no HTTP and no disk.
 //!
-//! Types repeat, so an answer is nearly always one look-up in a cache, dropped when the tenant's endpoints change. What
-//! depends on more of an event than its type, the answer itself decides where the event is: see [`Matched`].
+//! The actor owns the endpoints' patterns and works answers out, one after the other with the changes. What it has
+//! answered every thread can read (see [`answers`]), until the tenant's endpoints change. What depends on more of an
+//! event than its type, the answer itself decides where the event is: see [`Matched`].
 
+mod answers;
 mod cache;
 
 use std::{collections::HashMap, sync::Arc};
 
-use actix::{Actor, Context, Handler, Message, MessageResult};
+use actix::{Actor, Addr, Context, Handler, MailboxError, Message, MessageResult};
 use casewire_data::{
     event::{EventType, Tenant},
     pattern::PatternIndex,
     route::{Matched, Terms},
 };
 
-use self::cache::Cache;
+use self::answers::Answers;
 
-/// See the module.
+/// The way to the matcher, for publishers and for whoever changes endpoints. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Matching {
+    matcher: Addr<Matcher>,
+    answers: Arc<Answers>,
+}
+
+impl Matching {
+    /// Starts the matcher, which has heard of these endpoints already. Must be called within an actix `System`.
+    pub fn start(subscriptions: impl IntoIterator<Item = Subscribe>) -> Self {
+        let matcher = Matcher::new(subscriptions);
+        Self { answers: matcher.answers.clone(), matcher: matcher.start() }
+    }
+
+    /// Which endpoints these event types are for, in order. Every change sent before is in.
+    pub async fn matches<'a>(
+        &self,
+        tenant: &Tenant,
+        types: impl Iterator<Item = &'a EventType> + Clone,
+    ) -> Result<Vec<Arc<Matched>>, MailboxError> {
+        if let Some(remembered) = self.answers.all(tenant, types.clone()) {
+            return Ok(remembered);
+        }
+        self.matcher.send(Match { tenant: tenant.clone(), event_types: types.cloned().collect() }).await
+    }
+
+    /// Sends a change; whoever asks after that is answered by it.
+    pub fn change(&self, change: Subscribe) {
+        self.answers.change_begins();
+        self.matcher.do_send(change);
+    }
+}
+
+/// The actor; see the module.
 #[derive(Debug, Default)]
 pub struct Matcher {
     tenants: HashMap<Tenant, Subscriptions>,
-    nothing: Arc<Matched>,
-}
-
-/// What the endpoints of one tenant subscribe to.
-#[derive(Debug, Default)]
-struct Subscriptions {
-    endpoints: HashMap<u32, Arc<Terms>>,
-    index: PatternIndex,
-    cache: Cache,
+    answers: Arc<Answers>,
 }
 
 impl Matcher {
@@ -39,24 +66,50 @@ impl Matcher {
         matcher
     }
 
-}
-
-impl Subscriptions {
-    fn matches(&mut self, event_type: &EventType) -> Arc<Matched> {
-        if let Some(matched) = self.cache.get(event_type) {
-            return matched.clone();
-        }
-        let ordinals = self.index.matches(event_type.as_str());
-        let matched = Arc::new(Matched::new(ordinals.iter().filter_map(|it| self.endpoints.get(it))));
-        self.cache.insert(event_type.clone(), matched.clone(), ordinals.len());
-        matched
+    /// What the actor answers: read as publishers read it if all of it is remembered, else worked out.
+    pub fn answer(&mut self, Match { tenant, event_types }: &Match) -> Vec<Arc<Matched>> {
+        let remembered = self.answers.all(tenant, event_types.iter());
+        remembered.unwrap_or_else(|| event_types.iter().map(|one| self.matches(tenant, one)).collect())
     }
 
     /// Takes a change in; whatever is remembered is forgotten unless the change makes no difference to it.
-    fn change(&mut self, ordinal: u32, terms: Option<Terms>) {
+    pub fn subscribe(&mut self, Subscribe { tenant, ordinal, terms }: Subscribe) {
+        if self.tenants.entry(tenant.clone()).or_default().change(ordinal, terms) {
+            self.answers.forget(&tenant);
+        }
+    }
+
+    fn matches(&mut self, tenant: &Tenant, event_type: &EventType) -> Arc<Matched> {
+        if let Some(remembered) = self.answers.remembered(tenant, event_type) {
+            return remembered;
+        }
+        let Some(subscriptions) = self.tenants.get(tenant) else { return self.answers.nothing() };
+        let (matched, endpoints) = subscriptions.matches(event_type);
+        self.answers.remember(tenant, event_type, &matched, endpoints);
+        matched
+    }
+}
+
+/// What the endpoints of one tenant subscribe to.
+#[derive(Debug, Default)]
+struct Subscriptions {
+    endpoints: HashMap<u32, Arc<Terms>>,
+    index: PatternIndex,
+}
+
+impl Subscriptions {
+    /// What a type matches, and how many endpoints that is.
+    fn matches(&self, event_type: &EventType) -> (Arc<Matched>, usize) {
+        let ordinals = self.index.matches(event_type.as_str());
+        let matched = Matched::new(ordinals.iter().filter_map(|it| self.endpoints.get(it)));
+        (Arc::new(matched), ordinals.len())
+    }
+
+    /// Tells whether the change can make a difference to an answer.
+    fn change(&mut self, ordinal: u32, terms: Option<Terms>) -> bool {
         match (self.endpoints.get(&ordinal), &terms) {
-            (None, None) => return,
-            (Some(before), Some(now)) if before.agree_with(now) => return,
+            (None, None) => return false,
+            (Some(before), Some(now)) if before.agree_with(now) => return false,
             _ => {}
         }
         if let Some(terms) = &terms {
@@ -69,7 +122,7 @@ impl Subscriptions {
         if let Some(before) = before {
             before.patterns().iter().for_each(|pattern| self.index.remove(pattern, ordinal));
         }
-        self.cache.clear();
+        true
     }
 }
 
@@ -77,7 +130,7 @@ impl Actor for Matcher {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        // Every publisher's message passes here; the bound is the journal's queue, not this mailbox.
+        // Publishers' messages pass here after a change; the bound is the journal's queue, not this mailbox.
         context.set_mailbox_capacity(1_024);
     }
 }
@@ -92,27 +145,11 @@ pub struct Match {
     pub event_types: Vec<EventType>,
 }
 
-impl Matcher {
-    /// What its actor answers.
-    pub fn answer(&mut self, question: &Match) -> Vec<Arc<Matched>> {
-        let types = question.event_types.iter();
-        match self.tenants.get_mut(&question.tenant) {
-            Some(tenant) => types.map(|event_type| tenant.matches(event_type)).collect(),
-            None => types.map(|_| self.nothing.clone()).collect(),
-        }
-    }
-
-    /// Takes in what its actor is told.
-    pub fn subscribe(&mut self, message: Subscribe) {
-        self.tenants.entry(message.tenant).or_default().change(message.ordinal, message.terms);
-    }
-}
-
 impl Handler<Match> for Matcher {
     type Result = MessageResult<Match>;
 
-    fn handle(&mut self, message: Match, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.answer(&message))
+    fn handle(&mut self, question: Match, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.answer(&question))
     }
 }
 
@@ -133,6 +170,7 @@ impl Handler<Subscribe> for Matcher {
 
     fn handle(&mut self, message: Subscribe, _: &mut Self::Context) {
         self.subscribe(message);
+        self.answers.change_ends();
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{
     directory::Directory,
     handshake::{Handshakes, Question},
     journal::Journal,
-    matcher::{Matcher, Subscribe},
+    matcher::{Matching, Subscribe},
     shard::{PutEndpoint, RemoveEndpoint, Shard, Told},
 };
 
@@ -56,7 +56,7 @@ pub struct Registry {
     config: Arc<Config>,
     directory: Arc<Directory>,
     journal: Journal,
-    matcher: Addr<Matcher>,
+    matcher: Matching,
     shards: Shards,
     next_ordinal: u32,
     ids: UlidSequence,
@@ -72,7 +72,7 @@ impl Registry {
         (config, tls): (Arc<Config>, Arc<ClientConfig>),
         directory: Arc<Directory>,
         journal: Journal,
-        (matcher, shards): (Addr<Matcher>, Shards),
+        (matcher, shards): (Matching, Shards),
         next_ordinal: u32,
     ) -> Self {
         let handshakes = Handshakes::new(&config, tls);
@@ -200,7 +200,7 @@ impl Registry {
             journal.document(Document::Endpoint(stored)).await?;
             if let Some(newest) = directory.by_ordinal(endpoint.ordinal) {
                 let (told, heard) = oneshot::channel();
-                matcher.do_send(subscribe(&newest, &config.dialects));
+                matcher.change(subscribe(&newest, &config.dialects));
                 announce(&shards, &newest, false, Some(told));
                 // Nobody reads "paused" while an attempt may still begin.
                 let _ = heard.await;
@@ -343,7 +343,7 @@ impl Handler<Delete> for Registry {
         let ordinal = endpoint.ordinal;
         let tombstone = Tombstone { id, ordinal, tenant: tenant.clone(), deleted_at: clock::wall() };
         self.directory.bury(tombstone.clone());
-        self.matcher.do_send(Subscribe { tenant, ordinal, terms: None });
+        self.matcher.change(Subscribe { tenant, ordinal, terms: None });
         let (told, heard) = oneshot::channel();
         if let Some(shard) = shard_of(&self.shards, ordinal) {
             shard.do_send(RemoveEndpoint { ordinal, told });

@@ -23,7 +23,7 @@ use crate::{
     dispatch,
     in_flight::InFlight,
     journal::{Journal, JournalThreads, OnCommit},
-    matcher::Matcher,
+    matcher::Matching,
     registry::{self, CatchUp, Registry, Shards},
     shard::{Drain, Handover, Shard},
     surroundings::Surroundings,
@@ -40,7 +40,7 @@ pub struct Tree {
     /// The engine's clock.
     pub clock: Clock,
     /// Event types to endpoints.
-    pub matcher: Addr<Matcher>,
+    pub matcher: Matching,
     /// What is on disk.
     pub journal: Journal,
     /// Where endpoints change.
@@ -89,7 +89,7 @@ impl Tree {
         let config = Arc::new(config);
         let subscriptions = directory.all();
         let subscriptions = subscriptions.iter().map(|it| registry::subscribe(it, &config.dialects));
-        let matcher = Matcher::new(subscriptions).start();
+        let matcher = Matching::start(subscriptions);
         let to_tell = (matcher.clone(), shards.clone());
         let tls = dispatch::tls_config();
         let told = (config.clone(), tls.clone());

@@ -132,6 +132,7 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
         failure: None,
         checkpointed,
         lock,
+        buffer: Vec::new(),
     };
     writer.settle_recovery()?;
     Ok((writer, Store::new(shared)))
@@ -249,6 +250,8 @@ fn replay(
             position = end.position,
             "cut a torn, never acknowledged tail off the log"
         );
+    }
+    if end.tail_bytes > 0 {
         log.trim(end.position)?;
     }
     log.commit_to(end.position);

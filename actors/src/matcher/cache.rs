@@ -14,7 +14,7 @@ const ENDPOINTS_MAX: usize = 1 << 20;
 /// What is beyond a bound takes the place of one chosen as if by dice. Were it the oldest or the least used, types that
 /// come in turn would never be found as soon as there is one too many; so nearly all are.
 #[derive(Debug, Default)]
-pub struct Cache {
+pub(super) struct Cache {
     places: HashMap<EventType, usize>,
     entries: Vec<Entry>,
     /// Endpoints that the entries name between them.

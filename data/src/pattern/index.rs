@@ -240,7 +240,9 @@ mod tests {
         let mut index = PatternIndex::new([]);
         texts.iter().for_each(|text| index.insert(text, 1));
         texts.iter().for_each(|text| index.remove(text, 1));
-        assert!(index.exact.is_empty() && index.prefixes.values.is_empty() && index.prefixes.lengths.is_empty());
+        assert!(
+            index.exact.is_empty() && index.prefixes.values.is_empty() && index.prefixes.lengths.is_empty()
+        );
         assert!(index.by_segment.is_empty() && index.by_prefix.values.is_empty());
         assert!(index.places.is_empty() && index.frequencies.is_empty());
     }

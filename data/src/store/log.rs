@@ -40,7 +40,9 @@ pub struct Log {
 pub struct LogEnd {
     /// The position behind the last whole group of entries.
     pub position: u64,
-    /// Bytes behind it that never became whole.
+    /// Bytes of the file behind it.
+    pub tail_bytes: u64,
+    /// Bytes behind it that never became whole: without the zeros at the end, which the file has ahead of its entries.
     pub torn_bytes: u64,
 }
 
@@ -140,7 +142,9 @@ impl Log {
     /// is damage, and named.
     pub fn find_end(&self, from: u64) -> Result<LogEnd> {
         let segments = self.segments();
-        let Some(newest) = segments.last() else { return Ok(LogEnd { position: from, torn_bytes: 0 }) };
+        let Some(newest) = segments.last() else {
+            return Ok(LogEnd { position: from, tail_bytes: 0, torn_bytes: 0 });
+        };
         let file_end = newest.end();
         let mut scan = Scan::new(segments.clone(), from, file_end);
         let mut whole_to = scan.position();
@@ -164,10 +168,12 @@ impl Log {
             return Err(damaged_at(&segments, whole_to, "its group is cut short"));
         }
         let position = whole_to.min(file_end);
-        Ok(LogEnd { position, torn_bytes: file_end - position })
+        let (tail_bytes, written_to) =
+            (file_end - position, newest.written_to(position.max(newest.header.start))?);
+        Ok(LogEnd { position, tail_bytes, torn_bytes: written_to - position })
     }
 
-    /// Cuts a torn tail off the newest segment; the others are whole.
+    /// Cuts off what is behind `position` in the newest segment; the others are whole.
     pub fn trim(&self, position: u64) -> Result<()> {
         self.segments().last().map_or(Ok(()), |newest| newest.trim(position))
     }

@@ -1,5 +1,7 @@
 //! What the log's entries hold, and how each body is laid out.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -105,7 +107,8 @@ pub struct Lost {
     pub dead: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+/// What of an event is packed as one, as it is read; [`HeadOf`] writes it.
+#[derive(Deserialize)]
 struct Head {
     seq: u64,
     id: EventId,
@@ -113,18 +116,34 @@ struct Head {
     published_at: Timestamp,
     event_type: EventType,
     occurred_at: Option<Timestamp>,
-    #[serde(serialize_with = "whole")]
     actor: Option<Actor>,
     resource: Option<Resource>,
     agency: Option<String>,
-    tags: std::collections::BTreeMap<String, String>,
+    tags: BTreeMap<String, String>,
     idempotency_key: Option<String>,
+}
+
+/// A [`Head`], field by field, of an event that stays where it is.
+#[derive(Serialize)]
+struct HeadOf<'a> {
+    seq: u64,
+    id: EventId,
+    tenant: &'a Tenant,
+    published_at: Timestamp,
+    event_type: &'a EventType,
+    occurred_at: Option<Timestamp>,
+    #[serde(serialize_with = "whole")]
+    actor: Option<&'a Actor>,
+    resource: Option<&'a Resource>,
+    agency: Option<&'a str>,
+    tags: &'a BTreeMap<String, String>,
+    idempotency_key: Option<&'a str>,
 }
 
 /// An actor with all its fields. JSON leaves out those that are absent; in a head, which has no names, the next one
 /// would then be read in their place.
-fn whole<S: Serializer>(actor: &Option<Actor>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    actor.as_ref().map(|actor| (&actor.kind, &actor.id, &actor.name)).serialize(serializer)
+fn whole<S: Serializer>(actor: &Option<&Actor>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    actor.map(|actor| (&actor.kind, &actor.id, &actor.name)).serialize(serializer)
 }
 
 /// Writes an event's body: `routes n u32, n × u32 | head length u32, head | payload`. The routes come first and
@@ -137,18 +156,18 @@ pub fn put_event(out: &mut Vec<u8>, event: &Event, routes: &[u32]) {
     }
     let head_at = out.len();
     out.extend_from_slice(&[0; 4]);
-    let head = Head {
+    let head = HeadOf {
         seq: event.seq,
         id: event.id,
-        tenant: event.tenant.clone(),
+        tenant: &event.tenant,
         published_at: event.published_at,
-        event_type: content.event_type.clone(),
+        event_type: &content.event_type,
         occurred_at: content.occurred_at,
-        actor: content.actor.clone(),
-        resource: content.resource.clone(),
-        agency: content.agency.clone(),
-        tags: content.tags.clone(),
-        idempotency_key: content.idempotency_key.clone(),
+        actor: content.actor.as_ref(),
+        resource: content.resource.as_ref(),
+        agency: content.agency.as_deref(),
+        tags: &content.tags,
+        idempotency_key: content.idempotency_key.as_deref(),
     };
     codec::pack(&head, out);
     let head_bytes = (out.len() - head_at - 4) as u32;

@@ -175,6 +175,8 @@ impl RegistryLog {
         }
         if end.torn_bytes > 0 {
             tracing::warn!(bytes = end.torn_bytes, "cut a torn, never acknowledged tail off the registry");
+        }
+        if end.tail_bytes > 0 {
             log.trim(end.position)?;
         }
         log.commit_to(end.position);

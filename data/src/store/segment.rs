@@ -17,6 +17,10 @@ const MAGIC: [u8; 8] = *b"CASEWIRE";
 const FORMAT: u32 = 1;
 /// Bytes before the first entry; the rest of them is room for later.
 const FILE_HEADER_BYTES: u64 = 64;
+/// How far beyond its entries a file is made to reach at a time.
+const AHEAD_BYTES: u64 = 1024 * 1024;
+/// Bytes that a search reads at a time.
+const SEARCH_BYTES: usize = 256 * 1024;
 
 /// What a segment's file says of itself; written once, when it is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub struct Segment {
     file: File,
     /// Bytes of entries in the file.
     entry_bytes: AtomicU64,
+    /// Bytes of the file; behind the entries it may have zeros.
+    file_bytes: AtomicU64,
     /// Everything before this position is known to be synced.
     durable_to: AtomicU64,
 }
@@ -55,8 +61,9 @@ impl Segment {
         let file = file.map_err(|error| storage("create", &path, &error))?;
         file.write_all_at(&encode(&header), 0).map_err(|error| storage("write", &path, &error))?;
         file.sync_all().map_err(|error| storage("sync", &path, &error))?;
+        let (entry_bytes, file_bytes) = (AtomicU64::new(0), AtomicU64::new(FILE_HEADER_BYTES));
         let durable_to = AtomicU64::new(header.start);
-        Ok(Self { header, path, file, entry_bytes: AtomicU64::new(0), durable_to })
+        Ok(Self { header, path, file, entry_bytes, file_bytes, durable_to })
     }
 
     /// Opens a file of the log. `None` if its own header never reached the disk: nothing can be in it.
@@ -75,10 +82,10 @@ impl Segment {
                 format!("the header of log segment {} is damaged; restore it from a backup", path.display()),
             ));
         };
-        let entry_bytes = AtomicU64::new(length - FILE_HEADER_BYTES);
+        let (entry_bytes, file_bytes) = (AtomicU64::new(length - FILE_HEADER_BYTES), AtomicU64::new(length));
         // All before it was synced before it was begun; of itself nothing is known yet.
         let durable_to = AtomicU64::new(header.start);
-        Ok(Some(Self { header, path: path.to_owned(), file, entry_bytes, durable_to }))
+        Ok(Some(Self { header, path: path.to_owned(), file, entry_bytes, file_bytes, durable_to }))
     }
 
     /// The position behind its last byte.
@@ -89,6 +96,47 @@ impl Segment {
     /// Bytes of entries in it.
     pub fn entry_bytes(&self) -> u64 {
         self.entry_bytes.load(Ordering::Acquire)
+    }
+
+    /// Makes the file reach beyond the next `bytes`, and well beyond, so that few appends lengthen it: a sync then writes
+    /// what was appended and not the file's new length too, which costs as much again. What is behind the entries reads
+    /// as zeros, takes no room on the disk, and is cut off by [`Segment::finish`] or the next start.
+    pub fn reach_ahead(&self, bytes: usize) {
+        let needed = FILE_HEADER_BYTES + self.entry_bytes() + bytes as u64;
+        if needed <= self.file_bytes.load(Ordering::Acquire) {
+            return;
+        }
+        // At the limit of what a file may be, syncs just cost what they cost.
+        if self.file.set_len(needed + AHEAD_BYTES).is_ok() {
+            self.file_bytes.store(needed + AHEAD_BYTES, Ordering::Release);
+        }
+    }
+
+    /// Cuts off what is behind the entries and has the disk hold the rest: nothing is appended for now.
+    pub fn finish(&self) -> Result<()> {
+        self.trim(self.end())?;
+        self.durable_to.store(self.end(), Ordering::Release);
+        Ok(())
+    }
+
+    fn set_len(&self, bytes: u64) -> Result<()> {
+        self.file.set_len(bytes).map_err(|error| storage("trim", &self.path, &error))?;
+        self.file_bytes.store(bytes, Ordering::Release);
+        Ok(())
+    }
+
+    /// The position behind the last byte from `position` on that is not zero; `position` if there is none.
+    pub fn written_to(&self, position: u64) -> Result<u64> {
+        let (mut from, mut written_to) = (position, position);
+        let mut window = vec![0; SEARCH_BYTES];
+        while from < self.end() {
+            let read = self.read(from, &mut window)?;
+            if let Some(last) = window[..read].iter().rposition(|byte| *byte != 0) {
+                written_to = from + last as u64 + 1;
+            }
+            from += read as u64;
+        }
+        Ok(written_to)
     }
 
     /// Appends entries; not synced.
@@ -130,7 +178,7 @@ impl Segment {
     /// Cuts off everything from `position` on, for good.
     pub fn trim(&self, position: u64) -> Result<()> {
         let keep = position - self.header.start;
-        self.file.set_len(FILE_HEADER_BYTES + keep).map_err(|error| storage("trim", &self.path, &error))?;
+        self.set_len(FILE_HEADER_BYTES + keep)?;
         self.file.sync_all().map_err(|error| storage("sync", &self.path, &error))?;
         self.entry_bytes.store(keep, Ordering::Release);
         Ok(())

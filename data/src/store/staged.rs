@@ -1,9 +1,6 @@
 //! A batch of entries on its way to the disk.
 
-use std::{
-    collections::{HashMap, HashSet},
-    ops::Range,
-};
+use std::{collections::HashMap, ops::Range};
 
 use super::{
     codec::{self, FLAG_CONTINUES, Kind, Place},
@@ -29,8 +26,8 @@ pub struct Staged {
     pub known_keys: HashMap<[u8; HASH_BYTES], KnownKey>,
     /// Whether somebody waits for the sync.
     pub must_sync: bool,
-    /// Deliveries, by endpoint and event, that the batch changes.
-    pub touched: HashSet<(u32, u64)>,
+    /// Deliveries, by endpoint and event, that the batch changes. Looked through only when an operator asks for one.
+    pub touched: Vec<(u32, u64)>,
     start: u64,
     durable_to: u64,
 }
@@ -51,14 +48,15 @@ pub enum Entry {
         /// Where it will stand in the log.
         position: u64,
         /// What it holds.
-        settled: Box<Settled>,
+        settled: Settled,
     },
 }
 
 impl Staged {
-    /// An empty batch behind the end of a segment.
-    pub fn behind(active: &Segment) -> Self {
-        Self { start: active.end(), durable_to: active.durable_to(), ..Self::default() }
+    /// An empty batch behind the end of a segment. `buffer` is an earlier batch's, so that none has to grow.
+    pub fn behind(active: &Segment, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        Self { bytes: buffer, start: active.end(), durable_to: active.durable_to(), ..Self::default() }
     }
 
     /// Where the next entry will stand.
@@ -79,8 +77,8 @@ impl Staged {
     pub fn put_settled(&mut self, settled: Settled) {
         let place = self.place();
         codec::put_entry(&mut self.bytes, place, Kind::Settled, 0, |out| codec::pack(&settled, out));
-        self.touched.insert((settled.endpoint, settled.seq));
-        self.entries.push(Entry::Settled { position: place.position, settled: Box::new(settled) });
+        self.touched.push((settled.endpoint, settled.seq));
+        self.entries.push(Entry::Settled { position: place.position, settled });
     }
 
     /// Adds an event; if it `continues`, the next one belongs to the same publication.

@@ -18,6 +18,8 @@ use crate::error::Result;
 
 /// What a disk writes as a whole or not at all.
 const SECTOR_BYTES: u64 = 512;
+/// Zeros with nothing behind them that are more than what an entry may end with.
+const ZEROS_MIN: u64 = 8;
 /// Bytes that the search reads at a time.
 const WINDOW_BYTES: usize = 1024 * 1024;
 
@@ -26,20 +28,24 @@ pub fn may_be_cut(segment: &Segment, position: u64) -> Result<bool> {
     Ok(looks_torn(segment, position)? && !was_synced(segment, position)?)
 }
 
-/// Whether the file stops within the entry, or a whole sector's share of it is zero. An entry that was once whole has
-/// neither.
+/// Whether the file stops within the entry or has nothing but zeros from well within it on, or a whole sector's share
+/// of it is zero. An entry that was once whole has none of these.
 fn looks_torn(segment: &Segment, position: u64) -> Result<bool> {
     let mut head = [0; HEADER_BYTES];
     if segment.read(position, &mut head)? < HEADER_BYTES {
         return Ok(true);
     }
-    let body_bytes = match codec::read_header(position, &head) {
-        Ok(header) => header.body_bytes,
+    let (body_bytes, zeros_min) = match codec::read_header(position, &head) {
+        // An event ends with its payload, which is JSON and never ends with a zero.
+        Ok(header) if header.kind == Kind::Event => (header.body_bytes, 1),
+        Ok(header) => (header.body_bytes, ZEROS_MIN),
         // Without a length to believe, look at the header's own sectors only.
-        Err(_) => 0,
+        Err(_) => (0, 1),
     };
     let mut bytes = vec![0; HEADER_BYTES + body_bytes];
-    if segment.read(position, &mut bytes)? < bytes.len() {
+    let entry_end = position + bytes.len() as u64;
+    let zeros_at_end = entry_end.saturating_sub(segment.written_to(position)?);
+    if segment.read(position, &mut bytes)? < bytes.len() || zeros_at_end >= zeros_min {
         return Ok(true);
     }
     let first_sector_share = (SECTOR_BYTES - segment.file_offset(position) % SECTOR_BYTES) as usize;

@@ -21,6 +21,9 @@ use crate::{
     route::Routes,
 };
 
+/// Bytes of a batch whose room is kept for the next.
+const BUFFER_BYTES_MAX: usize = 1024 * 1024;
+
 /// Events to publish, all or nothing.
 #[derive(Clone, Debug)]
 pub struct Publication {
@@ -73,6 +76,8 @@ pub struct Writer {
     pub(super) failure: Option<Error>,
     pub(super) checkpointed: u64,
     pub(super) lock: DirectoryLock,
+    /// The last batch's bytes, to be written over by the next.
+    pub(super) buffer: Vec<u8>,
 }
 
 impl Writer {
@@ -117,13 +122,16 @@ impl Writer {
         random: &mut dyn FnMut() -> u128,
     ) -> Result<Vec<Written>> {
         self.begin_segment_if_due(now)?;
-        let mut staged = Staged::behind(&self.active);
+        let mut staged = Staged::behind(&self.active, std::mem::take(&mut self.buffer));
+        staged.entries.reserve(writes.len());
         let mut answers = Vec::with_capacity(writes.len());
         for write in writes {
             answers.push(self.stage(&mut staged, write, now, random)?);
         }
         self.put_on_disk(&mut staged, now)?;
-        self.take_into_view(staged)?;
+        self.take_into_view(&staged)?;
+        self.buffer = staged.bytes;
+        self.buffer.shrink_to(BUFFER_BYTES_MAX);
         Ok(answers)
     }
 
@@ -138,7 +146,7 @@ impl Writer {
             Write::Publish(publication) => return self.stage_publication(staged, publication, now, random),
             Write::Settle(settled) => staged.put_settled(settled),
             Write::Park(parked) => {
-                staged.touched.insert((parked.endpoint, parked.seq));
+                staged.touched.push((parked.endpoint, parked.seq));
                 staged.put(Kind::Parked, 0, |out| codec::pack(&parked, out));
             }
             Write::Requeue(requeued) => return self.stage_requeue(staged, requeued),
@@ -149,10 +157,12 @@ impl Writer {
 
     /// The rows say where the delivery stands, not the caller's look at them some time ago.
     fn stage_requeue(&self, staged: &mut Staged, mut requeued: Requeued) -> Result<Written> {
-        if !staged.touched.insert((requeued.endpoint, requeued.seq)) {
+        let delivery = (requeued.endpoint, requeued.seq);
+        if staged.touched.contains(&delivery) {
             let message = "the delivery changes at this very moment; look at it again, then repeat the call";
             return Ok(Err(Error::new(ErrorKind::Busy, message)));
         }
+        staged.touched.push(delivery);
         let view = self.shared.view();
         if requeued.seq <= view.ledger.expired_through {
             let message = "retention has removed the event; publish it again";
@@ -244,7 +254,7 @@ impl Writer {
         if bytes < self.segment_bytes_max() && !(aged && bytes > 0) {
             return Ok(());
         }
-        self.active.sync()?;
+        self.active.finish()?;
         let header = SegmentHeader {
             start: self.active.end(),
             first_seq: self.next_seq,
@@ -257,6 +267,7 @@ impl Writer {
 
     fn put_on_disk(&mut self, staged: &mut Staged, now: Timestamp) -> Result<()> {
         if !staged.bytes.is_empty() {
+            self.active.reach_ahead(staged.bytes.len());
             self.active.append(&staged.bytes)?;
         }
         if staged.must_sync {
@@ -284,7 +295,7 @@ impl Writer {
         self.lock.note(Reach { log: self.active.durable_to(), registry: self.registry.end() });
     }
 
-    fn take_into_view(&mut self, staged: Staged) -> Result<()> {
+    fn take_into_view(&self, staged: &Staged) -> Result<()> {
         let mut view = self.shared.view();
         for entry in &staged.entries {
             match entry {
@@ -371,16 +382,17 @@ impl Writer {
     fn try_close(&mut self) -> Result<()> {
         self.check_open()?;
         self.try_checkpoint()?;
+        self.active.finish()?;
         self.shared.journal.sync_all()?;
         if self.shared.journal.is_suspect() { self.mark.set_doubtful() } else { self.mark.set_clean() }
     }
 
     /// Logs an expiry, so that the view on disk follows.
     pub(super) fn log_expiry(&mut self, expired: &Expired) -> Result<()> {
-        let mut staged = Staged::behind(&self.active);
+        let mut staged = Staged::behind(&self.active, Vec::new());
         staged.put(Kind::Expired, 0, |out| codec::pack(expired, out));
         self.put_on_disk(&mut staged, Timestamp::default())?;
-        self.take_into_view(staged)
+        self.take_into_view(&staged)
     }
 
     /// After the first failure nothing more is written: a later sync may succeed without what the failed one lost.

@@ -110,9 +110,13 @@ pub(super) async fn logged_bytes(args: &Args) -> Result<usize, Failure> {
     const EVENTS: u64 = 100;
     let stage = Stage::set(args, Limits::default(), []).await?;
     let log = stage.dir().join("log");
+    // The file reaches beyond its entries, with zeros.
     let length = || -> u64 {
         let segments = std::fs::read_dir(&log).into_iter().flatten().flatten();
-        segments.filter_map(|segment| segment.metadata().ok()).map(|metadata| metadata.len()).sum()
+        let contents = segments.filter_map(|segment| std::fs::read(segment.path()).ok());
+        contents
+            .map(|bytes| bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1))
+            .sum()
     };
     let before = length();
     for number in 0..EVENTS {

@@ -8,6 +8,11 @@ use super::*;
 
 const SECTOR: usize = 512;
 
+/// Without what a file has ahead of its entries.
+fn written(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)]
+}
+
 /// The files of a folder, as they were when a commit returned, under the bytes written since then, of which the disk
 /// kept only some sectors; the file's length may lag behind too.
 fn lose_power(
@@ -25,7 +30,9 @@ fn lose_power(
                 sector[durable.saturating_sub(begin).min(SECTOR)..].fill(0);
             }
         }
-        image.truncate(durable.max(image.len().saturating_sub(short)));
+        if short > 0 {
+            image.truncate(durable.max(written(bytes).len().saturating_sub(short)));
+        }
         fs::write(path, image).unwrap();
     }
 }
@@ -67,6 +74,7 @@ proptest! {
             files.into_iter().map(|(at, bytes)| (path(at), bytes)).collect()
         };
         let mut synced = moved(synced);
+        synced.values_mut().for_each(|bytes| bytes.truncate(written(bytes).len()));
         let now = moved(files(&dir.path().join("log")));
         // A new segment is begun only once the one before it is synced whole, and its own header is.
         for (path, bytes) in now.iter().take(newest - 1) {

@@ -3,15 +3,27 @@
 use super::*;
 use crate::{error::ErrorKind, store::verify};
 
-/// Publications of three events each, every one synced; the file ends of each.
+/// Publications of three events each, every one synced, in a file that ends with the last; where in it each ends.
 fn batches(dir: &Path, count: usize) -> (PathBuf, Vec<u64>) {
     let (mut writer, _) = opened(dir);
     let mut ends = Vec::new();
     for _ in 0..count {
         publish(&mut writer, (0..3).map(|n| event(&format!("{n}{}", "x".repeat(600)))).collect(), &[1], NOW);
-        ends.push(fs::metadata(&segments(dir)[0]).unwrap().len());
+        ends.push(writer.active.file_offset(writer.active.end()));
     }
-    (segments(dir).remove(0), ends)
+    let path = segments(dir).remove(0);
+    set_len(&path, *ends.last().unwrap());
+    (path, ends)
+}
+
+/// Cuts a file, or has it reach further, with zeros.
+fn set_len(path: &Path, length: u64) {
+    fs::OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap();
+}
+
+/// Bytes without the zeros at their end.
+fn written(bytes: &[u8]) -> u64 {
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
 }
 
 #[test]
@@ -20,12 +32,18 @@ fn cut_at_any_byte_it_opens_with_whole_publications_only() {
     let (path, ends) = batches(dir.path(), 4);
     forget_reach(dir.path());
     let last = *ends.last().unwrap();
-    let name = path.file_name().unwrap();
+    let (name, bytes) = (path.file_name().unwrap(), fs::read(&path).unwrap());
     for length in (ends[0]..=last).rev() {
-        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
+        set_len(&path, length);
         let whole = ends.iter().rposition(|end| *end <= length).unwrap();
-        let report = verify(dir.path()).unwrap();
-        assert_eq!(report.torn_bytes, length - ends[whole], "cut to {length}");
+        let torn_bytes = written(&bytes[ends[whole] as usize..length as usize]);
+        assert_eq!(verify(dir.path()).unwrap().torn_bytes, torn_bytes, "cut to {length}");
+        // Written up to there, into a file that reached further before.
+        set_len(&path, last + 100);
+        assert_eq!(verify(dir.path()).unwrap().torn_bytes, torn_bytes, "written to {length}");
+        if length % 2 == 0 {
+            set_len(&path, length);
+        }
         if length % 401 == 0 {
             let image = without_retry_journal(dir.path());
             let (mut writer, store) = opened(image.path());
@@ -44,7 +62,7 @@ fn a_cut_that_only_damage_can_make_is_named_while_the_machine_has_run_on() {
     let dir = fresh_dir();
     let (path, ends) = batches(dir.path(), 2);
     opened(dir.path()).0.close().unwrap();
-    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(ends[0]).unwrap();
+    set_len(&path, ends[0]);
     let error = open(dir.path(), options(), NOW).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Damaged);
     assert_eq!(fs::metadata(&path).unwrap().len(), ends[0], "nothing was cut or written over");
@@ -98,6 +116,27 @@ fn a_lost_sector_is_damage_if_a_later_sync_proves_that_it_was_there_and_a_torn_t
             }
         }
     }
+}
+
+#[test]
+fn what_a_file_has_ahead_of_its_entries_is_no_damage_and_goes_at_the_next_start_or_a_clean_stop() {
+    let dir = fresh_dir();
+    let (mut writer, _) = opened(dir.path());
+    publish(&mut writer, events(3), &[1], NOW);
+    let (path, end) = (segments(dir.path()).remove(0), writer.active.file_offset(writer.active.end()));
+    let length = || fs::metadata(&path).unwrap().len();
+    assert!(length() > end + 4_096, "the next appends do not lengthen the file");
+    drop(writer);
+    assert_eq!(verify(dir.path()).unwrap().torn_bytes, 0);
+    let (mut writer, store) = opened(dir.path());
+    assert_eq!(length(), end);
+    assert_eq!(stored(&store, 1).len(), 3);
+    publish(&mut writer, events(1), &[1], NOW);
+    let end = writer.active.file_offset(writer.active.end());
+    assert!(length() > end);
+    writer.close().unwrap();
+    assert_eq!(length(), end);
+    assert_eq!(verify(dir.path()).unwrap().events, 4);
 }
 
 #[test]
