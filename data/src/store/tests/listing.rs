@@ -146,8 +146,8 @@ fn all_events_are_listed(store: &Store) {
 fn all_deliveries_are_listed(store: &Store) {
     let events = expected(store, is_north);
     let routed = |ordinal: u32, n: u64| match ordinal {
-        1 => n % 2 == 0,
-        2 => n % 3 == 0,
+        1 => n.is_multiple_of(2),
+        2 => n.is_multiple_of(3),
         _ => true,
     };
     let pairs = |ordinals: &[u32], stands: &dyn Fn(DeliveryStanding) -> bool| {
