@@ -43,7 +43,7 @@ use crate::{
 };
 
 /// Blocks of 256 KiB that one slice looks at: no reader keeps the others waiting for longer.
-const BLOCKS_MAX: u32 = 16;
+const BLOCKS_MAX: u32 = 8;
 /// Blocks that one slice passes over because of their digests.
 const PASSED_MAX: u32 = 65_536;
 /// Deliveries whose standing one slice looks up.
@@ -180,11 +180,14 @@ pub struct Listed {
 }
 
 impl Store {
-    /// The number of the first event whose id is not below `id`, and whether it is that event; a number that no event
-    /// has if there is none.
+    /// The number of the first event whose id is not below `id`, and whether it is that event; the next one's if there is
+    /// none.
     pub fn seq_from(&self, id: EventId) -> Result<(u64, bool)> {
-        let block = Block::around(&self.shared.view(), id);
-        block.map_or(Ok((0, false)), |block| block::first_from(&self.shared, &block, id))
+        let (block, oldest) = {
+            let view = self.shared.view();
+            (Block::around(&view, id), view.ledger.expired_through + 1)
+        };
+        block.map_or(Ok((oldest, false)), |block| block::first_from(&self.shared, &block, id))
     }
 
     /// Events below `seq`, newest first and without their payloads, at most `limit` of them.

@@ -67,6 +67,7 @@ pub(super) async fn measure(args: &Args) -> Result<Report, Failure> {
         ..Report::default()
     };
     report.lost = await_all(&receivers, events).await;
+    await_noted(&tenant).await?;
     first_search(&tenant, &mut report).await?;
     let mut worst: f64 = 0.0;
     for (name, list) in lists(dead, ids[ids.len() / 2])? {
@@ -123,7 +124,7 @@ fn event(args: &Args, number: usize) -> Result<NewEvent, Failure> {
     Ok(event)
 }
 
-/// Waits until all is delivered, and noted; tells how many deliveries are missing.
+/// Waits until all is delivered; tells how many deliveries are missing.
 async fn await_all(receivers: &[Receiver], events: usize) -> u64 {
     let (begun, events) = (Instant::now(), u64::try_from(events).unwrap_or(u64::MAX));
     loop {
@@ -133,6 +134,19 @@ async fn await_all(receivers: &[Receiver], events: usize) -> u64 {
         }
         actix_rt::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Waits until the journal has noted all of it, so that it is lists that are measured and not its work.
+async fn await_noted(tenant: &TenantHandle) -> Result<(), Failure> {
+    let begun = Instant::now();
+    for status in [DeliveryStatus::InFlight, DeliveryStatus::Pending] {
+        let query = DeliveryQuery { status: Some(status), ..DeliveryQuery::default() };
+        while !tenant.deliveries(query.clone(), None, 1).await?.items.is_empty() && begun.elapsed() < PATIENCE
+        {
+            actix_rt::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    Ok(())
 }
 
 /// A search for what is nowhere, through a log of which nothing is remembered.

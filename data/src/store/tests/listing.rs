@@ -278,7 +278,7 @@ fn what_retention_took_is_not_listed_and_the_rest_is() {
 fn an_id_leads_to_its_event_and_a_time_to_the_first_one_from_then_on() {
     let dir = fresh_dir();
     let (mut writer, store) = opened(dir.path());
-    assert_eq!(store.seq_from(EventId::from_u128(7)).unwrap(), (0, false), "there is none");
+    assert_eq!(store.seq_from(EventId::from_u128(7)).unwrap(), (1, false), "there is none");
     fill(&mut writer, 0..200);
     for event in expected(&store, |_| true) {
         assert_eq!(store.seq_from(event.id).unwrap(), (event.seq, true));
