@@ -74,11 +74,10 @@ impl TenantHandle {
     ) -> Result<Page<Event, EventId>> {
         let EventQuery { event_type, resource, since, until } = query;
         let filter = EventFilter { tenant: self.name.clone(), event_type, resource, since, until };
-        let (place, _) = self.beginning(after, until).await?;
-        let mut search = Search::new(limit, place);
-        while let Some(place) = search.next_place(after) {
+        let mut search = Search::new(limit, Whence::behind(after, 0, until));
+        while let Some(whence) = search.next(after) {
             let (filter, wanted) = (filter.clone(), search.wanted());
-            let slice = move |store: &Store| store.list_events(&filter, place.seq, wanted);
+            let slice = move |store: &Store| store.list_events(&filter, whence.place(store)?.seq, wanted);
             search.take(self.tree.journal.read(slice).await??);
         }
         Ok(search.into_page(|event| event.id, |time| time))
@@ -93,29 +92,21 @@ impl TenantHandle {
         limit: usize,
     ) -> Result<Page<DeliverySummary, DeliveryId>> {
         let filter = Arc::new(self.filter(&query).await?);
-        let (mut place, exact) = self.beginning(after.map(|after| after.event), query.until).await?;
         // The event that the page before ended with may have deliveries to older endpoints left.
-        if let Some(after) = after.filter(|_| exact) {
-            place.ordinal = self.tree.directory.ordinal_of(&self.name, after.endpoint).unwrap_or(0);
-        }
-        let mut search = Search::new(limit, place);
-        while let Some(place) = search.next_place(after.map(|after| after.event)) {
+        let ordinal = after.and_then(|after| self.tree.directory.ordinal_of(&self.name, after.endpoint));
+        let after_event = after.map(|after| after.event);
+        let whence = Whence::behind(after_event, ordinal.unwrap_or(0), query.until);
+        let mut search = Search::new(limit, whence);
+        while let Some(whence) = search.next(after_event) {
             let (this, filter, wanted) = (self.clone(), filter.clone(), search.wanted());
             let slice = move |store: &Store| {
-                store.list_deliveries(&filter, place, wanted, |listed| this.summary(&listed, query.status))
+                let pick = |listed| this.summary(&listed, query.status);
+                store.list_deliveries(&filter, whence.place(store)?, wanted, pick)
             };
             search.take(self.tree.journal.read(slice).await??);
         }
         let behind = |event| DeliveryId { event, endpoint: EndpointId::from_u128(0) };
         Ok(search.into_page(|summary| summary.id, behind))
-    }
-
-    /// The place from which older events are looked at, and whether it is that of the event `after` itself.
-    async fn beginning(&self, after: Option<EventId>, until: Option<Timestamp>) -> Result<(Place, bool)> {
-        let until = until.map(|until| first_id(until.as_millis()));
-        let Some(id) = after.into_iter().chain(until).min() else { return Ok((Place::NEWEST, false)) };
-        let (seq, exact) = self.tree.journal.read(move |store| store.seq_from(id)).await??;
-        Ok((Place::event(seq), exact && after == Some(id)))
     }
 
     async fn filter(&self, query: &DeliveryQuery) -> Result<DeliveryFilter> {
@@ -178,29 +169,62 @@ impl TenantHandle {
     }
 }
 
+/// Where a search goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whence {
+    /// Before all there is.
+    Newest,
+    /// Behind an id, and of the event that has this very id behind an endpoint.
+    Behind(EventId, u32),
+    /// At a place.
+    Place(Place),
+}
+
+impl Whence {
+    /// Where the page begins that follows the one that ended with `after` and `ordinal`.
+    fn behind(after: Option<EventId>, ordinal: u32, until: Option<Timestamp>) -> Self {
+        let until = until.map(|until| first_id(until.as_millis()));
+        match after.into_iter().chain(until).min() {
+            None => Self::Newest,
+            Some(id) => Self::Behind(id, if after == Some(id) { ordinal } else { 0 }),
+        }
+    }
+
+    fn place(self, store: &Store) -> Result<Place> {
+        Ok(match self {
+            Self::Newest => Place::NEWEST,
+            Self::Behind(id, ordinal) => match store.seq_from(id)? {
+                (seq, true) => Place { seq, ordinal },
+                (seq, false) => Place::event(seq),
+            },
+            Self::Place(place) => place,
+        })
+    }
+}
+
 /// A page in the making, slice by slice.
 struct Search<T> {
     limit: usize,
     begun: Instant,
     /// Where to go on; absent once there is nothing more.
-    place: Option<Place>,
+    whence: Option<Whence>,
     /// Everything newer was looked at, in the slices so far.
     through: Option<EventId>,
     found: Vec<T>,
 }
 
 impl<T> Search<T> {
-    fn new(limit: usize, place: Place) -> Self {
-        Self { limit, begun: Instant::now(), place: Some(place), through: None, found: Vec::new() }
+    fn new(limit: usize, whence: Whence) -> Self {
+        Self { limit, begun: Instant::now(), whence: Some(whence), through: None, found: Vec::new() }
     }
 
     /// Where to search on; nothing if the page is to be handed out.
-    fn next_place(&self, after: Option<EventId>) -> Option<Place> {
+    fn next(&self, after: Option<EventId>) -> Option<Whence> {
         let full = self.found.len() > self.limit;
         // A page without items must still end before the one that it follows.
         let moved = || self.behind().is_some_and(|behind| after.is_none_or(|after| behind < after));
         let late = || self.begun.elapsed() >= SEARCH_MAX && (!self.found.is_empty() || moved());
-        self.place.filter(|_| !full && !late())
+        self.whence.filter(|_| !full && !late())
     }
 
     /// How many items are missing. One more than the page has, to know whether there are more.
@@ -210,7 +234,7 @@ impl<T> Search<T> {
 
     fn take(&mut self, slice: Slice<T>) {
         self.found.extend(slice.found);
-        self.place = slice.rest.map(|rest| rest.place);
+        self.whence = slice.rest.map(|rest| Whence::Place(rest.place));
         self.through = slice.rest.map(|rest| rest.through);
     }
 
@@ -252,7 +276,7 @@ mod tests {
 
     /// A search that has found events and come to one.
     fn search(limit: usize, found: &[EventId], through: Option<EventId>) -> Search<EventId> {
-        let mut search = Search::new(limit, Place::NEWEST);
+        let mut search = Search::new(limit, Whence::Newest);
         let rest = through.map(|through| Rest { place: Place::event(7), through });
         search.take(Slice { found: found.to_vec(), rest });
         search
@@ -281,12 +305,12 @@ mod tests {
         let late = |found: &[EventId], through, after| {
             let mut search = search(5, found, Some(through));
             search.begun -= SEARCH_MAX;
-            search.next_place(after).is_none()
+            search.next(after).is_none()
         };
         assert!(late(&[], id(3, 9), None) && late(&[], id(3, 9), Some(id(4, 1))));
         assert!(!late(&[], id(3, 9), Some(id(4, 0))), "its page would be asked for again");
         assert!(late(&[id(3, 10)], id(3, 9), Some(id(4, 0))), "an item is a step");
-        assert!(search(5, &[], Some(id(3, 9))).next_place(None).is_some(), "there is time left");
-        assert!(search(5, &[], None).next_place(None).is_none(), "there is nothing left");
+        assert!(search(5, &[], Some(id(3, 9))).next(None).is_some(), "there is time left");
+        assert!(search(5, &[], None).next(None).is_none(), "there is nothing left");
     }
 }
