@@ -77,7 +77,7 @@ impl Dispatcher {
     /// A client that resolves names by other means than the operating system's.
     pub fn with_resolver(config: &DispatchConfig, resolver: Rc<dyn Resolve>) -> Self {
         Self {
-            user_agent: Some(config.user_agent.clone()).filter(|agent| is_visible(agent)),
+            user_agent: Some(config.user_agent.clone()).filter(|agent| is_visible(agent.as_bytes())),
             egress: Egress::new(Arc::clone(&config.policy), resolver),
             tls: TlsConnector::from(Arc::clone(&config.tls)),
             places: Semaphore::new(config.max_in_flight.max(1) as usize),

@@ -107,17 +107,23 @@ impl WriterThread {
         waiters.resize_with(writes.len() + settlements.len(), || None);
         writes.extend(settlements);
         if !writes.is_empty() {
-            self.commit(writes, waiters);
+            self.commit(writes, waiters, unwritten.into_iter().flatten().collect());
         }
-        Unwritten::written(&unwritten.into_iter().flatten().collect::<Vec<_>>());
         for reading in readings {
             let _ = self.readings.send(reading);
         }
         closing
     }
 
-    fn commit(&mut self, writes: Vec<Write>, waiters: Vec<Option<Waiter>>) {
-        match self.writer.commit(writes, self.clock.now(), &mut || self.randomness.next()) {
+    fn commit(&mut self, writes: Vec<Write>, waiters: Vec<Option<Waiter>>, mut unwritten: Vec<Unwritten>) {
+        let now = self.clock.now();
+        // A mailbox may go on while the disk still syncs: what it was told of outlives the process.
+        let mut in_file = || Unwritten::written(&std::mem::take(&mut unwritten));
+        let randomness = &mut self.randomness;
+        let committed = self.writer.commit_noting(writes, now, &mut || randomness.next(), &mut in_file);
+        // Nobody waits for a journal that has failed.
+        in_file();
+        match committed {
             Ok(answers) => self.answer(answers, waiters),
             Err(error) => {
                 for waiter in waiters.into_iter().flatten() {

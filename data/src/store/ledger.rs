@@ -3,8 +3,9 @@
 //! A pure fold over the log's entries: the same entries give the same ledger, so a restart replays the log from the
 //! last checkpoint. Memory grows with endpoints and with their windows, never with their backlog.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::record::{Expired, Fate, Parked, Requeued, Settled, Standing};
@@ -39,10 +40,14 @@ impl Cursor {
     }
 
     fn pass(&mut self, seq: u64, floor: u64) {
-        self.above.insert(seq);
         if floor > self.floor {
             self.floor = floor;
-            self.above = self.above.split_off(&(floor + 1));
+            while self.above.first().is_some_and(|first| *first <= floor) {
+                self.above.pop_first();
+            }
+        }
+        if seq > self.floor {
+            self.above.insert(seq);
         }
         self.unread = self.unread.saturating_sub(1);
     }

@@ -2,8 +2,7 @@
 //!
 //! [`View::apply`] is the one way in which an entry changes it, while running and on recovery alike.
 
-use std::collections::HashMap;
-
+use rustc_hash::FxHashMap as HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
