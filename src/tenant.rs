@@ -137,9 +137,7 @@ impl TenantHandle {
             DeliveryStanding::Delivered | DeliveryStanding::Cancelled => Standing::Delivered,
         };
         let due = self.tree.clock.now();
-        self.tree.journal.requeue(Requeued { endpoint: ordinal, seq, event_position, due, from }).await?;
-        self.tree.look_again(ordinal);
-        Ok(())
+        self.tree.requeue(Requeued { endpoint: ordinal, seq, event_position, due, from }).await
     }
 
     fn info(&self, endpoint: Arc<Endpoint>) -> EndpointInfo {

@@ -11,7 +11,7 @@ use actix::{Actor, Addr, Arbiter};
 use casewire_data::{
     Error, Result,
     dialect::Dialects,
-    store::{self, StoreOptions},
+    store::{self, Requeued, StoreOptions},
 };
 use tokio::sync::watch;
 
@@ -25,7 +25,7 @@ use crate::{
     journal::{Journal, JournalThreads, OnCommit},
     matcher::Matching,
     registry::{self, CatchUp, Registry, Shards},
-    shard::{Drain, Handover, Shard},
+    shard::{Drain, Handover, LookAgain, Shard},
     surroundings::Surroundings,
 };
 
@@ -51,6 +51,20 @@ pub struct Tree {
     pub in_flight: Arc<InFlight>,
     shards: Shards,
     damage: watch::Receiver<Option<Error>>,
+}
+
+/// Tells an endpoint's mailbox to look into the retry journal, when it is dropped.
+struct LookAgainAtLast {
+    shard: Option<Addr<Shard>>,
+    ordinal: u32,
+}
+
+impl Drop for LookAgainAtLast {
+    fn drop(&mut self) {
+        if let Some(shard) = &self.shard {
+            shard.do_send(LookAgain(self.ordinal));
+        }
+    }
 }
 
 /// What must be stopped, by the thread that started it.
@@ -123,11 +137,12 @@ impl Tree {
         Ok((tree, Stoppable { arbiters, threads }))
     }
 
-    /// Tells an endpoint's mailbox that one of its deliveries is to be made again.
-    pub fn look_again(&self, ordinal: u32) {
-        if let Some(shard) = registry::shard_of(&self.shards, ordinal) {
-            shard.do_send(crate::shard::LookAgain(ordinal));
-        }
+    /// Has a delivery made again; answers when that is durable. Its endpoint hears of it even if the caller goes away
+    /// before that: what is written then must not lie there until the next start.
+    pub async fn requeue(&self, requeued: Requeued) -> Result<()> {
+        let ordinal = requeued.endpoint;
+        let _at_last = LookAgainAtLast { shard: registry::shard_of(&self.shards, ordinal).cloned(), ordinal };
+        self.journal.requeue(requeued).await
     }
 
     /// Resolves when the engine must stop because its disk failed or its data is damaged.

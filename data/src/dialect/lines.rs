@@ -154,7 +154,8 @@ pub fn is_visible(value: &[u8]) -> bool {
     value.iter().fold(true, |visible, byte| visible & (matches!(byte, b' '..=b'~') | (*byte == b'\t')))
 }
 
-fn is_framing(name: &str) -> bool {
+/// Whether nobody but the sender sets a header of this name.
+pub(super) fn is_framing(name: &str) -> bool {
     FRAMING.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 

@@ -153,7 +153,7 @@ impl Writer {
     /// newest ones, would take longer and longer.
     fn segment_bytes_max(&self) -> u64 {
         const SEGMENTS: u64 = 128;
-        const GROWN_BYTES_MAX: u64 = 512 * 1024 * 1024;
+        const GROWN_BYTES_MAX: u64 = 256 * 1024 * 1024;
         let oldest = self.shared.log.segments().first().map_or(0, |oldest| oldest.header.start);
         let share = (self.active.end() - oldest) / SEGMENTS;
         self.options.segment_bytes_max.max(share.min(GROWN_BYTES_MAX))
