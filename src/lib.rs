@@ -37,6 +37,7 @@ mod admin;
 mod dialect_folder;
 mod engine;
 mod inbound;
+mod metrics;
 mod publisher;
 mod tenant;
 

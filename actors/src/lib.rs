@@ -29,6 +29,8 @@ pub mod registry;
 
 pub mod clock;
 pub mod in_flight;
+pub mod metrics;
+mod span;
 
 mod tree;
 

@@ -105,6 +105,7 @@ impl Mailbox {
     ) -> Self {
         let Beginning { plan, clean, current, poisoned, rest } = beginning;
         let dispatcher = Rc::new(new_dispatcher(&plan, &surroundings));
+        surroundings.counts.mailbox_began();
         Self {
             pace: plan.pace(),
             window: Window::new(clean.unwrap_or(0)),
@@ -295,6 +296,7 @@ impl Drop for Mailbox {
     /// After a panic, attempts of this mailbox may still be under way, but nobody waits for their end any more.
     fn drop(&mut self) {
         self.leave_crowd();
+        self.surroundings.counts.mailbox_ended();
         for seq in self.in_flight.keys() {
             self.surroundings.in_flight.end(self.plan.endpoint.ordinal, *seq);
         }

@@ -24,6 +24,7 @@ use crate::{
     in_flight::InFlight,
     journal::{Journal, JournalThreads, OnCommit},
     matcher::Matching,
+    metrics::Metrics,
     registry::{self, CatchUp, Registry, Shards},
     shard::{Drain, Handover, Shard},
     surroundings::Surroundings,
@@ -49,6 +50,8 @@ pub struct Tree {
     pub directory: Arc<Directory>,
     /// Attempts under way.
     pub in_flight: Arc<InFlight>,
+    /// What all of it counts of its work.
+    pub metrics: Metrics,
     shards: Shards,
     damage: watch::Receiver<Option<Error>>,
 }
@@ -97,6 +100,7 @@ impl Tree {
 
         let (damage_sender, damage) = watch::channel(None);
         let in_flight = Arc::new(InFlight::default());
+        let metrics = Metrics::new(journal.counts().clone(), config.workers.max(1));
         let arbiters: Vec<_> = (0..config.workers.max(1)).map(|_| Arbiter::new()).collect();
         let addresses = arbiters.iter().enumerate().map(|(index, arbiter)| {
             let surroundings = Surroundings {
@@ -108,6 +112,7 @@ impl Tree {
                 tls: tls.clone(),
                 crowd: Crowd::default(),
                 in_flight: in_flight.clone(),
+                counts: metrics.of_arbiter(index),
                 damage: damage_sender.clone(),
             };
             let shards = arbiters.len();
@@ -119,7 +124,8 @@ impl Tree {
         for endpoint in with_work.into_iter().filter_map(|ordinal| directory.by_ordinal(ordinal)) {
             registry::announce(&shards, &endpoint, true, None);
         }
-        let tree = Self { config, clock, matcher, journal, registry, directory, in_flight, shards, damage };
+        let tree =
+            Self { config, clock, matcher, journal, registry, directory, in_flight, metrics, shards, damage };
         Ok((tree, Stoppable { arbiters, threads }))
     }
 

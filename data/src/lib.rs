@@ -10,6 +10,7 @@ pub mod id;
 
 pub mod event;
 pub mod pattern;
+pub mod trace_context;
 
 pub mod endpoint;
 pub mod route;

@@ -22,6 +22,7 @@ mod endpoints;
 mod events;
 pub(crate) mod health;
 mod inbound;
+mod metrics;
 mod sources;
 mod tokens;
 
@@ -95,6 +96,7 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::post().to(inbound::receive))
                 .route(web::method(Method::OPTIONS).to(inbound::receive)),
         )
+        .service(resource("/metrics", "GET, HEAD").route(get().to(metrics::show)))
         .service(resource("/tokens", "POST").route(web::post().to(tokens::create)));
 }
 

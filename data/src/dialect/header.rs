@@ -21,6 +21,9 @@ const RESERVED: &[&str] = &[
     "content-encoding",
     "content-type",
     "user-agent",
+    // The event's own, where the dialect passes them on.
+    "traceparent",
+    "tracestate",
 ];
 
 /// So many of the list frame the message.

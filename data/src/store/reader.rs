@@ -6,7 +6,7 @@ use super::{
     Shared,
     codec::{self, Kind},
     keys::{self, Table},
-    ledger::Cursor,
+    ledger::{Cursor, Tally},
     record::{EventBody, Settled},
     view::{DeadRow, RetryRow},
 };
@@ -65,6 +65,17 @@ impl RetryRow {
             }
         }
     }
+}
+
+/// How much there is of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Files.
+    pub segments: u64,
+    /// Bytes of entries in them.
+    pub bytes: u64,
+    /// Bytes of entries that were ever written, also by earlier runs and those that retention took.
+    pub written_bytes: u64,
 }
 
 /// Which waiting deliveries [`Store::due`] is to find.
@@ -139,11 +150,22 @@ impl Store {
         self.shared.log.committed()
     }
 
+    /// How much there is of the log.
+    pub fn extent(&self) -> Extent {
+        let (segments, end) = (self.shared.log.segments(), self.position());
+        let begin = segments.first().map_or(end, |oldest| oldest.header.start);
+        Extent { segments: segments.len() as u64, bytes: end.saturating_sub(begin), written_bytes: end }
+    }
+
+    /// What is still to be done, and what was given up, for all endpoints together.
+    pub fn tally(&self) -> Tally {
+        self.shared.view().ledger.tally()
+    }
+
     /// Deliveries that still have to be made, to all endpoints together.
     pub fn waiting(&self) -> u64 {
-        let view = self.shared.view();
-        let open = view.ledger.cursors().filter(|(endpoint, _)| !view.ledger.is_closed(*endpoint));
-        open.map(|(_, cursor)| cursor.waiting()).sum()
+        let tally = self.tally();
+        tally.unread + tally.parked
     }
 
     /// The last event that was published; 0 if none was.
