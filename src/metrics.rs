@@ -130,8 +130,8 @@ fn waiting(page: &mut Page, tree: &Tree) {
     }
     let tally = tree.journal.store().tally();
     let name = "casewire_deliveries_waiting";
-    page.family(name, "gauge", "Deliveries still to be made: for the first time, or again (retry).");
-    page.sample(name, Some(("for", "first")), tally.unread);
-    page.sample(name, Some(("for", "retry")), tally.parked);
+    page.family(name, "gauge", "Deliveries still to be made: new ones, or again (retry).");
+    page.sample(name, Some(("state", "new")), tally.unread);
+    page.sample(name, Some(("state", "retry")), tally.parked);
     page.gauge("casewire_dead_letters", "Deliveries given up and kept until retention.", tally.dead);
 }
