@@ -90,7 +90,11 @@ fn delivering(page: &mut Page, tree: &Tree, counted: &Counted) {
         counted.routed,
     );
     let name = "casewire_deliveries_total";
-    page.family(name, "counter", "Deliveries that came to an end: acknowledged, given up, or taken by retention.");
+    page.family(
+        name,
+        "counter",
+        "Deliveries that came to an end: acknowledged, given up, or taken by retention.",
+    );
     for (result, count) in
         [("delivered", counted.delivered), ("dead", counted.dead), ("expired", counted.expired)]
     {

@@ -31,6 +31,7 @@ pub mod clock;
 pub mod in_flight;
 pub mod metrics;
 mod span;
+pub mod stats;
 
 mod tree;
 

@@ -26,6 +26,7 @@ use crate::{
     envelope::Envelope,
     plan::Plan,
     shard::{Rest, Shard, Told, WakeAt},
+    stats::OwnStats,
     surroundings::Surroundings,
     unwritten::Unwritten,
 };
@@ -49,6 +50,7 @@ pub struct Mailbox {
     intake: Intake,
     retries: Retries,
     share: Share,
+    stats: OwnStats,
     draining: bool,
     /// The registry has yet to hear that the endpoint is disabled: what it tells until then must not bring it back.
     disabling: bool,
@@ -105,7 +107,6 @@ impl Mailbox {
     ) -> Self {
         let Beginning { plan, clean, current, poisoned, rest } = beginning;
         let dispatcher = Rc::new(new_dispatcher(&plan, &surroundings));
-        surroundings.counts.mailbox_began();
         Self {
             pace: plan.pace(),
             window: Window::new(clean.unwrap_or(0)),
@@ -121,6 +122,7 @@ impl Mailbox {
             intake: Intake::new(clean.is_none()),
             retries: Retries::new(clean.is_none()),
             share: Share::default(),
+            stats: surroundings.stats.open(plan.endpoint.ordinal, &surroundings.counts),
             rest,
             asked_for: None,
             own: Weak::new(),
@@ -296,7 +298,6 @@ impl Drop for Mailbox {
     /// After a panic, attempts of this mailbox may still be under way, but nobody waits for their end any more.
     fn drop(&mut self) {
         self.leave_crowd();
-        self.surroundings.counts.mailbox_ended();
         for seq in self.in_flight.keys() {
             self.surroundings.in_flight.end(self.plan.endpoint.ordinal, *seq);
         }

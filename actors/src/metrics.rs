@@ -18,11 +18,22 @@ use casewire_data::{
 
 pub use cell::{Count, Distribution, Histogram};
 
-
 /// What an attempt can come to: the class of the status, or why there was none.
 pub const OUTCOMES: [&str; 14] = [
-    "2xx", "3xx", "4xx", "5xx", "other", "dns", "egress", "connect", "tls", "timeout", "broken", "protocol",
-    "request", "quarantined",
+    "2xx",
+    "3xx",
+    "4xx",
+    "5xx",
+    "other",
+    "dns",
+    "egress",
+    "connect",
+    "tls",
+    "timeout",
+    "broken",
+    "protocol",
+    "request",
+    "quarantined",
 ];
 /// How many of them are classes of a status.
 const STATUS_OUTCOMES: usize = 5;
@@ -30,13 +41,41 @@ const OTHER_STATUS: usize = 4;
 
 /// How long an attempt took, in microseconds: up to the longest that can be set.
 const ATTEMPT_US: &[u64] = &[
-    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
-    5_000_000, 10_000_000, 20_000_000, 60_000_000, 120_000_000,
+    500,
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    20_000_000,
+    60_000_000,
+    120_000_000,
 ];
 /// How long an event waited for its first attempt, in microseconds: up to the hours of an outage.
 const FIRST_ATTEMPT_US: &[u64] = &[
-    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000,
-    30_000_000, 300_000_000, 3_600_000_000,
+    500,
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    5_000_000,
+    30_000_000,
+    300_000_000,
+    3_600_000_000,
 ];
 /// How long a sync took, in microseconds.
 const SYNC_US: &[u64] = &[
@@ -221,7 +260,8 @@ impl Metrics {
 
     /// All that was counted so far.
     pub fn read(&self) -> Counted {
-        let sum = |count: fn(&DeliveryCounts) -> &Count| self.arbiters.iter().map(|one| count(one).get()).sum();
+        let sum =
+            |count: fn(&DeliveryCounts) -> &Count| self.arbiters.iter().map(|one| count(one).get()).sum();
         let all = |histogram: fn(&DeliveryCounts) -> &Histogram| {
             let each = self.arbiters.iter().map(|one| histogram(one).distribution());
             Distribution::of(each).expect("an engine has an arbiter")
@@ -258,7 +298,9 @@ mod tests {
         for class in FailureClass::ALL {
             assert_eq!(OUTCOMES[index_of(&failed(class))], class.as_str());
         }
-        for (status, name) in [(200, "2xx"), (204, "2xx"), (302, "3xx"), (410, "4xx"), (599, "5xx"), (700, "other")] {
+        for (status, name) in
+            [(200, "2xx"), (204, "2xx"), (302, "3xx"), (410, "4xx"), (599, "5xx"), (700, "other")]
+        {
             let outcome = Outcome::Answered { status, headers: Vec::new(), body: Vec::new() };
             assert_eq!(OUTCOMES[index_of(&outcome)], name, "{status}");
         }

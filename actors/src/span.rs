@@ -10,6 +10,7 @@ use casewire_data::{
     event::Event,
     id::{EndpointId, EventId},
     store::Fate,
+    trace_context::TraceContext,
 };
 use tracing::Span;
 
@@ -36,7 +37,14 @@ pub fn of_attempt(envelope: &Envelope, endpoint: EndpointId, number: u16) -> Spa
 /// An event is durable, and its publisher is answered.
 pub fn published(envelope: &Envelope, deliveries: usize) {
     let (event, event_type) = (envelope.event.id, envelope.event.event_type());
-    tracing::debug!(parent: &envelope.span, %event, %event_type, deliveries, "published");
+    tracing::debug!(
+        parent: &envelope.span,
+        %event,
+        %event_type,
+        deliveries,
+        traceparent = TraceContext::of(&envelope.event.content.tags).map(|trace| trace.parent),
+        "published"
+    );
 }
 
 /// An event was published again; nothing is stored.

@@ -27,6 +27,7 @@ use crate::{
     metrics::Metrics,
     registry::{self, CatchUp, Registry, Shards},
     shard::{Drain, Handover, Shard},
+    stats::StatsBook,
     surroundings::Surroundings,
 };
 
@@ -52,6 +53,8 @@ pub struct Tree {
     pub in_flight: Arc<InFlight>,
     /// What all of it counts of its work.
     pub metrics: Metrics,
+    /// The stats of endpoints that were attempted lately.
+    pub stats: Arc<StatsBook>,
     shards: Shards,
     damage: watch::Receiver<Option<Error>>,
 }
@@ -100,6 +103,7 @@ impl Tree {
 
         let (damage_sender, damage) = watch::channel(None);
         let in_flight = Arc::new(InFlight::default());
+        let stats = Arc::new(StatsBook::new(clock));
         let metrics = Metrics::new(journal.counts().clone(), config.workers.max(1));
         let arbiters: Vec<_> = (0..config.workers.max(1)).map(|_| Arbiter::new()).collect();
         let addresses = arbiters.iter().enumerate().map(|(index, arbiter)| {
@@ -113,6 +117,7 @@ impl Tree {
                 crowd: Crowd::default(),
                 in_flight: in_flight.clone(),
                 counts: metrics.of_arbiter(index),
+                stats: stats.clone(),
                 damage: damage_sender.clone(),
             };
             let shards = arbiters.len();
@@ -124,8 +129,19 @@ impl Tree {
         for endpoint in with_work.into_iter().filter_map(|ordinal| directory.by_ordinal(ordinal)) {
             registry::announce(&shards, &endpoint, true, None);
         }
-        let tree =
-            Self { config, clock, matcher, journal, registry, directory, in_flight, metrics, shards, damage };
+        let tree = Self {
+            config,
+            clock,
+            matcher,
+            journal,
+            registry,
+            directory,
+            in_flight,
+            metrics,
+            stats,
+            shards,
+            damage,
+        };
         Ok((tree, Stoppable { arbiters, threads }))
     }
 

@@ -21,6 +21,7 @@ pub mod token;
 pub mod delivery;
 pub mod pace;
 pub mod retry;
+pub mod stats;
 pub mod window;
 
 pub mod dialect;

@@ -16,6 +16,7 @@
 //! Only this module and those below it know sled and MessagePack.
 
 mod codec;
+mod figures;
 mod guard;
 mod idempotency;
 mod keys;
@@ -41,9 +42,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+pub use figures::Extent;
 pub use guard::DirectoryLock;
 pub use ledger::{Cursor, Tally};
-pub use reader::{Backlog, Due, DueUntil, Extent, Standing as DeliveryStanding, Store, Trace, Waiting};
+pub use reader::{Backlog, Due, DueUntil, Standing as DeliveryStanding, Store, Trace, Waiting};
 pub use record::{Fate, Parked, Requeued, Settled, Standing};
 pub use registry_log::{Document, Documents, Tombstone};
 pub use sync::SyncWatch;

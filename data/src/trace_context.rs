@@ -92,15 +92,15 @@ fn is_traceparent(text: &str) -> bool {
 
 /// Up to 32 members `key=value`, with commas in between; a member may be empty.
 fn is_tracestate(text: &str) -> bool {
-    let is_key_byte =
-        |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
+    let is_key_byte = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
     let is_key = |key: &str| {
         (1..=256).contains(&key.len())
             && key.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
             && key.bytes().all(is_key_byte)
     };
     let is_value = |value: &str| {
-        (1..=256).contains(&value.len()) && value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'=')
+        (1..=256).contains(&value.len())
+            && value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'=')
     };
     let is_member = |member: &str| {
         member.is_empty() || member.split_once('=').is_some_and(|(key, value)| is_key(key) && is_value(value))

@@ -51,8 +51,7 @@ pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> 
 
 /// Has events carry the trace context of the request that publishes them.
 fn carry_trace<'a>(request: &HttpRequest, events: impl IntoIterator<Item = &'a mut NewEvent>) {
-    let values =
-        |name| request.headers().get_all(name).map(|value| value.to_str().unwrap_or_default());
+    let values = |name| request.headers().get_all(name).map(|value| value.to_str().unwrap_or_default());
     if let Some(context) = TraceContext::of_headers(values(TRACEPARENT), values(TRACESTATE)) {
         events.into_iter().for_each(|event| context.put_into(event));
     }

@@ -24,6 +24,7 @@ pub(crate) mod health;
 mod inbound;
 mod metrics;
 mod sources;
+mod stats;
 mod tokens;
 
 use actix_web::{
@@ -74,6 +75,7 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::patch().to(endpoints::change))
                 .route(web::delete().to(endpoints::delete)),
         )
+        .service(resource("/endpoints/{id}/stats", "GET, HEAD").route(get().to(stats::show)))
         .service(resource("/events", "POST").route(web::post().to(events::publish)))
         .service(resource("/events/batch", "POST").route(web::post().to(events::publish_batch)))
         .service(resource("/events/{id}", "GET, HEAD").route(get().to(events::show)))

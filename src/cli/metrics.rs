@@ -25,7 +25,8 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         return Ok(());
     }
     let rows = samples.iter().filter(|sample| !sample.name.ends_with("_bucket"));
-    let rows: Vec<_> = rows.map(|it| vec![it.name.to_owned(), it.labels.to_owned(), it.value.to_owned()]).collect();
+    let rows: Vec<_> =
+        rows.map(|it| vec![it.name.to_owned(), it.labels.to_owned(), it.value.to_owned()]).collect();
     output::table(&["name", "labels", "value"], &rows);
     Ok(())
 }
@@ -67,7 +68,10 @@ mod tests {
         let plain = Sample::read("a_total 3").unwrap();
         assert_eq!(plain, Sample { name: "a_total", labels: "", value: "3" });
         let labelled = Sample::read("a_bucket{le=\"+Inf\"} 0.5").unwrap();
-        assert_eq!(labelled.to_json(), json!({ "name": "a_bucket", "labels": { "le": "+Inf" }, "value": 0.5 }));
+        assert_eq!(
+            labelled.to_json(),
+            json!({ "name": "a_bucket", "labels": { "le": "+Inf" }, "value": 0.5 })
+        );
         assert_eq!(Sample::read("# HELP a_total All of a."), None);
     }
 }

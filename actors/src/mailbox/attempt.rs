@@ -86,7 +86,7 @@ impl Mailbox {
             Verdict::Dead => Fate::Dead,
         };
         let duration_us = u64::try_from((ended - started).as_micros()).unwrap_or(u64::MAX);
-        self.surroundings.counts.attempt(&outcome, duration_us, fate);
+        self.stats.note(now, duration_us, &outcome, fate);
         span::attempted(&turn.envelope, self.plan.endpoint.id, number, &outcome, fate);
         self.follow(&outcome, fate, now);
         self.affect(judgement.effect, now, context);

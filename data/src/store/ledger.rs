@@ -244,7 +244,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Timestamp, delivery::{Attempt, Outcome}, store::record::Lost};
+    use crate::{
+        Timestamp,
+        delivery::{Attempt, Outcome},
+        store::record::Lost,
+    };
 
     fn settled((endpoint, seq): (u32, u64), parked: bool, fate: Fate) -> Settled {
         let outcome = Outcome::Answered { status: 200, headers: Vec::new(), body: Vec::new() };

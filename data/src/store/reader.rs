@@ -6,7 +6,7 @@ use super::{
     Shared,
     codec::{self, Kind},
     keys::{self, Table},
-    ledger::{Cursor, Tally},
+    ledger::Cursor,
     record::{EventBody, Settled},
     view::{DeadRow, RetryRow},
 };
@@ -26,7 +26,7 @@ const DUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// A handle for reading. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// Events that wait for an endpoint, read from the log.
@@ -65,17 +65,6 @@ impl RetryRow {
             }
         }
     }
-}
-
-/// How much there is of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Extent {
-    /// Files.
-    pub segments: u64,
-    /// Bytes of entries in them.
-    pub bytes: u64,
-    /// Bytes of entries that were ever written, also by earlier runs and those that retention took.
-    pub written_bytes: u64,
 }
 
 /// Which waiting deliveries [`Store::due`] is to find.
@@ -148,24 +137,6 @@ impl Store {
     /// The position behind the last committed entry of the log.
     pub fn position(&self) -> u64 {
         self.shared.log.committed()
-    }
-
-    /// How much there is of the log.
-    pub fn extent(&self) -> Extent {
-        let (segments, end) = (self.shared.log.segments(), self.position());
-        let begin = segments.first().map_or(end, |oldest| oldest.header.start);
-        Extent { segments: segments.len() as u64, bytes: end.saturating_sub(begin), written_bytes: end }
-    }
-
-    /// What is still to be done, and what was given up, for all endpoints together.
-    pub fn tally(&self) -> Tally {
-        self.shared.view().ledger.tally()
-    }
-
-    /// Deliveries that still have to be made, to all endpoints together.
-    pub fn waiting(&self) -> u64 {
-        let tally = self.tally();
-        tally.unread + tally.parked
     }
 
     /// The last event that was published; 0 if none was.
@@ -330,7 +301,7 @@ impl Store {
         }
     }
 
-    fn event_at(&self, position: u64) -> Result<(Event, Vec<u32>)> {
+    pub(super) fn event_at(&self, position: u64) -> Result<(Event, Vec<u32>)> {
         match self.shared.log.entry(position)? {
             (Kind::Event, body) => {
                 let body = EventBody::split(&body)?;
