@@ -183,5 +183,18 @@ fn the_command_prints_a_table_or_json() {
     let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
     let active = json!({"name": "casewire_endpoints", "labels": {"status": "active"}, "value": 0.0});
     assert!(listed["data"].as_array().unwrap().contains(&active), "{listed}");
+    let (endpoint, _) = server.endpoint("https://a.example/", &["a.*"]);
+    let stats = run(&["endpoints", "stats", &endpoint, "--server", &url], &env);
+    assert!(
+        stats.stdout.lines().any(|line| line == format!("endpoint       {endpoint}")),
+        "{}",
+        stats.stdout
+    );
+    let stats = run(&["--json", "endpoints", "stats", &endpoint, "--server", &url], &env);
+    let stats: Value = serde_json::from_str(&stats.stdout).unwrap();
+    assert_eq!(
+        (&stats["data"]["backlog"], stats["data"]["hours"].as_array().map(Vec::len)),
+        (&json!(0), Some(24))
+    );
     server.terminate();
 }
