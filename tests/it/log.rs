@@ -68,7 +68,7 @@ fn every_line_of_an_event_has_its_id_endpoint_and_attempt() {
     assert!(lines[0]["fields"]["traceparent"].as_str().unwrap().contains("4bf92f35"), "{}", lines[0]);
     assert_eq!(lines[2]["fields"]["outcome"], "200");
     for line in lines {
-        let span = &line["spans"][0];
+        let span = &line["span"];
         assert_eq!((&span["name"], &span["event"]), (&json!("event"), &json!(delivered)), "{line}");
         assert_eq!((&span["tenant"], &span["event_type"]), (&json!("default"), &json!("a.good")), "{line}");
     }
