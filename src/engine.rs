@@ -191,6 +191,11 @@ impl Engine {
         TenantHandle::new(self.inner.tree.clone(), tenant)
     }
 
+    /// The running actors.
+    pub(crate) fn tree(&self) -> &Tree {
+        &self.inner.tree
+    }
+
     /// Publishes for the default tenant; for another one, see [`TenantHandle::publisher`].
     pub fn publisher(&self) -> Publisher {
         self.tenant(Tenant::default()).publisher()

@@ -37,6 +37,7 @@ mod admin;
 mod dialect_folder;
 mod engine;
 mod inbound;
+mod metrics;
 mod publisher;
 mod tenant;
 
@@ -54,6 +55,7 @@ pub use casewire_data::{
     secret::Secret,
     signature::verify,
     source::{InboundSource, SourceDraft, SourcePatch},
+    stats,
     token::{Scope, Token},
 };
 
@@ -61,4 +63,4 @@ pub use dialect_folder::read_dialects;
 pub use engine::{Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
-pub use tenant::{EndpointInfo, TenantHandle};
+pub use tenant::{EndpointInfo, EndpointReport, TenantHandle};

@@ -165,6 +165,19 @@ const KEYS: &[Key] = &[
         },
     },
     Key {
+        flag: "log-format",
+        value: "FORMAT",
+        help: "How it is logged: text, or json, an object a line [default: text, and json with --json]",
+        apply: |settings, text| {
+            settings.log_format = match text {
+                "text" => Some(LogFormat::Text),
+                "json" => Some(LogFormat::Json),
+                _ => return Err(format!("`{text}` is no format; choose text or json")),
+            };
+            Ok(())
+        },
+    },
+    Key {
         flag: "shutdown-grace-seconds",
         value: "SECONDS",
         help: "Time for attempts in flight when the program is told to stop [default: 30]",
@@ -208,6 +221,15 @@ impl fmt::Debug for AdminToken {
     }
 }
 
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// An object a line, for programs.
+    Json,
+}
+
 /// How the program runs; every value is in range.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -231,6 +253,8 @@ pub struct Settings {
     pub dialects: Option<PathBuf>,
     /// Filter of the log.
     pub log: String,
+    /// How it is written; as everything else that the program prints if not set.
+    pub log_format: Option<LogFormat>,
     /// Time for attempts in flight at shutdown.
     pub shutdown_grace: Duration,
 }
@@ -248,6 +272,7 @@ impl Default for Settings {
             dialect: "xpath@1".to_owned(),
             dialects: None,
             log: "warn,casewire=info".to_owned(),
+            log_format: None,
             shutdown_grace: Duration::from_secs(30),
         }
     }

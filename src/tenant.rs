@@ -1,6 +1,7 @@
 //! One tenant's view of the engine: every look-up is scoped by it, so nothing of another tenant can be named.
 
 mod sources;
+mod stats;
 
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ use crate::{
     engine::gone,
     publisher::{Publisher, Receipt},
 };
+
+pub use stats::EndpointReport;
 
 /// What one tenant can see and do. Cheap to clone; usable from any thread and any runtime.
 #[derive(Clone)]

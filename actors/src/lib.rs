@@ -29,6 +29,9 @@ pub mod registry;
 
 pub mod clock;
 pub mod in_flight;
+pub mod metrics;
+mod span;
+pub mod stats;
 
 mod tree;
 

@@ -27,6 +27,7 @@ use crate::{
     envelope::Envelope,
     plan::Plan,
     shard::{Rest, Shard, Told},
+    stats::OwnStats,
     surroundings::Surroundings,
     unwritten::Unwritten,
 };
@@ -50,6 +51,7 @@ pub struct Mailbox {
     intake: Intake,
     retries: Retries,
     share: Share,
+    stats: OwnStats,
     draining: bool,
     /// The registry has yet to hear that the endpoint is disabled: what it tells until then must not bring it back.
     disabling: bool,
@@ -121,6 +123,7 @@ impl Mailbox {
             intake: Intake::new(clean.is_none()),
             retries: Retries::new(clean.is_none()),
             share: Share::default(),
+            stats: surroundings.stats.open(plan.endpoint.ordinal, &surroundings.counts),
             rest,
             asked_for: None,
             own: Weak::new(),

@@ -24,8 +24,10 @@ use crate::{
     in_flight::InFlight,
     journal::{Journal, JournalThreads, OnCommit},
     matcher::Matching,
+    metrics::Metrics,
     registry::{self, CatchUp, Registry, Shards},
     shard::{Drain, Handover, LookAgain, Shard},
+    stats::StatsBook,
     surroundings::Surroundings,
 };
 
@@ -49,6 +51,10 @@ pub struct Tree {
     pub directory: Arc<Directory>,
     /// Attempts under way.
     pub in_flight: Arc<InFlight>,
+    /// What all of it counts of its work.
+    pub metrics: Metrics,
+    /// The stats of endpoints that were attempted lately.
+    pub stats: Arc<StatsBook>,
     shards: Shards,
     damage: watch::Receiver<Option<Error>>,
 }
@@ -111,6 +117,8 @@ impl Tree {
 
         let (damage_sender, damage) = watch::channel(None);
         let in_flight = Arc::new(InFlight::default());
+        let stats = Arc::new(StatsBook::new(clock));
+        let metrics = Metrics::new(journal.counts().clone(), config.workers.max(1));
         let arbiters: Vec<_> = (0..config.workers.max(1)).map(|_| Arbiter::new()).collect();
         let addresses = arbiters.iter().enumerate().map(|(index, arbiter)| {
             let surroundings = Surroundings {
@@ -122,6 +130,8 @@ impl Tree {
                 tls: tls.clone(),
                 crowd: Crowd::default(),
                 in_flight: in_flight.clone(),
+                counts: metrics.of_arbiter(index),
+                stats: stats.clone(),
                 damage: damage_sender.clone(),
             };
             let shards = arbiters.len();
@@ -133,7 +143,19 @@ impl Tree {
         for endpoint in with_work.into_iter().filter_map(|ordinal| directory.by_ordinal(ordinal)) {
             registry::announce(&shards, &endpoint, true, None);
         }
-        let tree = Self { config, clock, matcher, journal, registry, directory, in_flight, shards, damage };
+        let tree = Self {
+            config,
+            clock,
+            matcher,
+            journal,
+            registry,
+            directory,
+            in_flight,
+            metrics,
+            stats,
+            shards,
+            damage,
+        };
         Ok((tree, Stoppable { arbiters, threads }))
     }
 

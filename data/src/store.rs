@@ -16,6 +16,7 @@
 //! Only this module and those below it know sled and MessagePack.
 
 mod codec;
+mod figures;
 mod guard;
 mod idempotency;
 mod keys;
@@ -28,6 +29,7 @@ mod retention;
 mod retry_journal;
 mod segment;
 mod staged;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod torn;
@@ -40,11 +42,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+pub use figures::Extent;
 pub use guard::DirectoryLock;
-pub use ledger::Cursor;
+pub use ledger::{Cursor, Tally};
 pub use reader::{Backlog, Due, DueUntil, Standing as DeliveryStanding, Store, Trace, Waiting};
 pub use record::{Fate, Parked, Requeued, Settled, Standing};
 pub use registry_log::{Document, Documents, Tombstone};
+pub use sync::SyncWatch;
 pub use verify::{StatsReport, VerifyReport, stats, verify};
 pub use writer::{Publication, Published, Write, Writer, Written};
 
@@ -133,6 +137,7 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
         checkpointed,
         lock,
         buffer: Vec::new(),
+        sync_watch: None,
     };
     writer.settle_recovery()?;
     Ok((writer, Store::new(shared)))

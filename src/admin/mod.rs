@@ -22,7 +22,9 @@ mod endpoints;
 mod events;
 pub(crate) mod health;
 mod inbound;
+mod metrics;
 mod sources;
+mod stats;
 mod tokens;
 
 use actix_web::{
@@ -73,6 +75,7 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::patch().to(endpoints::change))
                 .route(web::delete().to(endpoints::delete)),
         )
+        .service(resource("/endpoints/{id}/stats", "GET, HEAD").route(get().to(stats::show)))
         .service(resource("/events", "POST").route(web::post().to(events::publish)))
         .service(resource("/events/batch", "POST").route(web::post().to(events::publish_batch)))
         .service(resource("/events/{id}", "GET, HEAD").route(get().to(events::show)))
@@ -95,6 +98,7 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::post().to(inbound::receive))
                 .route(web::method(Method::OPTIONS).to(inbound::receive)),
         )
+        .service(resource("/metrics", "GET, HEAD").route(get().to(metrics::show)))
         .service(resource("/tokens", "POST").route(web::post().to(tokens::create)));
 }
 

@@ -16,6 +16,7 @@ mod serve;
 
 mod deliveries;
 mod endpoints;
+mod metrics;
 mod publish;
 mod sources;
 mod token;
@@ -55,6 +56,8 @@ enum Command {
     Deliveries(deliveries::Args),
     /// See and change where other systems' webhooks are taken in.
     Sources(sources::Args),
+    /// See what a running server counts.
+    Metrics(metrics::Args),
     /// Make bearer tokens.
     Token(token::Args),
     /// See the formats that webhooks are sent in, check one of your own, and see what would be sent.
@@ -82,6 +85,7 @@ impl Cli {
                 Command::Endpoints(args) => endpoints::run(args, json).await,
                 Command::Deliveries(args) => deliveries::run(args, json).await,
                 Command::Sources(args) => sources::run(args, json).await,
+                Command::Metrics(args) => metrics::run(args, json).await,
                 Command::Token(args) => token::run(args, json).await,
                 Command::Dialect(args) => dialect::run(args, json),
                 Command::CheckUrl(args) => check_url::run(args, json).await,

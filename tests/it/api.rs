@@ -2,5 +2,6 @@
 
 mod endpoints;
 mod events;
+mod stats;
 mod tenancy;
 mod wrong_input;

@@ -40,6 +40,10 @@ mod receivers;
 mod refusals;
 mod verifiers;
 
+mod log;
+mod metrics;
+mod trace_context;
+
 mod dialect_docs;
 mod embedding;
 mod examples;

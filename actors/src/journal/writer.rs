@@ -11,12 +11,12 @@ use std::{
 
 use casewire_data::{
     Error,
-    store::{Write, Writer, Written},
+    store::{Published, Write, Writer, Written},
 };
 use tokio::sync::watch;
 
-use super::{Command, OnCommit, Queue, Reading, Waiter, fail};
-use crate::{clock::Clock, envelope::Envelope, unwritten::Unwritten};
+use super::{Command, Committed, OnCommit, Queue, Reading, Waiter, fail};
+use crate::{clock::Clock, envelope::Envelope, metrics::JournalCounts, span, unwritten::Unwritten};
 
 /// Writes that share one sync.
 const BATCH_WRITES_MAX: usize = 1_024;
@@ -32,6 +32,7 @@ pub(super) struct WriterThread {
     pub(super) inbox: Receiver<Command>,
     pub(super) readings: Sender<Reading>,
     pub(super) queue: Arc<Queue>,
+    pub(super) counts: Arc<JournalCounts>,
     pub(super) clock: Clock,
     pub(super) on_commit: OnCommit,
     pub(super) failed: watch::Sender<Option<Error>>,
@@ -116,6 +117,7 @@ impl WriterThread {
     }
 
     fn commit(&mut self, writes: Vec<Write>, waiters: Vec<Option<Waiter>>, mut unwritten: Vec<Unwritten>) {
+        self.counts.batch_writes.observe(writes.len() as u64);
         let now = self.clock.now();
         // A mailbox may go on while the disk still syncs: what it was told of outlives the process.
         let mut in_file = || Unwritten::written(&std::mem::take(&mut unwritten));
@@ -141,9 +143,9 @@ impl WriterThread {
         let mut committed = Vec::new();
         for (answer, waiter) in answers.into_iter().zip(waiters) {
             if let Ok(published) = &answer {
-                let fresh = published.iter().filter_map(|published| published.fresh.clone());
-                let routed = fresh.filter(|(_, routes)| !routes.is_empty());
-                committed.extend(routed.map(|(event, routes)| (Arc::new(Envelope::new(event)), routes)));
+                for published in published {
+                    committed.extend(self.note(published));
+                }
             }
             if let Some(waiter) = waiter {
                 waiter.answer(answer);
@@ -152,6 +154,20 @@ impl WriterThread {
         if !committed.is_empty() {
             (self.on_commit)(committed);
         }
+    }
+
+    /// Counts and logs an event that is answered for now, and takes it up if it is to be delivered.
+    fn note(&self, published: &Published) -> Option<Committed> {
+        let Some((event, routes)) = &published.fresh else {
+            self.counts.duplicates.add(1);
+            span::repeated(published.id);
+            return None;
+        };
+        self.counts.published.add(1);
+        self.counts.routed.add(routes.len() as u64);
+        let envelope = Envelope::new(event.clone());
+        span::published(&envelope, routes.len());
+        (!routes.is_empty()).then(|| (Arc::new(envelope), routes.clone()))
     }
 
     fn keep_house(&mut self) {
@@ -175,6 +191,7 @@ impl WriterThread {
             match self.writer.enforce_retention(self.clock.now()) {
                 Ok(0) => {}
                 Ok(deliveries) => {
+                    self.counts.expired.add(deliveries);
                     tracing::warn!(
                         deliveries,
                         "deliveries expired: retention took their events before they were settled"

@@ -7,7 +7,14 @@ use crate::{
 };
 
 /// Headers that a dialect may set and an operator may not.
-const RESERVED: &[&str] = &["content-encoding", "content-type", "user-agent"];
+const RESERVED: &[&str] = &[
+    "content-encoding",
+    "content-type",
+    "user-agent",
+    // The event's own, where the dialect passes them on.
+    "traceparent",
+    "tracestate",
+];
 
 const RESERVED_PREFIXES: &[&str] = &["webhook-", "casewire-"];
 

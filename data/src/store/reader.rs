@@ -26,7 +26,7 @@ const DUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// A handle for reading. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// Events that wait for an endpoint, read from the log.
@@ -137,13 +137,6 @@ impl Store {
     /// The position behind the last committed entry of the log.
     pub fn position(&self) -> u64 {
         self.shared.log.committed()
-    }
-
-    /// Deliveries that still have to be made, to all endpoints together.
-    pub fn waiting(&self) -> u64 {
-        let view = self.shared.view();
-        let open = view.ledger.cursors().filter(|(endpoint, _)| !view.ledger.is_closed(*endpoint));
-        open.map(|(_, cursor)| cursor.waiting()).sum()
     }
 
     /// The last event that was published; 0 if none was.
@@ -308,7 +301,7 @@ impl Store {
         }
     }
 
-    fn event_at(&self, position: u64) -> Result<(Event, Vec<u32>)> {
+    pub(super) fn event_at(&self, position: u64) -> Result<(Event, Vec<u32>)> {
         match self.shared.log.entry(position)? {
             (Kind::Event, body) => {
                 let body = EventBody::split(&body)?;

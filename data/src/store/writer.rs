@@ -7,12 +7,13 @@ use std::sync::Arc;
 use super::{
     Shared, StoreOptions,
     codec::{self, Kind},
-    guard::{DirectoryLock, Reach, RunMark},
+    guard::{DirectoryLock, RunMark},
     keys,
     record::{Expired, Parked, Requeued, Settled},
     registry_log::{Document, Documents, RegistryLog},
     segment::{Segment, SegmentHeader},
     staged::{Entry, Staged},
+    sync::SyncWatch,
 };
 use crate::{
     Timestamp,
@@ -79,6 +80,7 @@ pub struct Writer {
     pub(super) lock: DirectoryLock,
     /// The last batch's bytes, to be written over by the next.
     pub(super) buffer: Vec<u8>,
+    pub(super) sync_watch: Option<Box<dyn SyncWatch>>,
 }
 
 impl Writer {
@@ -194,17 +196,6 @@ impl Writer {
             deleted.into_iter().for_each(|ordinal| view.ledger.close(ordinal));
         }
         Ok(())
-    }
-
-    /// Has the disk hold the log, and notes that it does.
-    fn sync(&self) -> Result<()> {
-        self.active.sync()?;
-        self.note_reach();
-        Ok(())
-    }
-
-    fn note_reach(&self) {
-        self.lock.note(Reach { log: self.active.durable_to(), registry: self.registry.end() });
     }
 
     fn take_into_view(&self, staged: &Staged) -> Result<()> {

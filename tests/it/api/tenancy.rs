@@ -19,6 +19,7 @@ fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
         (Method::GET, format!("/endpoints/{endpoint}"), Scope::EndpointsRead),
         (Method::PATCH, format!("/endpoints/{endpoint}"), Scope::EndpointsWrite),
         (Method::DELETE, format!("/endpoints/{endpoint}"), Scope::EndpointsWrite),
+        (Method::GET, format!("/endpoints/{endpoint}/stats"), Scope::DeliveriesRead),
         (Method::POST, "/events".into(), Scope::EventsPublish),
         (Method::POST, "/events/batch".into(), Scope::EventsPublish),
         (Method::GET, format!("/events/{event}"), Scope::DeliveriesRead),
@@ -30,6 +31,7 @@ fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
         (Method::GET, NOBODYS_SOURCE.into(), Scope::EndpointsRead),
         (Method::PATCH, NOBODYS_SOURCE.into(), Scope::EndpointsWrite),
         (Method::DELETE, NOBODYS_SOURCE.into(), Scope::EndpointsWrite),
+        (Method::GET, "/metrics".into(), Scope::DeliveriesRead),
         (Method::POST, "/tokens".into(), Scope::Admin),
     ]
 }
