@@ -16,6 +16,7 @@ use casewire_data::{
 use tokio::sync::watch;
 
 use crate::{
+    backup::Backups,
     clock::Clock,
     config::Config,
     crowd::Crowd,
@@ -29,6 +30,8 @@ use crate::{
     surroundings::Surroundings,
 };
 
+/// Where backups lie in the data directory, unless they are to lie elsewhere.
+const BACKUP_FOLDER: &str = "backups";
 /// How often a stop looks whether the attempts under way are over.
 const DRAIN_LOOK: Duration = Duration::from_millis(5);
 
@@ -47,6 +50,8 @@ pub struct Tree {
     pub registry: Addr<Registry>,
     /// Where they are read.
     pub directory: Arc<Directory>,
+    /// Copies of what is on disk.
+    pub backups: Backups,
     /// Attempts under way.
     pub in_flight: Arc<InFlight>,
     shards: Shards,
@@ -86,6 +91,9 @@ impl Tree {
         let on_commit = hand_over(shards.clone());
         let (journal, threads) = Journal::start(writer, store, clock, &config.limits, on_commit);
 
+        let backup_dir = config.backup_dir.clone().unwrap_or_else(|| dir.join(BACKUP_FOLDER));
+        let backups = Backups::new(backup_dir, journal.clone(), clock);
+
         let config = Arc::new(config);
         let subscriptions = directory.all();
         let subscriptions = subscriptions.iter().map(|it| registry::subscribe(it, &config.dialects));
@@ -119,7 +127,8 @@ impl Tree {
         for endpoint in with_work.into_iter().filter_map(|ordinal| directory.by_ordinal(ordinal)) {
             registry::announce(&shards, &endpoint, true, None);
         }
-        let tree = Self { config, clock, matcher, journal, registry, directory, in_flight, shards, damage };
+        let tree =
+            Self { config, clock, matcher, journal, registry, directory, backups, in_flight, shards, damage };
         Ok((tree, Stoppable { arbiters, threads }))
     }
 
@@ -181,6 +190,7 @@ impl Stoppable {
                 tracing::error!("an arbiter panicked");
             }
         }
+        tree.backups.stop();
         tree.journal.close(self.threads);
     }
 }

@@ -285,7 +285,7 @@ impl Writer {
     }
 
     /// Has the disk hold the log, and notes that it does.
-    fn sync(&self) -> Result<()> {
+    pub(super) fn sync(&self) -> Result<()> {
         self.active.sync()?;
         self.note_reach();
         Ok(())
@@ -396,11 +396,11 @@ impl Writer {
     }
 
     /// After the first failure nothing more is written: a later sync may succeed without what the failed one lost.
-    fn check_open(&self) -> Result<()> {
+    pub(super) fn check_open(&self) -> Result<()> {
         self.failure.clone().map_or(Ok(()), Err)
     }
 
-    fn fail(&mut self, error: &Error) {
+    pub(super) fn fail(&mut self, error: &Error) {
         tracing::error!(%error, "the journal failed and accepts nothing more");
         if self.shared.journal.is_suspect()
             && let Err(error) = self.mark.set_doubtful()

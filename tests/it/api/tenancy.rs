@@ -31,6 +31,7 @@ fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
         (Method::PATCH, NOBODYS_SOURCE.into(), Scope::EndpointsWrite),
         (Method::DELETE, NOBODYS_SOURCE.into(), Scope::EndpointsWrite),
         (Method::POST, "/tokens".into(), Scope::Admin),
+        (Method::POST, "/backup".into(), Scope::Admin),
     ]
 }
 
@@ -136,6 +137,7 @@ async fn probes_and_unknown_paths_ask_for_no_token() {
         (Method::GET, "/events/batch", "POST"),
         (Method::DELETE, "/events/x", "GET, HEAD"),
         (Method::GET, "/deliveries/x/retry", "POST"),
+        (Method::GET, "/backup", "POST"),
         (Method::POST, "/healthz", "GET, HEAD"),
     ] {
         let answer = host.send(method.clone(), path, &[], Vec::new()).await;
