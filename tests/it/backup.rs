@@ -12,9 +12,10 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use casewire::{Engine, ErrorKind, restore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -173,6 +174,35 @@ fn a_kill_while_a_backup_is_made_leaves_none_that_restores_and_the_next_one_clea
     let restored = run(&["restore", text(&made), "--data-dir", text(&into), "--json"], &[]);
     let report: Value = serde_json::from_str(&restored.stdout).unwrap();
     assert_eq!((restored.code, &report["events"]), (Some(0), &json!(3_000)));
+}
+
+#[tokio::test]
+async fn one_backup_is_made_at_a_time() {
+    let dir = TempDir::new().unwrap();
+    let engine = Engine::builder(dir.path().join("data")).start().unwrap();
+    let (first, second) = tokio::join!(engine.backup(None), engine.backup(None));
+    assert_eq!(second.unwrap_err().kind(), ErrorKind::Busy);
+    assert!(first.unwrap().path.exists());
+    engine.backup(None).await.expect("the first one is over");
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_no_backup_and_leaves_no_half_of_one() {
+    let dir = TempDir::new().unwrap();
+    for round in 0..5 {
+        let backups = dir.path().join(round.to_string());
+        let engine = Engine::builder(dir.path().join("data")).backup_dir(&backups).start().unwrap();
+        let data = format!("\"{}\"", "x".repeat(100_000));
+        engine.publisher().publish_json("cases.created", &data).await.unwrap();
+        let (made, _) = tokio::join!(engine.backup(None), engine.shutdown(Duration::ZERO));
+        match made {
+            Ok(made) => drop(restore(&made.path, &dir.path().join(format!("restored-{round}"))).unwrap()),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+                assert_eq!(names(&backups), BTreeSet::new());
+            }
+        }
+    }
 }
 
 #[test]
