@@ -111,12 +111,12 @@ impl WriterThread {
             self.commit(writes, waiters);
         }
         Unwritten::written(&unwritten.into_iter().flatten().collect::<Vec<_>>());
+        for reading in readings {
+            let _ = self.readings.send(reading);
+        }
         for answer in points {
             let point = self.writer.backup_point().inspect_err(|error| fail(&self.failed, error.clone()));
             let _ = answer.send(point);
-        }
-        for reading in readings {
-            let _ = self.readings.send(reading);
         }
         closing
     }
