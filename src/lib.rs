@@ -56,11 +56,12 @@ pub use casewire_data::{
     signature::verify,
     source::{InboundSource, SourceDraft, SourcePatch},
     stats,
+    store::{RestoreReport, restore},
     token::{Scope, Token},
 };
 
 pub use dialect_folder::read_dialects;
-pub use engine::{Engine, EngineBuilder, Health, ShutdownReport};
+pub use engine::{BackupReport, Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
 pub use tenant::{EndpointInfo, EndpointReport, TenantHandle};

@@ -153,6 +153,16 @@ const KEYS: &[Key] = &[
         },
     },
     Key {
+        flag: "backup-dir",
+        value: "DIR",
+        help: "Folder in which POST /backup makes backups; on another disk they outlive this one \
+               [default: backups in the data directory]",
+        apply: |settings, text| {
+            settings.backup_dir = Some(text.into());
+            Ok(())
+        },
+    },
+    Key {
         flag: "log",
         value: "FILTER",
         help: "What is logged to stderr: a level, or levels by module [default: warn,casewire=info]",
@@ -251,6 +261,8 @@ pub struct Settings {
     pub dialect: String,
     /// Folder of the operator's own dialects.
     pub dialects: Option<PathBuf>,
+    /// Folder of backups; `backups` in the data directory if not set.
+    pub backup_dir: Option<PathBuf>,
     /// Filter of the log.
     pub log: String,
     /// How it is written; as everything else that the program prints if not set.
@@ -271,6 +283,7 @@ impl Default for Settings {
             limits: Limits::default(),
             dialect: "xpath@1".to_owned(),
             dialects: None,
+            backup_dir: None,
             log: "warn,casewire=info".to_owned(),
             log_format: None,
             shutdown_grace: Duration::from_secs(30),

@@ -23,7 +23,10 @@ use casewire_data::{
     Error, ErrorKind, Result,
     limits::Limits,
     route::Routes,
-    store::{Document, Parked, Publication, Published, Requeued, Settled, Store, Write, Writer, Written},
+    store::{
+        BackupPoint, Document, Parked, Publication, Published, Requeued, Settled, Store, Write, Writer,
+        Written,
+    },
 };
 use tokio::sync::{oneshot, watch};
 
@@ -51,6 +54,7 @@ pub type OnCommit = Box<dyn FnMut(Vec<Committed>) + Send>;
 enum Command {
     Write(Write, Waiter),
     Read(Reading),
+    Point(oneshot::Sender<Result<BackupPoint>>),
     /// Nothing to do but to look at the settlements.
     Wake,
     Close,
@@ -148,6 +152,13 @@ impl Journal {
     /// Has a delivery attempted again; answers when that is durable.
     pub async fn requeue(&self, requeued: Requeued) -> Result<()> {
         self.write(Write::Requeue(requeued), None).await.map(drop)
+    }
+
+    /// Notes the moment for a backup: all that was written before is in it, and synced.
+    pub async fn backup_point(&self) -> Result<BackupPoint> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Point(answer)).map_err(|_| closed())?;
+        answered.await.map_err(|_| self.failure().unwrap_or_else(closed))?
     }
 
     /// Notes an attempt and its fate. Durable soon; until it is written it counts as unwritten.

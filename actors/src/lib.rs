@@ -9,6 +9,7 @@ pub mod config;
 
 pub mod matcher;
 
+pub mod backup;
 pub mod journal;
 pub mod unwritten;
 

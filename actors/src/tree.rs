@@ -16,6 +16,7 @@ use casewire_data::{
 use tokio::sync::watch;
 
 use crate::{
+    backup::Backups,
     clock::Clock,
     config::Config,
     crowd::Crowd,
@@ -31,6 +32,8 @@ use crate::{
     surroundings::Surroundings,
 };
 
+/// Where backups lie in the data directory, unless they are to lie elsewhere.
+const BACKUP_FOLDER: &str = "backups";
 /// How often a stop looks whether the attempts under way are over.
 const DRAIN_LOOK: Duration = Duration::from_millis(5);
 
@@ -49,6 +52,8 @@ pub struct Tree {
     pub registry: Addr<Registry>,
     /// Where they are read.
     pub directory: Arc<Directory>,
+    /// Copies of what is on disk.
+    pub backups: Backups,
     /// Attempts under way.
     pub in_flight: Arc<InFlight>,
     /// What all of it counts of its work.
@@ -106,6 +111,9 @@ impl Tree {
         let on_commit = hand_over(shards.clone());
         let (journal, threads) = Journal::start(writer, store, clock, &config.limits, on_commit);
 
+        let backup_dir = config.backup_dir.clone().unwrap_or_else(|| dir.join(BACKUP_FOLDER));
+        let backups = Backups::new(backup_dir, journal.clone(), clock);
+
         let config = Arc::new(config);
         let subscriptions = directory.all();
         let subscriptions = subscriptions.iter().map(|it| registry::subscribe(it, &config.dialects));
@@ -150,6 +158,7 @@ impl Tree {
             journal,
             registry,
             directory,
+            backups,
             in_flight,
             metrics,
             stats,
@@ -218,6 +227,7 @@ impl Stoppable {
                 tracing::error!("an arbiter panicked");
             }
         }
+        tree.backups.stop();
         tree.journal.close(self.threads);
     }
 }

@@ -20,6 +20,8 @@ pub const TRACESTATE_BYTES_MAX: usize = 512;
 pub const TAGS_MAX: usize = 64;
 /// Events of one batch (http-api: 1,000).
 pub const BATCH_EVENTS_MAX: usize = 1_000;
+/// Bytes of a backup's name.
+pub const BACKUP_NAME_BYTES_MAX: usize = 64;
 /// Bytes of one request body to the admin API.
 pub const ADMIN_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 

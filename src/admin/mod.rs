@@ -17,6 +17,7 @@ mod answer;
 mod page;
 mod views;
 
+mod backup;
 mod deliveries;
 mod endpoints;
 mod events;
@@ -99,6 +100,7 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::method(Method::OPTIONS).to(inbound::receive)),
         )
         .service(resource("/metrics", "GET, HEAD").route(get().to(metrics::show)))
+        .service(resource("/backup", "POST").route(web::post().to(backup::make)))
         .service(resource("/tokens", "POST").route(web::post().to(tokens::create)));
 }
 

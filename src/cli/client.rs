@@ -15,6 +15,8 @@ use super::{Failure, output::printable};
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one may take that copies all that a server stores.
+const PATIENT_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
 /// Bytes of the largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -85,6 +87,11 @@ impl Client {
     /// Sends a JSON body.
     pub(super) async fn post(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
         self.answer(self.request(Method::POST, path).send_json(body)).await
+    }
+
+    /// Asks for what may take as long as the disk needs.
+    pub(super) async fn post_and_wait(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
+        self.answer(self.request(Method::POST, path).timeout(PATIENT_TIMEOUT).send_json(body)).await
     }
 
     /// Sends a JSON body with the change of a thing.

@@ -21,11 +21,13 @@ mod publish;
 mod sources;
 mod token;
 
+mod backup;
 mod bench;
 mod check_url;
 mod dialect;
 mod journal;
 mod listen;
+mod restore;
 
 /// Signed, durable webhooks for every event of a case-management system.
 ///
@@ -64,6 +66,10 @@ enum Command {
     Dialect(dialect::Args),
     /// Explain what the egress policy says of a URL.
     CheckUrl(check_url::Args),
+    /// Copy all that a server stores, while it runs; or a data directory while none does.
+    Backup(backup::Args),
+    /// Make a data directory of a backup, every record in it checked.
+    Restore(restore::Args),
     /// Look at a data directory while no server runs on it.
     Journal(journal::Args),
     /// Measure the engine on this machine, beside what is possible on it.
@@ -89,6 +95,8 @@ impl Cli {
                 Command::Token(args) => token::run(args, json).await,
                 Command::Dialect(args) => dialect::run(args, json),
                 Command::CheckUrl(args) => check_url::run(args, json).await,
+                Command::Backup(args) => backup::run(args, json).await,
+                Command::Restore(args) => restore::run(&args, json),
                 Command::Journal(args) => journal::run(args, json),
                 Command::Bench(args) => bench::run(args, json).await,
             }

@@ -81,6 +81,9 @@ pub(super) fn open(settings: &Settings) -> Result<Engine, Failure> {
     if let Some(folder) = &settings.dialects {
         builder = builder.dialects(read_dialects(folder)?);
     }
+    if let Some(folder) = &settings.backup_dir {
+        builder = builder.backup_dir(folder);
+    }
     if let Some(token) = &settings.admin_token {
         builder = builder.admin_token(token.secret().to_owned());
     }

@@ -1,5 +1,6 @@
 //! The admin API keeps to the contract: keys, their order, and statuses (http-api).
 
+mod backup;
 mod endpoints;
 mod events;
 mod stats;

@@ -26,6 +26,7 @@ mod pace;
 mod restart;
 mod shutdown;
 
+mod backup;
 mod corruption;
 mod crash;
 mod power_loss;

@@ -204,6 +204,11 @@ impl RegistryLog {
         self.active.end()
     }
 
+    /// Its files.
+    pub fn segments(&self) -> Arc<[Arc<Segment>]> {
+        self.log.segments()
+    }
+
     /// Writes documents, synced, and applies them.
     pub fn append(&mut self, documents: Vec<Document>, now: Timestamp) -> Result<()> {
         self.write(documents.iter())?;

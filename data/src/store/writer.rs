@@ -299,11 +299,11 @@ impl Writer {
     }
 
     /// After the first failure nothing more is written: a later sync may succeed without what the failed one lost.
-    fn check_open(&self) -> Result<()> {
+    pub(super) fn check_open(&self) -> Result<()> {
         self.failure.clone().map_or(Ok(()), Err)
     }
 
-    fn fail(&mut self, error: &Error) {
+    pub(super) fn fail(&mut self, error: &Error) {
         tracing::error!(%error, "the journal failed and accepts nothing more");
         if self.shared.journal.is_suspect()
             && let Err(error) = self.mark.set_doubtful()

@@ -33,6 +33,7 @@ fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
         (Method::DELETE, NOBODYS_SOURCE.into(), Scope::EndpointsWrite),
         (Method::GET, "/metrics".into(), Scope::DeliveriesRead),
         (Method::POST, "/tokens".into(), Scope::Admin),
+        (Method::POST, "/backup".into(), Scope::Admin),
     ]
 }
 
@@ -138,6 +139,7 @@ async fn probes_and_unknown_paths_ask_for_no_token() {
         (Method::GET, "/events/batch", "POST"),
         (Method::DELETE, "/events/x", "GET, HEAD"),
         (Method::GET, "/deliveries/x/retry", "POST"),
+        (Method::GET, "/backup", "POST"),
         (Method::POST, "/healthz", "GET, HEAD"),
     ] {
         let answer = host.send(method.clone(), path, &[], Vec::new()).await;
