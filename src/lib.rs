@@ -37,6 +37,7 @@ mod admin;
 mod dialect_folder;
 mod engine;
 mod inbound;
+mod metrics;
 mod publisher;
 mod tenant;
 
@@ -54,11 +55,13 @@ pub use casewire_data::{
     secret::Secret,
     signature::verify,
     source::{InboundSource, SourceDraft, SourcePatch},
+    stats,
+    store::{RestoreReport, restore},
     token::{Scope, Token},
 };
 
 pub use dialect_folder::read_dialects;
-pub use engine::{Engine, EngineBuilder, Health, ShutdownReport};
+pub use engine::{BackupReport, Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
-pub use tenant::{DeliveryQuery, EndpointInfo, EventQuery, Page, TenantHandle};
+pub use tenant::{DeliveryQuery, EndpointInfo, EndpointReport, EventQuery, Page, TenantHandle};

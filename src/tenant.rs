@@ -2,6 +2,7 @@
 
 mod listings;
 mod sources;
+mod stats;
 
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ use crate::{
     engine::gone,
     publisher::{Publisher, Receipt},
 };
+
+pub use stats::EndpointReport;
 
 /// What one tenant can see and do. Cheap to clone; usable from any thread and any runtime.
 #[derive(Clone)]
@@ -139,9 +142,7 @@ impl TenantHandle {
             DeliveryStanding::Delivered | DeliveryStanding::Cancelled => Standing::Delivered,
         };
         let due = self.tree.clock.now();
-        self.tree.journal.requeue(Requeued { endpoint: ordinal, seq, event_position, due, from }).await?;
-        self.tree.look_again(ordinal);
-        Ok(())
+        self.tree.requeue(Requeued { endpoint: ordinal, seq, event_position, due, from }).await
     }
 
     fn info(&self, endpoint: Arc<Endpoint>) -> EndpointInfo {

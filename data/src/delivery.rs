@@ -32,6 +32,19 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
+    /// Every class.
+    pub const ALL: [Self; 9] = [
+        Self::Dns,
+        Self::Egress,
+        Self::Connect,
+        Self::Tls,
+        Self::Timeout,
+        Self::Broken,
+        Self::Protocol,
+        Self::Request,
+        Self::Quarantined,
+    ];
+
     /// The class as machines read it: `timeout`.
     pub const fn as_str(self) -> &'static str {
         match self {

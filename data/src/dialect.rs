@@ -80,6 +80,8 @@ pub struct Dialect {
     handshake: Option<Handshake>,
     sandbox: Option<When>,
     inbound: Option<Inbound>,
+    /// The trace context that an event carries goes out in headers of its own.
+    trace_context: bool,
     /// An endpoint's parameters change the body.
     body_has_params: bool,
 }

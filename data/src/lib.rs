@@ -10,6 +10,7 @@ pub mod id;
 
 pub mod event;
 pub mod pattern;
+pub mod trace_context;
 
 pub mod endpoint;
 pub mod route;
@@ -20,6 +21,7 @@ pub mod token;
 pub mod delivery;
 pub mod pace;
 pub mod retry;
+pub mod stats;
 pub mod window;
 
 pub mod dialect;

@@ -18,12 +18,15 @@ mod page;
 mod query;
 mod views;
 
+mod backup;
 mod deliveries;
 mod endpoints;
 mod events;
 pub(crate) mod health;
 mod inbound;
+mod metrics;
 mod sources;
+mod stats;
 mod tokens;
 
 use actix_web::{
@@ -74,6 +77,7 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::patch().to(endpoints::change))
                 .route(web::delete().to(endpoints::delete)),
         )
+        .service(resource("/endpoints/{id}/stats", "GET, HEAD").route(get().to(stats::show)))
         .service(
             resource("/events", "GET, HEAD, POST")
                 .route(get().to(events::list))
@@ -101,6 +105,8 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::post().to(inbound::receive))
                 .route(web::method(Method::OPTIONS).to(inbound::receive)),
         )
+        .service(resource("/metrics", "GET, HEAD").route(get().to(metrics::show)))
+        .service(resource("/backup", "POST").route(web::post().to(backup::make)))
         .service(resource("/tokens", "POST").route(web::post().to(tokens::create)));
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Adding a field to a stored type shows nothing to anybody until it is added here.
 
+mod backup;
 mod source;
 
 use std::{
@@ -20,7 +21,7 @@ use casewire_data::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-pub(super) use self::source::SourceView;
+pub(super) use self::{backup::BackupView, source::SourceView};
 use crate::{publisher::Receipt, tenant::EndpointInfo};
 
 /// An endpoint: the seed's keys in the seed's order, then extensions where they differ from their default.

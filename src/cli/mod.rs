@@ -18,15 +18,18 @@ mod serve;
 mod deliveries;
 mod endpoints;
 mod events;
+mod metrics;
 mod publish;
 mod sources;
 mod token;
 
+mod backup;
 mod bench;
 mod check_url;
 mod dialect;
 mod journal;
 mod listen;
+mod restore;
 
 /// Signed, durable webhooks for every event of a case-management system.
 ///
@@ -59,12 +62,18 @@ enum Command {
     Deliveries(deliveries::Args),
     /// See and change where other systems' webhooks are taken in.
     Sources(sources::Args),
+    /// See what a running server counts.
+    Metrics(metrics::Args),
     /// Make bearer tokens.
     Token(token::Args),
     /// See the formats that webhooks are sent in, check one of your own, and see what would be sent.
     Dialect(dialect::Args),
     /// Explain what the egress policy says of a URL.
     CheckUrl(check_url::Args),
+    /// Copy all that a server stores, while it runs; or a data directory while none does.
+    Backup(backup::Args),
+    /// Make a data directory of a backup, every record in it checked.
+    Restore(restore::Args),
     /// Look at a data directory while no server runs on it.
     Journal(journal::Args),
     /// Measure the engine on this machine, beside what is possible on it.
@@ -87,9 +96,12 @@ impl Cli {
                 Command::Events(args) => events::run(args, json).await,
                 Command::Deliveries(args) => deliveries::run(args, json).await,
                 Command::Sources(args) => sources::run(args, json).await,
+                Command::Metrics(args) => metrics::run(args, json).await,
                 Command::Token(args) => token::run(args, json).await,
                 Command::Dialect(args) => dialect::run(args, json),
                 Command::CheckUrl(args) => check_url::run(args, json).await,
+                Command::Backup(args) => backup::run(args, json).await,
+                Command::Restore(args) => restore::run(&args, json),
                 Command::Journal(args) => journal::run(args, json),
                 Command::Bench(args) => bench::run(args, json).await,
             }

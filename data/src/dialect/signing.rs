@@ -210,19 +210,16 @@ impl Signature {
     }
 
     /// Appends the value of the header; false if there is no secret to sign with, or not all that is to be signed.
-    pub(super) fn write(&self, keys: &Keys, context: &Context<'_>, value: &mut String) -> bool {
+    pub(super) fn write(&self, keys: &Keys, context: &Context<'_>, value: &mut Vec<u8>) -> bool {
         let begin = value.len();
         let signing = if self.separator.is_some() { &keys.0[..] } else { &keys.0[..keys.0.len().min(1)] };
         for (scheme, key) in signing {
             let Some(signature) = key.sign(|take| self.content.each(context, take)) else { return false };
             if value.len() > begin {
-                value.push_str(self.separator.as_deref().unwrap_or_default());
+                value.extend_from_slice(self.separator.as_deref().unwrap_or_default().as_bytes());
             }
-            value.push_str(&self.schemes[*scheme].prefix);
-            match self.encoding {
-                Encoding::Hex => value.push_str(&hex(signature.as_ref())),
-                Encoding::Base64 => BASE64.encode_string(signature, value),
-            }
+            value.extend_from_slice(self.schemes[*scheme].prefix.as_bytes());
+            self.encoding.write(signature.as_ref(), value);
         }
         value.len() > begin
     }
@@ -307,6 +304,19 @@ impl Signature {
 }
 
 impl Encoding {
+    fn write(self, signature: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Hex => out.extend_from_slice(hex(signature).as_bytes()),
+            Self::Base64 => {
+                let begin = out.len();
+                // Three bytes make four characters, and no signature is longer than this.
+                out.resize(begin + signature.len().div_ceil(3) * 4, b'=');
+                let written = BASE64.encode_slice(signature, &mut out[begin..]);
+                out.truncate(begin + written.expect("there is room for all of it"));
+            }
+        }
+    }
+
     fn read(text: &Text<'_, '_>) -> Option<Self> {
         match text.value.as_str() {
             "hex" => Some(Self::Hex),

@@ -139,13 +139,6 @@ impl Store {
         self.shared.log.committed()
     }
 
-    /// Deliveries that still have to be made, to all endpoints together.
-    pub fn waiting(&self) -> u64 {
-        let view = self.shared.view();
-        let open = view.ledger.cursors().filter(|(endpoint, _)| !view.ledger.is_closed(*endpoint));
-        open.map(|(_, cursor)| cursor.waiting()).sum()
-    }
-
     /// The last event that was published; 0 if none was.
     pub fn last_seq(&self) -> u64 {
         self.shared.view().next_seq - 1
@@ -313,7 +306,7 @@ impl Store {
         }
     }
 
-    fn event_at(&self, position: u64) -> Result<(Event, Vec<u32>)> {
+    pub(super) fn event_at(&self, position: u64) -> Result<(Event, Vec<u32>)> {
         match self.shared.log.entry(position)? {
             (Kind::Event, body) => {
                 let body = EventBody::split(&body)?;

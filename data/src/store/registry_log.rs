@@ -155,6 +155,8 @@ pub struct RegistryLog {
     pub documents: Documents,
     /// Documents in the log, history among them.
     written: usize,
+    /// Bytes that it had when it was written anew last, by estimate if that was in an earlier run.
+    rewritten_bytes: u64,
 }
 
 impl RegistryLog {
@@ -192,12 +194,19 @@ impl RegistryLog {
             written += 1;
         }
         let active = log.segments().last().expect("a registry has a segment").clone();
-        Ok(Self { log, active, documents, written })
+        let mean_bytes = active.entry_bytes() / written.max(1) as u64;
+        let rewritten_bytes = mean_bytes * documents.len() as u64;
+        Ok(Self { log, active, documents, written, rewritten_bytes })
     }
 
     /// Where it ends.
     pub fn end(&self) -> u64 {
         self.active.end()
+    }
+
+    /// Its files.
+    pub fn segments(&self) -> Arc<[Arc<Segment>]> {
+        self.log.segments()
     }
 
     /// Writes documents, synced, and applies them.
@@ -207,12 +216,12 @@ impl RegistryLog {
         if self.is_mostly_history() { self.rewrite(now) } else { Ok(()) }
     }
 
-    /// Whether most of it was overtaken, and that is not little. What is only much is not written again.
+    /// Whether it has doubled, and what was overtaken is not little. What is only much is not written again.
     fn is_mostly_history(&self) -> bool {
-        let living = self.documents.len();
-        let mean_bytes = self.active.entry_bytes() / self.written.max(1) as u64;
-        let history_bytes = mean_bytes * self.written.saturating_sub(living) as u64;
-        self.written > 2 * living && history_bytes > HISTORY_BYTES_MIN
+        let bytes = self.active.entry_bytes();
+        let overtaken = self.written.saturating_sub(self.documents.len()) as u64;
+        let history_bytes = bytes / self.written.max(1) as u64 * overtaken;
+        history_bytes > HISTORY_BYTES_MIN && bytes > 2 * self.rewritten_bytes
     }
 
     /// Forgets endpoints deleted before a time, when no event that names them is left, and tells their ordinals.
@@ -234,6 +243,7 @@ impl RegistryLog {
         self.written = 0;
         let all: Vec<_> = self.documents.all().collect();
         self.write(all.iter())?;
+        self.rewritten_bytes = self.active.entry_bytes();
         while self.log.segments().len() > 1 {
             self.log.drop_oldest()?;
         }

@@ -1,5 +1,6 @@
 //! The store's promises at its own door, a module a promise.
 
+mod backup;
 mod batch;
 mod damage;
 mod exclusive;
@@ -12,6 +13,7 @@ mod recovery;
 mod registry;
 mod retention;
 mod torn_tail;
+mod versions;
 
 use std::{
     collections::BTreeMap,

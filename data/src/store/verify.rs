@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::{
     Paths,
     codec::Kind,
-    cut_short,
-    guard::DirectoryLock,
+    cut_short, format,
+    guard::{DirectoryLock, Reach},
     log::Log,
     record::{EventBody, Fate, Settled},
     segment::storage,
@@ -56,16 +56,18 @@ pub struct StatsReport {
 
 /// Checks every entry of log and registry. Damage is an error that names the place.
 pub fn verify(dir: &Path) -> Result<VerifyReport> {
-    let lock = existing(dir)?;
-    let reach = lock.reach();
-    let paths = Paths::of(dir);
+    let (lock, _) = existing(dir)?;
+    check(&Paths::of(dir), lock.reach()).map(|(report, _)| report)
+}
+
+/// Checks every entry of log and registry, which must reach as far as is known, and tells how far they do.
+pub(super) fn check(paths: &Paths, reach: Reach) -> Result<(VerifyReport, Reach)> {
     let mut report = VerifyReport::default();
-    let torn = walk(&paths.registry, reach.registry, |_, _, _| {
+    let registry = walk(&paths.registry, reach.registry, |_, _, _| {
         report.documents += 1;
         Ok(())
     })?;
-    report.torn_bytes += torn.torn_bytes;
-    let torn = walk(&paths.log, reach.log, |_, kind, body| {
+    let log = walk(&paths.log, reach.log, |_, kind, body| {
         report.entries += 1;
         if kind == Kind::Event {
             EventBody::split(body)?.event(0)?;
@@ -73,14 +75,14 @@ pub fn verify(dir: &Path) -> Result<VerifyReport> {
         }
         Ok(())
     })?;
-    report.torn_bytes += torn.torn_bytes;
-    report.segments = torn.segments;
-    Ok(report)
+    report.torn_bytes = registry.torn_bytes + log.torn_bytes;
+    report.segments = log.segments;
+    Ok((report, Reach { log: log.end, registry: registry.end }))
 }
 
 /// Counts what is in the journal.
 pub fn stats(dir: &Path) -> Result<StatsReport> {
-    let _lock = existing(dir)?;
+    let _existing = existing(dir)?;
     let paths = Paths::of(dir);
     let mut report =
         StatsReport { retry_journal_bytes: bytes_below(&paths.retry)?, ..StatsReport::default() };
@@ -116,6 +118,7 @@ pub fn stats(dir: &Path) -> Result<StatsReport> {
 
 struct Walked {
     segments: u64,
+    end: u64,
     torn_bytes: u64,
 }
 
@@ -132,15 +135,18 @@ fn walk(dir: &Path, reach: u64, mut entry: impl FnMut(u64, Kind, &[u8]) -> Resul
     while let Some((position, kind)) = scan.next_entry()? {
         entry(position, kind, scan.body())?;
     }
-    Ok(Walked { segments: segments.len() as u64, torn_bytes: end.torn_bytes })
+    Ok(Walked { segments: segments.len() as u64, end: end.position, torn_bytes: end.torn_bytes })
 }
 
-fn existing(dir: &Path) -> Result<DirectoryLock> {
+/// Takes a directory that is one, and tells its format.
+pub(super) fn existing(dir: &Path) -> Result<(DirectoryLock, u32)> {
     if !dir.join("log").is_dir() {
         let message = format!("{} is not a data directory: it holds no log", dir.display());
         return Err(Error::new(ErrorKind::NotFound, message));
     }
-    DirectoryLock::take(dir)
+    let lock = DirectoryLock::take(dir)?;
+    let data_format = format::read(dir)?;
+    Ok((lock, data_format))
 }
 
 fn bytes_below(dir: &Path) -> Result<u64> {

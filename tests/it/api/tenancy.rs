@@ -19,6 +19,7 @@ fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
         (Method::GET, format!("/endpoints/{endpoint}"), Scope::EndpointsRead),
         (Method::PATCH, format!("/endpoints/{endpoint}"), Scope::EndpointsWrite),
         (Method::DELETE, format!("/endpoints/{endpoint}"), Scope::EndpointsWrite),
+        (Method::GET, format!("/endpoints/{endpoint}/stats"), Scope::DeliveriesRead),
         (Method::POST, "/events".into(), Scope::EventsPublish),
         (Method::POST, "/events/batch".into(), Scope::EventsPublish),
         (Method::GET, "/events".into(), Scope::DeliveriesRead),
@@ -34,7 +35,9 @@ fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
         (Method::GET, NOBODYS_SOURCE.into(), Scope::EndpointsRead),
         (Method::PATCH, NOBODYS_SOURCE.into(), Scope::EndpointsWrite),
         (Method::DELETE, NOBODYS_SOURCE.into(), Scope::EndpointsWrite),
+        (Method::GET, "/metrics".into(), Scope::DeliveriesRead),
         (Method::POST, "/tokens".into(), Scope::Admin),
+        (Method::POST, "/backup".into(), Scope::Admin),
     ]
 }
 
@@ -144,6 +147,7 @@ async fn probes_and_unknown_paths_ask_for_no_token() {
         (Method::GET, "/events/batch", "POST"),
         (Method::DELETE, "/events/x", "GET, HEAD"),
         (Method::GET, "/deliveries/x/retry", "POST"),
+        (Method::GET, "/backup", "POST"),
         (Method::POST, "/healthz", "GET, HEAD"),
     ] {
         let answer = host.send(method.clone(), path, &[], Vec::new()).await;
