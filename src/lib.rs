@@ -43,7 +43,7 @@ mod tenant;
 
 pub use casewire_data::{
     Error, ErrorKind, FieldError, Result, Timestamp,
-    delivery::{Attempt, DeliveryRecord, DeliveryStatus, FailureClass, Outcome},
+    delivery::{Attempt, DeliveryRecord, DeliveryStatus, DeliverySummary, FailureClass, Outcome},
     dialect::{Dialect, Dialects, Mistake},
     endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
     event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
@@ -64,4 +64,4 @@ pub use dialect_folder::read_dialects;
 pub use engine::{BackupReport, Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
-pub use tenant::{EndpointInfo, EndpointReport, TenantHandle};
+pub use tenant::{DeliveryQuery, EndpointInfo, EndpointReport, EventQuery, Page, TenantHandle};

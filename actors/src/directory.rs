@@ -100,6 +100,20 @@ impl Directory {
         living.or_else(|| entries.tombstones.get(&ordinal).map(|tombstone| tombstone.id))
     }
 
+    /// The number in routes of a tenant's endpoint, also of a deleted one.
+    pub fn ordinal_of(&self, tenant: &Tenant, id: EndpointId) -> Option<u32> {
+        let entries = self.read();
+        let living = entries.ordinals.get(tenant).and_then(|ids| ids.get(&id).copied());
+        let mut buried = entries.tombstones.values();
+        living.or_else(|| buried.find(|it| it.id == id && it.tenant == *tenant).map(|it| it.ordinal))
+    }
+
+    /// The numbers in routes of a tenant's deleted endpoints.
+    pub fn deleted(&self, tenant: &Tenant) -> Vec<u32> {
+        let entries = self.read();
+        entries.tombstones.values().filter(|it| it.tenant == *tenant).map(|it| it.ordinal).collect()
+    }
+
     /// How many endpoints there are, of all tenants.
     pub fn census(&self) -> Census {
         self.read().census

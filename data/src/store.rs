@@ -25,6 +25,7 @@ mod guard;
 mod idempotency;
 mod keys;
 mod ledger;
+mod listing;
 mod log;
 mod manifest;
 mod reader;
@@ -52,6 +53,7 @@ pub use backup::{BackupPoint, BackupReport, back_up};
 pub use figures::Extent;
 pub use guard::DirectoryLock;
 pub use ledger::{Cursor, Tally};
+pub use listing::{Among, DeliveryFilter, EventFilter, Listed, Place, Rest, Slice};
 pub use reader::{Backlog, Due, DueUntil, Standing as DeliveryStanding, Store, Trace, Waiting};
 pub use record::{Fate, Parked, Requeued, Settled, Standing};
 pub use registry_log::{Document, Documents, Tombstone};
@@ -67,6 +69,7 @@ use crate::{
 };
 use codec::Kind;
 use guard::RunMark;
+use listing::Digests;
 use log::Log;
 use registry_log::RegistryLog;
 use retry_journal::RetryJournal;
@@ -88,6 +91,7 @@ struct Shared {
     log: Log,
     journal: RetryJournal,
     view: Mutex<View>,
+    digests: Digests,
 }
 
 impl Shared {
@@ -138,7 +142,7 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
     let (next_seq, ids) = (view.next_seq, UlidSequence::after(view.last_id));
     log.commit_to(active.end());
     let checkpointed = active.end();
-    let shared = Arc::new(Shared { log, journal, view: Mutex::new(view) });
+    let shared = Arc::new(Shared { log, journal, view: Mutex::new(view), digests: Digests::default() });
     let mut writer = Writer {
         shared: shared.clone(),
         active,

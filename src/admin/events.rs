@@ -15,10 +15,12 @@ use super::{
     auth::Caller,
     body,
     fields::{self, Fields, Read, Wrong, refused, wrong},
-    path_id,
+    page, path_id,
     problem::Problem,
+    query::Query,
     views::{EventView, ReceiptView},
 };
+use crate::tenant::EventQuery;
 
 /// POST /events: answers when the event and its list of endpoints are durable.
 pub(super) async fn publish(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
@@ -40,6 +42,21 @@ pub(super) async fn publish_batch(request: HttpRequest, payload: Payload) -> Res
     let views: Vec<_> =
         receipts.iter().zip(&types).map(|(receipt, name)| ReceiptView::new(receipt, name.as_str())).collect();
     Ok(answer::list(StatusCode::ACCEPTED, &views, None))
+}
+
+/// GET /events: newest first, without payloads.
+pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::DeliveriesRead)?;
+    let mut query = Query::of(&request);
+    let (event_type, resource) = (query.event_type(), query.resource());
+    let (since, until) = query.window();
+    let (limit, after) = query.page();
+    query.finish()?;
+    let wanted = EventQuery { event_type, resource, since, until };
+    let page = caller.tenant().events(wanted, after, limit).await?;
+    let views: Vec<_> =
+        page.items.iter().map(|event| EventView::new(event, false)).collect::<Result<_, _>>()?;
+    Ok(answer::list(StatusCode::OK, &views, page.next.map(|id| page::cursor(&id))))
 }
 
 /// GET /events/{id}

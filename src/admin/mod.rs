@@ -15,6 +15,7 @@ mod unread;
 
 mod answer;
 mod page;
+mod query;
 mod views;
 
 mod backup;
@@ -77,10 +78,15 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::delete().to(endpoints::delete)),
         )
         .service(resource("/endpoints/{id}/stats", "GET, HEAD").route(get().to(stats::show)))
-        .service(resource("/events", "POST").route(web::post().to(events::publish)))
+        .service(
+            resource("/events", "GET, HEAD, POST")
+                .route(get().to(events::list))
+                .route(web::post().to(events::publish)),
+        )
         .service(resource("/events/batch", "POST").route(web::post().to(events::publish_batch)))
         .service(resource("/events/{id}", "GET, HEAD").route(get().to(events::show)))
         .service(resource("/events/{id}/deliveries", "GET, HEAD").route(get().to(deliveries::list_of_event)))
+        .service(resource("/deliveries", "GET, HEAD").route(get().to(deliveries::list)))
         .service(resource("/deliveries/{id}", "GET, HEAD").route(get().to(deliveries::show)))
         .service(resource("/deliveries/{id}/retry", "POST").route(web::post().to(deliveries::retry)))
         .service(

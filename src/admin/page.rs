@@ -14,6 +14,9 @@ pub(super) const LIMIT_MAX: usize = 200;
 /// The items of a page whose size nobody asked for (http-api).
 pub(super) const LIMIT_DEFAULT: usize = 50;
 
+/// What a cursor may be.
+pub(super) const CURSOR_RULE: &str = "pass on the `next_cursor` of the page before, unchanged";
+
 /// Which part of a list a caller wants.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Page<Id> {
@@ -36,13 +39,11 @@ impl<Id: FromStr + Display + Ord + Copy> Page<Id> {
             match &*name {
                 "limit" => match value.parse() {
                     Ok(limit) if (1..=LIMIT_MAX).contains(&limit) => page.limit = limit,
-                    _ => refuse("limit", format!("choose 1 to {LIMIT_MAX}")),
+                    _ => refuse("limit", limit_rule()),
                 },
                 "cursor" => match read_cursor(&value) {
                     Some(id) => page.after = Some(id),
-                    None => {
-                        refuse("cursor", "pass on the `next_cursor` of the page before, unchanged".to_owned())
-                    }
+                    None => refuse("cursor", CURSOR_RULE.to_owned()),
                 },
                 _ => {}
             }
@@ -60,12 +61,23 @@ impl<Id: FromStr + Display + Ord + Copy> Page<Id> {
         items.drain(..start);
         let more = items.len() > self.limit;
         items.truncate(self.limit);
-        let next = items.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(id(last).to_string()));
+        let next = items.last().filter(|_| more).map(|last| cursor(&id(last)));
         (items, next)
     }
 }
 
-fn read_cursor<Id: FromStr>(cursor: &str) -> Option<Id> {
+/// What a limit may be.
+pub(super) fn limit_rule() -> String {
+    format!("choose 1 to {LIMIT_MAX}")
+}
+
+/// The cursor of the page that begins behind an id.
+pub(super) fn cursor(id: &impl Display) -> String {
+    URL_SAFE_NO_PAD.encode(id.to_string())
+}
+
+/// The id that a cursor stands for, if it is one.
+pub(super) fn read_cursor<Id: FromStr>(cursor: &str) -> Option<Id> {
     String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?.parse().ok()
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use casewire_data::{
     Error, ErrorKind, Result,
-    delivery::{Attempt, DeliveryRecord, DeliveryStatus, Outcome},
+    delivery::{Attempt, DeliveryRecord, DeliverySummary, Outcome},
     endpoint::EndpointStatus,
     event::{Actor, ActorId, Event},
     secret::Secret,
@@ -229,7 +229,21 @@ pub(super) struct DeliveryView<'a, A> {
 
 impl<'a> DeliveryView<'a, usize> {
     /// A delivery as it stands in a list, with the number of its attempts.
-    pub(super) fn in_list(record: &'a DeliveryRecord) -> Self {
+    pub(super) fn in_list(summary: &'a DeliverySummary) -> Self {
+        Self {
+            id: summary.id.to_string(),
+            event_id: summary.id.event.to_string(),
+            endpoint_id: summary.id.endpoint.to_string(),
+            event_type: summary.event_type.as_str(),
+            status: summary.status.as_str(),
+            attempts: summary.attempts,
+            next_attempt_at: summary.next_attempt_at.map(|at| at.to_rfc3339_seconds()),
+            created_at: summary.published_at.to_rfc3339_seconds(),
+        }
+    }
+
+    /// A delivery in few words, with the number of its attempts.
+    pub(super) fn brief(record: &'a DeliveryRecord) -> Self {
         Self::new(record, record.attempts.len())
     }
 }
@@ -248,23 +262,11 @@ impl<'a, A> DeliveryView<'a, A> {
             event_id: record.id.event.to_string(),
             endpoint_id: record.id.endpoint.to_string(),
             event_type: record.event_type.as_str(),
-            status: status_name(record.status),
+            status: record.status.as_str(),
             attempts,
             next_attempt_at: record.next_attempt_at.map(|at| at.to_rfc3339_seconds()),
             created_at: record.published_at.to_rfc3339_seconds(),
         }
-    }
-}
-
-const fn status_name(status: DeliveryStatus) -> &'static str {
-    match status {
-        DeliveryStatus::Pending => "pending",
-        DeliveryStatus::InFlight => "in_flight",
-        DeliveryStatus::Retrying => "retrying",
-        DeliveryStatus::Delivered => "delivered",
-        DeliveryStatus::Dead => "dead",
-        DeliveryStatus::Cancelled => "cancelled",
-        DeliveryStatus::Held => "held",
     }
 }
 

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod body;
 mod client;
+mod listing;
 mod output;
 mod receiver;
 mod server;
@@ -16,6 +17,7 @@ mod serve;
 
 mod deliveries;
 mod endpoints;
+mod events;
 mod metrics;
 mod publish;
 mod sources;
@@ -54,6 +56,8 @@ enum Command {
     Publish(publish::Args),
     /// See and change the endpoints of a running server.
     Endpoints(endpoints::Args),
+    /// See what was published.
+    Events(events::Args),
     /// See what became of events.
     Deliveries(deliveries::Args),
     /// See and change where other systems' webhooks are taken in.
@@ -89,6 +93,7 @@ impl Cli {
                 Command::Listen(args) => listen::run(args, json).await,
                 Command::Publish(args) => publish::run(args, json).await,
                 Command::Endpoints(args) => endpoints::run(args, json).await,
+                Command::Events(args) => events::run(args, json).await,
                 Command::Deliveries(args) => deliveries::run(args, json).await,
                 Command::Sources(args) => sources::run(args, json).await,
                 Command::Metrics(args) => metrics::run(args, json).await,

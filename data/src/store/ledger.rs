@@ -99,6 +99,11 @@ impl Ledger {
         cursor
     }
 
+    /// Where an endpoint stands that something was routed to and that is not deleted.
+    pub fn get(&self, endpoint: u32) -> Option<&Cursor> {
+        self.cursors.get(&endpoint).filter(|_| !self.is_closed(endpoint))
+    }
+
     /// Whether the endpoint was deleted.
     pub fn is_closed(&self, endpoint: u32) -> bool {
         self.closed.contains(&endpoint)

@@ -7,6 +7,7 @@ mod exclusive;
 mod failing_disk;
 mod formats;
 mod idempotency;
+mod listing;
 mod power_loss;
 mod recovery;
 mod registry;

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Log bytes between two marks.
-const MARK_BYTES: u64 = 256 * 1024;
+pub const MARK_BYTES: u64 = 256 * 1024;
 /// Deliveries whose attempts share one row; keeps the row below 4 KiB.
 const CHUNK_DELIVERIES: usize = 200;
 /// How far apart the events in one such row are at most, so that a search knows when to stop.
