@@ -13,9 +13,26 @@ use super::{
     auth::Caller,
     body,
     fields::{self, Fields, Read, Wrong, refused},
+    operation::{Operation, Success},
     problem::Problem,
+    schema::{self, Object},
     views::TokenView,
 };
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("/tokens", "createToken", |route| route.to(create))
+            .about(
+                "Makes a token",
+                "For the caller's tenant; an admin of the tenant `default` may name another. The token itself is in \
+                 this answer and in no other.",
+            )
+            .scope(Scope::Admin)
+            .takes(description)
+            .answers(Success::one::<TokenView<'_>>(201).always(&["token"]))
+            .command("token create"),
+    ]
+}
 
 /// POST /tokens: for the caller's tenant; an admin of the tenant `default`, who is the operator, may name another.
 pub(super) async fn create(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
@@ -42,6 +59,13 @@ struct TokenDraft {
     tenant: Option<Tenant>,
     scopes: Vec<Scope>,
     description: Option<String>,
+}
+
+fn description() -> Object {
+    Object::new("TokenDraft")
+        .optional("tenant", schema::tenant(), "Whose it is; the caller's own if absent.")
+        .required("scopes", schema::scopes(), "What it may do: at least one. `admin` may do all.")
+        .optional("description", schema::remark(), "For people to read.")
 }
 
 impl Read<'_> for TokenDraft {

@@ -19,8 +19,10 @@ mod deliveries;
 mod endpoints;
 mod events;
 mod metrics;
+mod openapi;
 mod publish;
 mod sources;
+mod status;
 mod token;
 
 mod backup;
@@ -62,8 +64,12 @@ enum Command {
     Deliveries(deliveries::Args),
     /// See and change where other systems' webhooks are taken in.
     Sources(sources::Args),
+    /// See whether a server is up and takes events in.
+    Status(status::Args),
     /// See what a running server counts.
     Metrics(metrics::Args),
+    /// Print the HTTP API as an OpenAPI document, to make clients of.
+    Openapi(openapi::Args),
     /// Make bearer tokens.
     Token(token::Args),
     /// See the formats that webhooks are sent in, check one of your own, and see what would be sent.
@@ -96,6 +102,8 @@ impl Cli {
                 Command::Events(args) => events::run(args, json).await,
                 Command::Deliveries(args) => deliveries::run(args, json).await,
                 Command::Sources(args) => sources::run(args, json).await,
+                Command::Status(args) => status::run(args, json).await,
+                Command::Openapi(args) => openapi::run(&args),
                 Command::Metrics(args) => metrics::run(args, json).await,
                 Command::Token(args) => token::run(args, json).await,
                 Command::Dialect(args) => dialect::run(args, json),

@@ -1,0 +1,199 @@
+//! The words of which schemas are made, and the description of a body that is read field by field.
+//!
+//! What is shown describes itself: views derive `JsonSchema`, and say with
+//! `#[schemars(schema_with = "shown::time")]` what of a text is more than a text. What is taken in is described beside
+//! its reader with [`Object`], in the reader's own words.
+
+use casewire_data::{
+    delivery::{DeliveryStatus, FailureClass},
+    id::{EndpointId, EventId, SourceId, TokenId},
+    limits,
+    scope::Source,
+    token::Scope,
+};
+use schemars::{Schema, json_schema};
+use serde_json::{Map, Value, json};
+
+/// A ULID as it is written (Crockford's Base32, 128 bits).
+const ULID: &str = "[0-7][0-9A-HJKMNP-TV-Z]{25}";
+
+/// Text of at most so many bytes. A schema counts characters, of which there are never more.
+pub(super) fn text(bytes_max: usize) -> Schema {
+    json_schema!({ "type": "string", "maxLength": bytes_max })
+}
+
+/// Text of which something is there, of at most so many bytes.
+pub(super) fn some_text(bytes_max: usize) -> Schema {
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": bytes_max })
+}
+
+/// Text of a form, as a regular expression of ECMA-262.
+pub(super) fn pattern(form: &str) -> Schema {
+    json_schema!({ "type": "string", "pattern": format!("^{form}$") })
+}
+
+/// One of these words.
+pub(super) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Schema {
+    json_schema!({ "type": "string", "enum": words.into_iter().collect::<Vec<_>>() })
+}
+
+/// A whole number within these bounds.
+pub(super) fn whole(least: u64, most: u64) -> Schema {
+    json_schema!({ "type": "integer", "minimum": least, "maximum": most })
+}
+
+/// True or false.
+pub(super) fn yes_or_no() -> Schema {
+    json_schema!({ "type": "boolean" })
+}
+
+/// A list of at most so many.
+pub(super) fn list(item: Schema, most: usize) -> Schema {
+    json_schema!({ "type": "array", "items": item, "maxItems": most })
+}
+
+/// Names with texts, at most so many.
+pub(super) fn texts_by_name(value: Schema, most: usize) -> Schema {
+    json_schema!({ "type": "object", "additionalProperties": value, "maxProperties": most })
+}
+
+/// A schema that has more to say.
+pub(super) fn with(mut schema: Schema, word: &str, value: impl Into<Value>) -> Schema {
+    schema.insert(word.to_owned(), value.into());
+    schema
+}
+
+fn ulid(prefix: &str) -> Schema {
+    pattern(&format!("{prefix}{ULID}"))
+}
+
+/// Words of the field's own. In `shown` stand the same as `schema_with` takes them.
+macro_rules! words {
+    ($($(#[$about:meta])* $name:ident = $schema:expr;)*) => {
+        $($(#[$about])* pub(super) fn $name() -> Schema {
+            $schema
+        })*
+
+        /// The words of the field as `#[schemars(schema_with = "…")]` takes them.
+        pub(super) mod shown {
+            use schemars::{Schema, SchemaGenerator};
+
+            $($(#[$about])* #[allow(dead_code, reason = "not everything that is taken is shown")]
+            pub(in crate::admin) fn $name(_: &mut SchemaGenerator) -> Schema {
+                super::$name()
+            })*
+        }
+    };
+}
+
+words! {
+    /// A time: RFC 3339, in UTC where it is shown.
+    time = json_schema!({ "type": "string", "format": "date-time", "examples": ["2026-04-29T09:10:00Z"] });
+    /// The id of an endpoint.
+    endpoint_id = ulid(EndpointId::PREFIX);
+    /// The id of an event.
+    event_id = ulid(EventId::PREFIX);
+    /// The id of a delivery.
+    delivery_id = pattern(&format!(r"{}{ULID}\.{}{ULID}", EventId::PREFIX, EndpointId::PREFIX));
+    /// The id of a source.
+    source_id = ulid(SourceId::PREFIX);
+    /// The id of a token.
+    token_id = ulid(TokenId::PREFIX);
+    /// A type of events.
+    event_type = {
+        let dotted = pattern(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*");
+        with(with(dotted, "maxLength", limits::EVENT_TYPE_BYTES_MAX), "examples", json!(["cases.created"]))
+    };
+    /// Patterns of event types.
+    event_patterns = {
+        let most = list(some_text(limits::PATTERN_BYTES_MAX), limits::PATTERNS_MAX);
+        with(most, "examples", json!([["cases.*", "people.created"]]))
+    };
+    /// Whether an endpoint is delivered to.
+    endpoint_status = one_of(["active", "paused"]);
+    /// How a delivery stands.
+    delivery_status = one_of(DeliveryStatus::ALL.map(DeliveryStatus::as_str));
+    /// Why an attempt came to nothing.
+    failure_class = one_of(FailureClass::ALL.map(FailureClass::as_str));
+    /// Scopes of a token.
+    scopes = list(one_of(Scope::ALL.map(Scope::as_str)), Scope::ALL.len());
+    /// The ways in which events come about.
+    ways = list(one_of([Source::Ui, Source::Api].map(Source::as_str)), 2);
+    /// A tenant.
+    tenant = some_text(limits::TENANT_BYTES_MAX);
+    /// Where deliveries go.
+    url = with(some_text(limits::URL_BYTES_MAX), "format", "uri");
+    /// A secret.
+    secret = with(some_text(limits::SECRET_CHARS_MAX), "examples", json!(["whsec_…"]));
+    /// A dialect, with its revision.
+    dialect = with(text(limits::LABEL_BYTES_MAX), "examples", json!(["xpath@1"]));
+    /// What a dialect must know.
+    params = texts_by_name(text(limits::PARAM_VALUE_BYTES_MAX), limits::PARAMS_MAX);
+    /// The name of a source.
+    source_name = pattern(&format!("[a-z0-9-]{{1,{}}}", limits::SOURCE_NAME_BYTES_MAX));
+    /// Text for people to read.
+    remark = text(limits::DESCRIPTION_BYTES_MAX);
+    /// Any JSON.
+    anything = json_schema!({});
+    /// Text or a whole number.
+    text_or_whole = json_schema!({ "type": ["string", "integer"], "maxLength": limits::LABEL_BYTES_MAX });
+}
+
+/// The body of a request, or an object in it. No other fields may be in it.
+pub(super) struct Object {
+    name: &'static str,
+    properties: Map<String, Value>,
+    required: Vec<&'static str>,
+}
+
+impl Object {
+    /// An object without fields yet, known by this name in the document.
+    pub(super) fn new(name: &'static str) -> Self {
+        Self { name, properties: Map::new(), required: Vec::new() }
+    }
+
+    /// A field that must be there and not null.
+    pub(super) fn required(mut self, name: &'static str, schema: Schema, about: &str) -> Self {
+        self.required.push(name);
+        self.given(name, schema, about)
+    }
+
+    /// A field that may be absent but not null.
+    pub(super) fn given(mut self, name: &'static str, schema: Schema, about: &str) -> Self {
+        self.properties.insert(name.to_owned(), with(schema, "description", about).to_value());
+        self
+    }
+
+    /// A field that may be absent or null.
+    pub(super) fn optional(self, name: &'static str, schema: Schema, about: &str) -> Self {
+        self.given(name, or_null(schema), about)
+    }
+
+    /// What it is called in the document.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// As a schema.
+    pub(super) fn schema(self) -> Schema {
+        let mut schema = json_schema!({
+            "type": "object", "properties": self.properties, "additionalProperties": false
+        });
+        if !self.required.is_empty() {
+            schema.insert("required".to_owned(), json!(self.required));
+        }
+        schema
+    }
+}
+
+fn or_null(mut schema: Schema) -> Schema {
+    match schema.get_mut("type") {
+        Some(Value::Array(kinds)) => kinds.push(json!("null")),
+        Some(kind) => *kind = json!([kind.take(), "null"]),
+        None => {}
+    }
+    if let Some(Value::Array(words)) = schema.get_mut("enum") {
+        words.push(Value::Null);
+    }
+    schema
+}
