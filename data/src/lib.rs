@@ -11,6 +11,7 @@ pub mod id;
 pub mod event;
 pub mod pattern;
 
+pub mod audit;
 pub mod endpoint;
 pub mod route;
 pub mod scope;

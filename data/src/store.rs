@@ -5,6 +5,7 @@
 //!   lock            held by the one process that uses it
 //!   run             how the last run ended
 //!   registry/       endpoints and tokens: a log of documents
+//!   audit/          who did what: a log that is never cut nor rewritten
 //!   log/            events and settlements: segments, the truth
 //!   retry/          sled: the retry journal, a view of the log
 //! ```
@@ -15,6 +16,8 @@
 //!
 //! Only this module and those below it know sled and MessagePack.
 
+mod audit_chain;
+mod audit_log;
 mod codec;
 mod guard;
 mod idempotency;
@@ -28,6 +31,7 @@ mod retention;
 mod retry_journal;
 mod segment;
 mod staged;
+mod synced_log;
 #[cfg(test)]
 mod tests;
 mod torn;
@@ -45,7 +49,7 @@ pub use ledger::Cursor;
 pub use reader::{Backlog, Due, DueUntil, Standing as DeliveryStanding, Store, Trace, Waiting};
 pub use record::{Fate, Parked, Requeued, Settled, Standing};
 pub use registry_log::{Document, Documents, Tombstone};
-pub use verify::{StatsReport, VerifyReport, stats, verify};
+pub use verify::{AuditReport, StatsReport, VerifyReport, stats, verify, verify_audit};
 pub use writer::{Publication, Published, Write, Writer, Written};
 
 use crate::{
@@ -53,6 +57,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     id::UlidSequence,
 };
+use audit_log::{AuditLog, Trail};
 use codec::Kind;
 use guard::RunMark;
 use log::Log;
@@ -76,6 +81,7 @@ struct Shared {
     log: Log,
     journal: RetryJournal,
     view: Mutex<View>,
+    audit: Arc<Trail>,
 }
 
 impl Shared {
@@ -94,6 +100,7 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
     let mark = RunMark::new(dir, &paths.retry);
     let reach = lock.reach();
     let registry = RegistryLog::open(&paths.registry, now, mark.is_there(), reach.registry)?;
+    let audit = AuditLog::open(&paths.audit, now, reach.audit)?;
     let log = Log::open(&paths.log)?;
     let recovered = if mark.is_believable() {
         // Before sled is opened, because opening writes: after a loss of power from here on it is not to be believed.
@@ -120,11 +127,12 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
     let (next_seq, ids) = (view.next_seq, UlidSequence::after(view.last_id));
     log.commit_to(active.end());
     let checkpointed = active.end();
-    let shared = Arc::new(Shared { log, journal, view: Mutex::new(view) });
+    let shared = Arc::new(Shared { log, journal, view: Mutex::new(view), audit: audit.trail().clone() });
     let mut writer = Writer {
         shared: shared.clone(),
         active,
         registry,
+        audit,
         options,
         mark,
         ids,
@@ -141,13 +149,15 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
 /// Where things lie in a data directory.
 struct Paths {
     registry: PathBuf,
+    audit: PathBuf,
     log: PathBuf,
     retry: PathBuf,
 }
 
 impl Paths {
     fn of(dir: &Path) -> Self {
-        Self { registry: dir.join("registry"), log: dir.join("log"), retry: dir.join("retry") }
+        let [registry, audit, log, retry] = ["registry", "audit", "log", "retry"].map(|name| dir.join(name));
+        Self { registry, audit, log, retry }
     }
 }
 

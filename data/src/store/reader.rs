@@ -26,7 +26,7 @@ const DUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// A handle for reading. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// Events that wait for an endpoint, read from the log.

@@ -248,6 +248,20 @@ impl<'a> EventBody<'a> {
     }
 }
 
+/// What would not fit into an entry is refused; only an event that millions of endpoints match gets here.
+pub fn check_size(content: &NewEvent, routes: &[u32]) -> Result<()> {
+    const HEAD_BYTES_MAX: usize = 1024 * 1024;
+    if content.data.len() + size_of_val(routes) + HEAD_BYTES_MAX <= codec::BODY_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "an event of {} bytes that matches {} endpoints is too large for the log; match fewer endpoints with it",
+        content.data.len(),
+        routes.len()
+    );
+    Err(Error::new(ErrorKind::Invalid, message))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

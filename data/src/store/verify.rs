@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::{
     Paths,
+    audit_chain::Head,
     codec::Kind,
     cut_short,
-    guard::DirectoryLock,
+    guard::{DirectoryLock, Reach},
     log::Log,
     record::{EventBody, Fate, Settled},
     segment::storage,
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     Timestamp,
     error::{Error, ErrorKind, Result},
+    signature::hex,
 };
 
 /// What a walk over every entry found.
@@ -29,7 +31,22 @@ pub struct VerifyReport {
     pub events: u64,
     /// Documents of the registry whose checksums hold.
     pub documents: u64,
+    /// Entries of the audit whose checksums and hashes hold.
+    pub audit_entries: u64,
     /// Bytes at the end of the log that never became whole; the next start cuts them off.
+    pub torn_bytes: u64,
+}
+
+/// What a walk along the chain of the audit found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AuditReport {
+    /// Entries, each of which holds on to the one before it.
+    pub entries: u64,
+    /// When the newest was written, RFC 3339.
+    pub newest_at: Option<String>,
+    /// The newest one's hash, in hex. Noted elsewhere, it proves later that nothing up to it was changed since.
+    pub newest_sha256: Option<String>,
+    /// Bytes at the end that never became whole; the next start cuts them off.
     pub torn_bytes: u64,
 }
 
@@ -65,6 +82,9 @@ pub fn verify(dir: &Path) -> Result<VerifyReport> {
         Ok(())
     })?;
     report.torn_bytes += torn.torn_bytes;
+    let audit = walk_audit(&paths.audit, reach.audit)?;
+    report.audit_entries = audit.entries;
+    report.torn_bytes += audit.torn_bytes;
     let torn = walk(&paths.log, reach.log, |_, kind, body| {
         report.entries += 1;
         if kind == Kind::Event {
@@ -76,6 +96,51 @@ pub fn verify(dir: &Path) -> Result<VerifyReport> {
     report.torn_bytes += torn.torn_bytes;
     report.segments = torn.segments;
     Ok(report)
+}
+
+/// Follows the chain of the audit from its first entry to its last. The error names the first entry that is broken.
+///
+/// Only reads, and may do so beside the process that uses the directory: what that one is just writing looks torn.
+pub fn verify_audit(dir: &Path) -> Result<AuditReport> {
+    check_is_there(dir)?;
+    // Noted before the log is looked at, which can only have grown since.
+    walk_audit(&Paths::of(dir).audit, Reach::noted_in(dir).audit)
+}
+
+fn walk_audit(dir: &Path, noted: Option<u64>) -> Result<AuditReport> {
+    if noted.is_none() && !dir.is_dir() {
+        // Left by a version that had no audit.
+        return Ok(AuditReport::default());
+    }
+    let log = Log::open_existing(dir)?;
+    let end = log.find_end(0);
+    // What comes before the damage may be broken too, by somebody who knows how to write a checksum.
+    log.commit_to(end.as_ref().map_or(u64::MAX, |end| end.position));
+    let mut head = Head::default();
+    let mut scan = log.scan(0);
+    loop {
+        let next = scan.next_entry();
+        let followed = next.and_then(|next| next.map(|_| head.follow(scan.body())).transpose());
+        let at_entry = |error: Error| {
+            let place = format!("entry {} of the audit in {} is broken", head.number + 1, dir.display());
+            Error::new(error.kind(), format!("{place}: {}", error.message()))
+        };
+        if followed.map_err(at_entry)?.is_none() {
+            break;
+        }
+    }
+    let end = end?;
+    match noted {
+        Some(reach) if end.position < reach => return Err(cut_short(dir, end.position, reach)),
+        _ => {}
+    }
+    let newest = (head.number > 0).then_some(head);
+    Ok(AuditReport {
+        entries: head.number,
+        newest_at: newest.map(|head| head.at.to_string()),
+        newest_sha256: newest.map(|head| hex(&head.sha256)),
+        torn_bytes: end.torn_bytes,
+    })
 }
 
 /// Counts what is in the journal.
@@ -136,11 +201,16 @@ fn walk(dir: &Path, reach: u64, mut entry: impl FnMut(u64, Kind, &[u8]) -> Resul
 }
 
 fn existing(dir: &Path) -> Result<DirectoryLock> {
-    if !dir.join("log").is_dir() {
-        let message = format!("{} is not a data directory: it holds no log", dir.display());
-        return Err(Error::new(ErrorKind::NotFound, message));
-    }
+    check_is_there(dir)?;
     DirectoryLock::take(dir)
+}
+
+fn check_is_there(dir: &Path) -> Result<()> {
+    if dir.join("log").is_dir() {
+        return Ok(());
+    }
+    let message = format!("{} is not a data directory: it holds no log", dir.display());
+    Err(Error::new(ErrorKind::NotFound, message))
 }
 
 fn bytes_below(dir: &Path) -> Result<u64> {
@@ -159,13 +229,27 @@ impl fmt::Display for VerifyReport {
         writeln!(f, "segments   {}", self.segments)?;
         writeln!(f, "entries    {}", self.entries)?;
         writeln!(f, "events     {}", self.events)?;
-        write!(f, "documents  {}", self.documents)?;
+        writeln!(f, "documents  {}", self.documents)?;
+        write!(f, "audit      {}", self.audit_entries)?;
         if self.torn_bytes > 0 {
             write!(
                 f,
                 "\n{} bytes at the end were never acknowledged; the next start cuts them off",
                 self.torn_bytes
             )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for AuditReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "every hash holds\nentries  {}", self.entries)?;
+        if let (Some(at), Some(sha256)) = (&self.newest_at, &self.newest_sha256) {
+            write!(f, "\nnewest   {at}\nSHA-256  {sha256}")?;
+        }
+        if self.torn_bytes > 0 {
+            write!(f, "\n{} bytes at the end are not written out yet, or never were", self.torn_bytes)?;
         }
         Ok(())
     }

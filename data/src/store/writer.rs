@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use super::{
     Shared, StoreOptions,
+    audit_log::AuditLog,
     codec::{self, Kind},
     guard::{DirectoryLock, Reach, RunMark},
     idempotency::{self, Resolution},
     keys,
-    record::{Expired, Parked, Requeued, Settled},
+    record::{self, Expired, Parked, Requeued, Settled},
     registry_log::{Document, Documents, RegistryLog},
     segment::{Segment, SegmentHeader},
     staged::{Entry, Staged},
 };
 use crate::{
     Timestamp,
+    audit::Act,
     error::{Error, ErrorKind, Result},
     event::{Event, NewEvent, Tenant},
     id::{EventId, UlidSequence},
@@ -47,6 +49,9 @@ pub enum Write {
     Requeue(Requeued),
     /// A change of the registry.
     Document(Document),
+    /// What somebody did, and the change by which it was done; without one, something was looked at. The audit has it
+    /// before the change is made, and not at all if the change is refused.
+    Audited(Box<Act>, Option<Box<Write>>),
 }
 
 /// What became of one event of a publication.
@@ -69,6 +74,7 @@ pub struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) active: Arc<Segment>,
     pub(super) registry: RegistryLog,
+    pub(super) audit: AuditLog,
     pub(super) options: StoreOptions,
     pub(super) mark: RunMark,
     pub(super) ids: UlidSequence,
@@ -98,7 +104,7 @@ impl Writer {
     }
 
     /// Writes a batch; answers for each write in order. When it returns, every publication, requeue and document in
-    /// it is on disk and synced.
+    /// it is on disk and synced, and so is what the audit says of it.
     ///
     /// After an error of the disk the store is closed to writes: nothing is acknowledged that may not be there.
     pub fn commit(
@@ -151,6 +157,16 @@ impl Writer {
             }
             Write::Requeue(requeued) => return self.stage_requeue(staged, requeued),
             Write::Document(document) => staged.documents.push(document),
+            Write::Audited(act, change) => {
+                let answer = match change {
+                    Some(change) => self.stage(staged, *change, now, random)?,
+                    None => Ok(Vec::new()),
+                };
+                if answer.is_ok() {
+                    staged.acts.push((self.audit.next_id(now, random()), *act));
+                }
+                return Ok(answer);
+            }
         }
         Ok(Ok(Vec::new()))
     }
@@ -181,10 +197,9 @@ impl Writer {
         now: Timestamp,
         random: &mut dyn FnMut() -> u128,
     ) -> Result<Written> {
-        let sizes = publication
-            .events
-            .iter()
-            .try_for_each(|(content, routes)| check_size(content, routes.as_deref().unwrap_or_default()));
+        let sizes = publication.events.iter().try_for_each(|(content, routes)| {
+            record::check_size(content, routes.as_deref().unwrap_or_default())
+        });
         if let Err(refused) = sizes {
             return Ok(Err(refused));
         }
@@ -266,6 +281,11 @@ impl Writer {
     }
 
     fn put_on_disk(&mut self, staged: &mut Staged, now: Timestamp) -> Result<()> {
+        // First of all: no change is ever there without its entry, whatever a crash leaves undone.
+        if !staged.acts.is_empty() {
+            self.audit.append(std::mem::take(&mut staged.acts), now)?;
+            self.note_reach();
+        }
         if !staged.bytes.is_empty() {
             self.active.reach_ahead(staged.bytes.len());
             self.active.append(&staged.bytes)?;
@@ -275,7 +295,7 @@ impl Writer {
         }
         let documents = std::mem::take(&mut staged.documents);
         if !documents.is_empty() {
-            let deleted: Vec<_> = documents.iter().filter_map(deleted_ordinal).collect();
+            let deleted: Vec<_> = documents.iter().filter_map(Document::deleted_ordinal).collect();
             self.registry.append(documents, now)?;
             self.note_reach();
             let mut view = self.shared.view();
@@ -292,7 +312,8 @@ impl Writer {
     }
 
     fn note_reach(&self) {
-        self.lock.note(Reach { log: self.active.durable_to(), registry: self.registry.end() });
+        let (log, registry) = (self.active.durable_to(), self.registry.end());
+        self.lock.note(Reach { log, registry, audit: Some(self.audit.end()) });
     }
 
     fn take_into_view(&self, staged: &Staged) -> Result<()> {
@@ -408,26 +429,5 @@ impl Writer {
             tracing::error!(%error, "remove the folder `retry` before the next start");
         }
         self.failure.get_or_insert_with(|| error.clone());
-    }
-}
-
-/// What would not fit into an entry is refused; only an event that millions of endpoints match gets here.
-fn check_size(content: &NewEvent, routes: &[u32]) -> Result<()> {
-    const HEAD_BYTES_MAX: usize = 1024 * 1024;
-    if content.data.len() + size_of_val(routes) + HEAD_BYTES_MAX <= codec::BODY_BYTES_MAX {
-        return Ok(());
-    }
-    let message = format!(
-        "an event of {} bytes that matches {} endpoints is too large for the log; match fewer endpoints with it",
-        content.data.len(),
-        routes.len()
-    );
-    Err(Error::new(ErrorKind::Invalid, message))
-}
-
-fn deleted_ordinal(document: &Document) -> Option<u32> {
-    match document {
-        Document::EndpointDeleted(tombstone) => Some(tombstone.ordinal),
-        _ => None,
     }
 }
