@@ -69,7 +69,7 @@ impl Mailbox {
         let event = &turn.envelope.event;
         let now = self.surroundings.clock.at(ended);
         let number = turn.attempts.saturating_add(1);
-        let ruling = self.plan.ruling(&outcome);
+        let ruling = self.plan.ruling(&outcome, started_at);
         let judgement = judge(&outcome, ruling, number, self.plan.delivery(event), &self.plan.schedule, now);
         let parked = self.in_flight.remove(&event.seq).is_some_and(|flight| flight.parked);
         if !parked {
