@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use casewire_actors::{Config, Tree, config::BeforeAttempt, registry::CreateToken};
+use casewire_actors::{Config, Tree, config::BeforeAttempt};
 use casewire_data::{
     Error, ErrorKind, Result,
     address::EgressPolicy,
@@ -223,8 +223,12 @@ impl Engine {
         scopes: Vec<Scope>,
         description: Option<String>,
     ) -> Result<(Token, String)> {
-        let message = CreateToken { tenant, scopes, description };
-        self.inner.tree.registry.send(message).await.map_err(|_| gone())?
+        self.tenant(tenant).create_token(scopes, description).await
+    }
+
+    /// Whether there is a token with all scopes that is stored nowhere; see [`EngineBuilder::admin_token`].
+    pub(crate) fn has_admin_token(&self) -> bool {
+        self.inner.admin_token.is_some()
     }
 
     /// The token that a secret belongs to, if there is one. Takes the same time for any wrong secret.

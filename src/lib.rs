@@ -42,16 +42,17 @@ mod tenant;
 
 pub use casewire_data::{
     Error, ErrorKind, FieldError, Result, Timestamp,
+    audit::{Act, Action, AuditEntry, AuditQuery, Principal, PrincipalFilter},
     delivery::{Attempt, DeliveryRecord, DeliveryStatus, FailureClass, Outcome},
     dialect::{Dialect, Dialects, Mistake},
-    endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
+    endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus, Rotation},
     event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
-    id::{DeliveryId, EndpointId, EventId, SourceId, TokenId},
+    id::{AuditId, DeliveryId, EndpointId, EventId, SourceId, TokenId},
     limits::Limits,
     pattern::Pattern,
     retry::RetrySchedule,
     scope::{EventScope, Source},
-    secret::Secret,
+    secret::{RetiringSecret, Secret},
     signature::verify,
     source::{InboundSource, SourceDraft, SourcePatch},
     token::{Scope, Token},
@@ -61,4 +62,4 @@ pub use dialect_folder::read_dialects;
 pub use engine::{Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
-pub use tenant::{EndpointInfo, TenantHandle};
+pub use tenant::{EndpointInfo, SecretInForce, TenantHandle};

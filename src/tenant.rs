@@ -1,6 +1,9 @@
 //! One tenant's view of the engine: every look-up is scoped by it, so nothing of another tenant can be named.
 
+mod audit;
+mod secrets;
 mod sources;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -10,6 +13,7 @@ use casewire_actors::{
 };
 use casewire_data::{
     Error, ErrorKind, Result,
+    audit::{Act, Action, Principal},
     delivery::{DeliveryRecord, DeliveryStatus},
     endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
     event::{Event, NewEvent, Tenant},
@@ -22,11 +26,15 @@ use crate::{
     publisher::{Publisher, Receipt},
 };
 
+pub use self::secrets::SecretInForce;
+
 /// What one tenant can see and do. Cheap to clone; usable from any thread and any runtime.
 #[derive(Clone)]
 pub struct TenantHandle {
     tree: Tree,
     name: Tenant,
+    /// Who is at work, for the audit.
+    by: Principal,
 }
 
 /// An endpoint and what the journal knows of it.
@@ -40,7 +48,12 @@ pub struct EndpointInfo {
 
 impl TenantHandle {
     pub(crate) fn new(tree: Tree, name: Tenant) -> Self {
-        Self { tree, name }
+        Self { tree, name, by: Principal::Host }
+    }
+
+    /// The same, with somebody else at work.
+    pub(crate) fn used_by(self, by: Principal) -> Self {
+        Self { by, ..self }
     }
 
     /// The tenant.
@@ -65,19 +78,19 @@ impl TenantHandle {
 
     /// Creates an endpoint. The returned one holds its secret.
     pub async fn create_endpoint(&self, draft: EndpointDraft) -> Result<EndpointInfo> {
-        let message = Create { tenant: self.name.clone(), draft };
+        let message = Create { tenant: self.name.clone(), draft, by: self.by.clone() };
         Ok(self.info(self.tree.registry.send(message).await.map_err(|_| gone())??))
     }
 
     /// Changes what the patch names.
     pub async fn update_endpoint(&self, id: EndpointId, patch: EndpointPatch) -> Result<EndpointInfo> {
-        let message = Update { tenant: self.name.clone(), id, patch };
+        let message = Update { tenant: self.name.clone(), id, patch, by: self.by.clone() };
         Ok(self.info(self.tree.registry.send(message).await.map_err(|_| gone())??))
     }
 
     /// Deletes an endpoint; its waiting deliveries are cancelled.
     pub async fn delete_endpoint(&self, id: EndpointId) -> Result<()> {
-        let message = Delete { tenant: self.name.clone(), id };
+        let message = Delete { tenant: self.name.clone(), id, by: self.by.clone() };
         self.tree.registry.send(message).await.map_err(|_| gone())?
     }
 
@@ -137,7 +150,9 @@ impl TenantHandle {
             DeliveryStanding::Delivered | DeliveryStanding::Cancelled => Standing::Delivered,
         };
         let due = self.tree.clock.now();
-        self.tree.journal.requeue(Requeued { endpoint: ordinal, seq, event_position, due, from }).await?;
+        let requeued = Requeued { endpoint: ordinal, seq, event_position, due, from };
+        let act = Act::new(&self.name, self.by.clone(), Action::DeliveryRetry, id);
+        self.tree.journal.requeue(act, requeued).await?;
         self.tree.look_again(ordinal);
         Ok(())
     }

@@ -2,11 +2,12 @@
 
 use actix_web::{HttpRequest, http::header::AUTHORIZATION};
 use casewire_data::{
+    audit::Principal,
     event::Tenant,
     token::{Scope, Token},
 };
 
-use super::{engine, problem::Problem};
+use super::{engine, page::parameters, problem::Problem};
 use crate::{engine::Engine, tenant::TenantHandle};
 
 /// A caller with a valid token that holds the scope which the route asks for.
@@ -32,12 +33,42 @@ impl Caller {
 
     /// Everything that the caller's tenant can see and do.
     pub(super) fn tenant(&self) -> TenantHandle {
-        self.engine.tenant(self.token.tenant.clone())
+        self.in_tenant(self.token.tenant.clone())
     }
 
-    /// The caller's tenant.
-    pub(super) fn tenant_name(&self) -> &Tenant {
-        &self.token.tenant
+    fn in_tenant(&self, name: Tenant) -> TenantHandle {
+        let by = Principal::calling(&self.token, &name);
+        self.engine.tenant(name).used_by(by)
+    }
+
+    /// The same of the tenant that is named, if one is: its own, or any for an admin of the tenant `default`, who is the
+    /// operator. 403 for anybody else.
+    pub(super) fn tenant_named(&self, named: Option<Tenant>) -> Result<TenantHandle, Problem> {
+        match named {
+            Some(other) if other != self.token.tenant && !self.is_operator() => {
+                Err(Problem::forbidden("this token is for its own tenant only; leave `tenant` out"))
+            }
+            named => Ok(self.in_tenant(named.unwrap_or_else(|| self.token.tenant.clone()))),
+        }
+    }
+
+    /// The same of the tenant that the query names, if it names one.
+    pub(super) fn tenant_in_query(&self, request: &HttpRequest) -> Result<TenantHandle, Problem> {
+        let mut parameters = parameters(request.query_string());
+        let named = parameters.find(|(name, _)| name == "tenant");
+        let named = named.map(|(_, value)| Tenant::new(&value)).transpose();
+        self.tenant_named(named.map_err(|error| Problem::field("tenant", error.message()))?)
+    }
+
+    /// Whether the caller's tenant is the operator's.
+    pub(super) fn is_operator(&self) -> bool {
+        self.token.tenant == Tenant::default()
+    }
+
+    /// Whether it could shut its own tenant out by deleting its last token with the scope `admin`.
+    pub(super) fn may_shut_itself_out(&self, tenant: &TenantHandle) -> bool {
+        let spare = self.is_operator() && self.engine.has_admin_token();
+        *tenant.name() == self.token.tenant && !spare
     }
 
     /// Whether the caller may also do what `scope` stands for.

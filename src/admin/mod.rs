@@ -17,11 +17,13 @@ mod answer;
 mod page;
 mod views;
 
+mod audit;
 mod deliveries;
 mod endpoints;
 mod events;
 pub(crate) mod health;
 mod inbound;
+mod secrets;
 mod sources;
 mod tokens;
 
@@ -73,6 +75,8 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::patch().to(endpoints::change))
                 .route(web::delete().to(endpoints::delete)),
         )
+        .service(resource("/endpoints/{id}/secret", "GET, HEAD").route(get().to(secrets::show)))
+        .service(resource("/endpoints/{id}/secret/rotate", "POST").route(web::post().to(secrets::rotate)))
         .service(resource("/events", "POST").route(web::post().to(events::publish)))
         .service(resource("/events/batch", "POST").route(web::post().to(events::publish_batch)))
         .service(resource("/events/{id}", "GET, HEAD").route(get().to(events::show)))
@@ -95,7 +99,13 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::post().to(inbound::receive))
                 .route(web::method(Method::OPTIONS).to(inbound::receive)),
         )
-        .service(resource("/tokens", "POST").route(web::post().to(tokens::create)));
+        .service(
+            resource("/tokens", "GET, HEAD, POST")
+                .route(get().to(tokens::list))
+                .route(web::post().to(tokens::create)),
+        )
+        .service(resource("/tokens/{id}", "DELETE").route(web::delete().to(tokens::delete)))
+        .service(resource("/audit", "GET, HEAD").route(get().to(audit::list)));
 }
 
 /// A path that answers other methods than those in `allow` with 405.

@@ -1,6 +1,6 @@
 //! Lists in pages: `limit` and an opaque `cursor`, newest first.
 
-use std::{fmt::Display, str::FromStr};
+use std::{borrow::Cow, fmt::Display, str::FromStr};
 
 use actix_web::HttpRequest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -32,7 +32,7 @@ impl<Id: FromStr + Display + Ord + Copy> Page<Id> {
         let mut refuse =
             |field: &str, message: String| wrong.push(FieldError { field: field.to_owned(), message });
         let mut page = Self { limit: limit_default, after: None };
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, value) in parameters(query) {
             match &*name {
                 "limit" => match value.parse() {
                     Ok(limit) if (1..=LIMIT_MAX).contains(&limit) => page.limit = limit,
@@ -50,6 +50,16 @@ impl<Id: FromStr + Display + Ord + Copy> Page<Id> {
         if wrong.is_empty() { Ok(page) } else { Err(wrong) }
     }
 
+    /// The most items on it.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The last item of the page before.
+    pub(super) fn after(&self) -> Option<Id> {
+        self.after
+    }
+
     /// This page of `items`, newest first, and the cursor of the next one if there is more.
     ///
     /// Goes by the ids and not by positions, so that pages stay whole when something is created or
@@ -63,6 +73,11 @@ impl<Id: FromStr + Display + Ord + Copy> Page<Id> {
         let next = items.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(id(last).to_string()));
         (items, next)
     }
+}
+
+/// Names and values of a query.
+pub(super) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    form_urlencoded::parse(query.as_bytes())
 }
 
 fn read_cursor<Id: FromStr>(cursor: &str) -> Option<Id> {

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod body;
 mod client;
 mod output;
+mod query;
 mod receiver;
 mod server;
 
@@ -19,6 +20,8 @@ mod endpoints;
 mod publish;
 mod sources;
 mod token;
+
+mod audit;
 
 mod bench;
 mod check_url;
@@ -55,8 +58,10 @@ enum Command {
     Deliveries(deliveries::Args),
     /// See and change where other systems' webhooks are taken in.
     Sources(sources::Args),
-    /// Make bearer tokens.
+    /// Make, list and delete bearer tokens.
     Token(token::Args),
+    /// See who did what, and prove that nobody changed the record of it.
+    Audit(audit::Args),
     /// See the formats that webhooks are sent in, check one of your own, and see what would be sent.
     Dialect(dialect::Args),
     /// Explain what the egress policy says of a URL.
@@ -83,6 +88,7 @@ impl Cli {
                 Command::Deliveries(args) => deliveries::run(args, json).await,
                 Command::Sources(args) => sources::run(args, json).await,
                 Command::Token(args) => token::run(args, json).await,
+                Command::Audit(args) => audit::run(args, json).await,
                 Command::Dialect(args) => dialect::run(args, json),
                 Command::CheckUrl(args) => check_url::run(args, json).await,
                 Command::Journal(args) => journal::run(args, json),

@@ -3,4 +3,5 @@
 mod endpoints;
 mod events;
 mod tenancy;
+mod tokens;
 mod wrong_input;
