@@ -163,8 +163,8 @@ mod tests {
         let at = |name: &str| dir.path().join(name).display().to_string();
         for said in [
             format!("{}: is the dialect b@1; call the file b@1.toml", at("a@1.toml")),
-            format!("{} line 8, vocabulary.kind: ", at("c@1.toml")),
-            format!("{} line 13, body.template: ", at("c@1.toml")),
+            format!("{} line 9, vocabulary.kind: ", at("c@1.toml")),
+            format!("{} line 14, body.template: ", at("c@1.toml")),
             format!("{}: line 2 is not UTF-8", at("d@1.toml")),
             format!("{}: is a folder", at("e@1.toml")),
         ] {

@@ -12,6 +12,7 @@ use casewire_actors::{Config, Tree, config::BeforeAttempt};
 use casewire_data::{
     Error, ErrorKind, Result,
     address::EgressPolicy,
+    audit::Principal,
     dialect::Dialects,
     event::{self, Tenant},
     id::TokenId,
@@ -26,6 +27,7 @@ use tokio::sync::oneshot;
 use crate::{publisher::Publisher, tenant::TenantHandle};
 
 pub use casewire_actors::Drained as ShutdownReport;
+pub use casewire_data::store::BackupReport;
 
 /// The `User-Agent` of deliveries, unless their dialect has one of its own.
 pub(crate) const USER_AGENT: &str = concat!("Casewire/", env!("CARGO_PKG_VERSION"));
@@ -41,6 +43,7 @@ pub struct EngineBuilder {
     dialects: Option<Dialects>,
     workers: usize,
     admin_token: Option<String>,
+    backup_dir: Option<PathBuf>,
     before_attempt: Option<BeforeAttempt>,
 }
 
@@ -97,6 +100,13 @@ impl EngineBuilder {
         self
     }
 
+    /// The folder in which [`Engine::backup`] makes backups; `backups` in the data directory if not set.
+    #[must_use]
+    pub fn backup_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.backup_dir = Some(dir.into());
+        self
+    }
+
     /// Called before each attempt, on the thread that makes it; for fault injection in tests.
     #[doc(hidden)]
     #[must_use]
@@ -108,7 +118,8 @@ impl EngineBuilder {
     /// Opens the journal, recovers what was under way and starts to deliver. Blocks until the engine is ready.
     ///
     /// Fails with `Invalid` for limits out of range or an unknown dialect, `Locked` if another process holds the
-    /// directory, `Damaged` naming the place if what is stored cannot be trusted, and `Storage` if the disk fails.
+    /// directory, `Damaged` naming the place if what is stored cannot be trusted, `Newer` if a newer version has written
+    /// it, and `Storage` if the disk fails.
     pub fn start(self) -> Result<Engine> {
         self.limits.check()?;
         let dialects = self.dialects.unwrap_or_else(Dialects::builtin);
@@ -121,6 +132,7 @@ impl EngineBuilder {
             default_dialect: self.dialect,
             workers: self.workers,
             user_agent: USER_AGENT.to_owned(),
+            backup_dir: self.backup_dir,
             before_attempt: self.before_attempt,
         };
         let (started, outcome) = mpsc::channel();
@@ -182,6 +194,7 @@ impl Engine {
             dialects: None,
             workers: 1,
             admin_token: None,
+            backup_dir: None,
             before_attempt: None,
         }
     }
@@ -189,6 +202,11 @@ impl Engine {
     /// Everything that one tenant can see and do.
     pub fn tenant(&self, tenant: Tenant) -> TenantHandle {
         TenantHandle::new(self.inner.tree.clone(), tenant)
+    }
+
+    /// The running actors.
+    pub(crate) fn tree(&self) -> &Tree {
+        &self.inner.tree
     }
 
     /// Publishes for the default tenant; for another one, see [`TenantHandle::publisher`].
@@ -239,6 +257,21 @@ impl Engine {
             Some(token) => Some(token.clone()),
             None => self.inner.tree.directory.token(secret),
         }
+    }
+
+    /// Copies everything that is stored, while all goes on: a backup from which [`restore`](crate::restore) makes a data
+    /// directory. It lies in the folder of backups, under a name or, without one, that of the time.
+    ///
+    /// All that was acknowledged before the call is in it. Answers when it is on disk; after an error nothing is left of
+    /// it. `Busy` while another one is being made, `Invalid` for what is no name, `Conflict` for one that is taken,
+    /// `Storage` if the disk fails or is full, `Damaged` naming the place if what is stored is not whole.
+    pub async fn backup(&self, name: Option<String>) -> Result<BackupReport> {
+        self.backup_by(Principal::Host, name).await
+    }
+
+    /// As [`Engine::backup`], for somebody.
+    pub(crate) async fn backup_by(&self, by: Principal, name: Option<String>) -> Result<BackupReport> {
+        self.inner.tree.backups.make(by, name).await
     }
 
     /// Accepts nothing more, lets attempts in flight finish for up to `grace`, writes everything out and stops.

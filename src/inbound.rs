@@ -8,6 +8,7 @@ use casewire_data::{
     dialect::{Dialect, Message, Recipient},
     event::EventType,
     source::InboundSource,
+    trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 use url::form_urlencoded;
 
@@ -101,7 +102,14 @@ impl Entrance {
     /// Publishes what a proven request tells of, once however often it comes.
     pub(crate) async fn publish(&self, request: Message<'_>) -> Result<(EventType, Receipt)> {
         // The id, not the name, which another source may get when this one is gone.
-        let event = self.dialect.receive(request, &self.source.id.to_string())?;
+        let mut event = self.dialect.receive(request, &self.source.id.to_string())?;
+        let values = |wanted: &'static str| {
+            let named = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            named.map(|(_, value)| value.as_str())
+        };
+        if let Some(context) = TraceContext::of_headers(values(TRACEPARENT), values(TRACESTATE)) {
+            context.put_into(&mut event);
+        }
         let event_type = event.event_type.clone();
         let publisher = Publisher::new(self.tree.clone(), self.source.tenant.clone());
         Ok((event_type, publisher.publish_event(event).await?))

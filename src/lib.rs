@@ -37,13 +37,14 @@ mod admin;
 mod dialect_folder;
 mod engine;
 mod inbound;
+mod metrics;
 mod publisher;
 mod tenant;
 
 pub use casewire_data::{
     Error, ErrorKind, FieldError, Result, Timestamp,
     audit::{Act, Action, AuditEntry, AuditQuery, Principal, PrincipalFilter},
-    delivery::{Attempt, DeliveryRecord, DeliveryStatus, FailureClass, Outcome},
+    delivery::{Attempt, DeliveryRecord, DeliveryStatus, DeliverySummary, FailureClass, Outcome},
     dialect::{Dialect, Dialects, Mistake},
     endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus, Rotation},
     event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
@@ -55,11 +56,15 @@ pub use casewire_data::{
     secret::{RetiringSecret, Secret},
     signature::verify,
     source::{InboundSource, SourceDraft, SourcePatch},
+    stats,
+    store::{RestoreReport, restore},
     token::{Scope, Token},
 };
 
 pub use dialect_folder::read_dialects;
-pub use engine::{Engine, EngineBuilder, Health, ShutdownReport};
+pub use engine::{BackupReport, Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
-pub use tenant::{EndpointInfo, SecretInForce, TenantHandle};
+pub use tenant::{
+    DeliveryQuery, EndpointInfo, EndpointReport, EventQuery, Page, SecretInForce, TenantHandle,
+};

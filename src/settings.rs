@@ -153,6 +153,16 @@ const KEYS: &[Key] = &[
         },
     },
     Key {
+        flag: "backup-dir",
+        value: "DIR",
+        help: "Folder in which POST /backup makes backups; on another disk they outlive this one \
+               [default: backups in the data directory]",
+        apply: |settings, text| {
+            settings.backup_dir = Some(text.into());
+            Ok(())
+        },
+    },
+    Key {
         flag: "log",
         value: "FILTER",
         help: "What is logged to stderr: a level, or levels by module [default: warn,casewire=info]",
@@ -161,6 +171,19 @@ const KEYS: &[Key] = &[
                 |error| format!("`{text}` is not a filter: {error}; write it like warn,casewire=debug");
             text.parse::<tracing_subscriber::filter::Targets>().map_err(wrong)?;
             settings.log = text.to_owned();
+            Ok(())
+        },
+    },
+    Key {
+        flag: "log-format",
+        value: "FORMAT",
+        help: "How it is logged: text, or json, an object a line [default: text, and json with --json]",
+        apply: |settings, text| {
+            settings.log_format = match text {
+                "text" => Some(LogFormat::Text),
+                "json" => Some(LogFormat::Json),
+                _ => return Err(format!("`{text}` is no format; choose text or json")),
+            };
             Ok(())
         },
     },
@@ -208,6 +231,15 @@ impl fmt::Debug for AdminToken {
     }
 }
 
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// An object a line, for programs.
+    Json,
+}
+
 /// How the program runs; every value is in range.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -229,8 +261,12 @@ pub struct Settings {
     pub dialect: String,
     /// Folder of the operator's own dialects.
     pub dialects: Option<PathBuf>,
+    /// Folder of backups; `backups` in the data directory if not set.
+    pub backup_dir: Option<PathBuf>,
     /// Filter of the log.
     pub log: String,
+    /// How it is written; as everything else that the program prints if not set.
+    pub log_format: Option<LogFormat>,
     /// Time for attempts in flight at shutdown.
     pub shutdown_grace: Duration,
 }
@@ -247,7 +283,9 @@ impl Default for Settings {
             limits: Limits::default(),
             dialect: "xpath@1".to_owned(),
             dialects: None,
+            backup_dir: None,
             log: "warn,casewire=info".to_owned(),
+            log_format: None,
             shutdown_grace: Duration::from_secs(30),
         }
     }

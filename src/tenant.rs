@@ -1,8 +1,10 @@
 //! One tenant's view of the engine: every look-up is scoped by it, so nothing of another tenant can be named.
 
 mod audit;
+mod listings;
 mod secrets;
 mod sources;
+mod stats;
 mod tokens;
 
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use casewire_actors::{
     registry::{Create, Delete, Update},
 };
 use casewire_data::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Result, Timestamp,
     audit::{Act, Action, Principal},
     delivery::{DeliveryRecord, DeliveryStatus},
     endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
@@ -21,12 +23,13 @@ use casewire_data::{
     store::{DeliveryStanding, Requeued, Standing, Store},
 };
 
+pub use self::listings::{DeliveryQuery, EventQuery, Page};
 use crate::{
     engine::gone,
     publisher::{Publisher, Receipt},
 };
 
-pub use self::secrets::SecretInForce;
+pub use self::{secrets::SecretInForce, stats::EndpointReport};
 
 /// What one tenant can see and do. Cheap to clone; usable from any thread and any runtime.
 #[derive(Clone)]
@@ -152,9 +155,7 @@ impl TenantHandle {
         let due = self.tree.clock.now();
         let requeued = Requeued { endpoint: ordinal, seq, event_position, due, from };
         let act = Act::new(&self.name, self.by.clone(), Action::DeliveryRetry, id);
-        self.tree.journal.requeue(act, requeued).await?;
-        self.tree.look_again(ordinal);
-        Ok(())
+        self.tree.requeue(act, requeued).await
     }
 
     fn info(&self, endpoint: Arc<Endpoint>) -> EndpointInfo {
@@ -180,21 +181,8 @@ impl TenantHandle {
     fn record(&self, store: &Store, event: &Event, ordinal: u32) -> Result<Option<DeliveryRecord>> {
         let Some(endpoint) = self.tree.directory.id_of(ordinal) else { return Ok(None) };
         let trace = store.trace(event, ordinal)?;
-        let living = self.tree.directory.by_ordinal(ordinal);
-        let in_flight = self.tree.in_flight.contains(ordinal, event.seq);
-        let status = match (trace.standing, living) {
-            (DeliveryStanding::Delivered, _) => DeliveryStatus::Delivered,
-            (_, None) | (DeliveryStanding::Cancelled, _) => DeliveryStatus::Cancelled,
-            (DeliveryStanding::Dead, _) => DeliveryStatus::Dead,
-            _ if in_flight => DeliveryStatus::InFlight,
-            (_, Some(endpoint)) if endpoint.status == EndpointStatus::Paused => DeliveryStatus::Held,
-            _ if trace.attempts.is_empty() => DeliveryStatus::Pending,
-            _ => DeliveryStatus::Retrying,
-        };
-        let next_attempt_at = match (trace.standing, status) {
-            (DeliveryStanding::Waiting(due), DeliveryStatus::Retrying) => Some(due),
-            _ => None,
-        };
+        let (status, next_attempt_at) =
+            self.status(event.seq, ordinal, trace.standing, !trace.attempts.is_empty());
         Ok(Some(DeliveryRecord {
             id: DeliveryId { event: event.id, endpoint },
             event_type: event.event_type().clone(),
@@ -203,6 +191,29 @@ impl TenantHandle {
             attempts: trace.attempts,
             next_attempt_at,
         }))
+    }
+
+    /// What a delivery's standing in the journal comes to, and when its next attempt is due.
+    fn status(
+        &self,
+        seq: u64,
+        ordinal: u32,
+        standing: DeliveryStanding,
+        attempted: bool,
+    ) -> (DeliveryStatus, Option<Timestamp>) {
+        let status = match (standing, self.tree.directory.by_ordinal(ordinal)) {
+            (DeliveryStanding::Delivered, _) => DeliveryStatus::Delivered,
+            (_, None) | (DeliveryStanding::Cancelled, _) => DeliveryStatus::Cancelled,
+            (DeliveryStanding::Dead, _) => DeliveryStatus::Dead,
+            _ if self.tree.in_flight.contains(ordinal, seq) => DeliveryStatus::InFlight,
+            (_, Some(endpoint)) if endpoint.status == EndpointStatus::Paused => DeliveryStatus::Held,
+            _ if attempted => DeliveryStatus::Retrying,
+            _ => DeliveryStatus::Pending,
+        };
+        match standing {
+            DeliveryStanding::Waiting(due) if status == DeliveryStatus::Retrying => (status, Some(due)),
+            _ => (status, None),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the actors are started with: checked once, then shared and never changed.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use casewire_data::{
     address::EgressPolicy, dialect::Dialects, event::Event, limits::Limits, retry::RetrySchedule,
@@ -26,6 +26,8 @@ pub struct Config {
     pub workers: usize,
     /// The `User-Agent` of deliveries.
     pub user_agent: String,
+    /// Where backups are made; a folder of the data directory if not set.
+    pub backup_dir: Option<PathBuf>,
     /// A test's hook.
     pub before_attempt: Option<BeforeAttempt>,
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use casewire_data::{
-    endpoint::Endpoint,
+    endpoint::{Endpoint, EndpointStatus},
     event::Tenant,
     id::{EndpointId, SourceId, TokenId},
     signature::sha256,
@@ -21,9 +21,31 @@ pub struct Directory {
     entries: RwLock<Entries>,
 }
 
+/// How many endpoints there are, by what is done for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Delivered to.
+    pub active: usize,
+    /// Paused by its owner.
+    pub paused: usize,
+    /// Paused by the engine, which says why.
+    pub disabled: usize,
+}
+
+impl Census {
+    fn place(&mut self, endpoint: &Endpoint) -> &mut usize {
+        match (endpoint.status, &endpoint.status_reason) {
+            (EndpointStatus::Active, _) => &mut self.active,
+            (EndpointStatus::Paused, None) => &mut self.paused,
+            (EndpointStatus::Paused, Some(_)) => &mut self.disabled,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Entries {
     by_ordinal: HashMap<u32, Arc<Endpoint>>,
+    census: Census,
     /// By tenant, then by public id.
     ordinals: HashMap<Tenant, BTreeMap<EndpointId, u32>>,
     tombstones: HashMap<u32, Tombstone>,
@@ -78,6 +100,25 @@ impl Directory {
         living.or_else(|| entries.tombstones.get(&ordinal).map(|tombstone| tombstone.id))
     }
 
+    /// The number in routes of a tenant's endpoint, also of a deleted one.
+    pub fn ordinal_of(&self, tenant: &Tenant, id: EndpointId) -> Option<u32> {
+        let entries = self.read();
+        let living = entries.ordinals.get(tenant).and_then(|ids| ids.get(&id).copied());
+        let mut buried = entries.tombstones.values();
+        living.or_else(|| buried.find(|it| it.id == id && it.tenant == *tenant).map(|it| it.ordinal))
+    }
+
+    /// The numbers in routes of a tenant's deleted endpoints.
+    pub fn deleted(&self, tenant: &Tenant) -> Vec<u32> {
+        let entries = self.read();
+        entries.tombstones.values().filter(|it| it.tenant == *tenant).map(|it| it.ordinal).collect()
+    }
+
+    /// How many endpoints there are, of all tenants.
+    pub fn census(&self) -> Census {
+        self.read().census
+    }
+
     /// Every endpoint.
     pub fn all(&self) -> Vec<Arc<Endpoint>> {
         self.read().by_ordinal.values().cloned().collect()
@@ -121,7 +162,10 @@ impl Directory {
         let mut entries = self.write();
         let ids = entries.ordinals.entry(endpoint.tenant.clone()).or_default();
         ids.insert(endpoint.id, endpoint.ordinal);
-        entries.by_ordinal.insert(endpoint.ordinal, endpoint);
+        *entries.census.place(&endpoint) += 1;
+        if let Some(was) = entries.by_ordinal.insert(endpoint.ordinal, endpoint) {
+            *entries.census.place(&was) -= 1;
+        }
     }
 
     pub(crate) fn bury(&self, tombstone: Tombstone) {
@@ -129,7 +173,9 @@ impl Directory {
         if let Some(ids) = entries.ordinals.get_mut(&tombstone.tenant) {
             ids.remove(&tombstone.id);
         }
-        entries.by_ordinal.remove(&tombstone.ordinal);
+        if let Some(was) = entries.by_ordinal.remove(&tombstone.ordinal) {
+            *entries.census.place(&was) -= 1;
+        }
         entries.tombstones.insert(tombstone.ordinal, tombstone);
     }
 

@@ -40,7 +40,7 @@ pub use self::{
 };
 
 /// Bytes of a body that are sent in one piece with the head.
-const JOINED_BYTES_MAX: usize = 8 * 1024;
+const JOINED_BYTES_MAX: usize = 2 * 1024;
 
 /// What a [`Dispatcher`] is made from.
 #[derive(Clone, Debug)]
@@ -77,7 +77,7 @@ impl Dispatcher {
     /// A client that resolves names by other means than the operating system's.
     pub fn with_resolver(config: &DispatchConfig, resolver: Rc<dyn Resolve>) -> Self {
         Self {
-            user_agent: Some(config.user_agent.clone()).filter(|agent| is_visible(agent)),
+            user_agent: Some(config.user_agent.clone()).filter(|agent| is_visible(agent.as_bytes())),
             egress: Egress::new(Arc::clone(&config.policy), resolver),
             tls: TlsConnector::from(Arc::clone(&config.tls)),
             places: Semaphore::new(config.max_in_flight.max(1) as usize),
@@ -118,11 +118,6 @@ impl Dispatcher {
         let Buffers { head, incoming } = buffers;
         request.write_head(self.user_agent.as_deref(), head)?;
         let mut body = &request.body[..];
-        if body.len() <= JOINED_BYTES_MAX {
-            // One piece is cheaper to send than two, and a copy of this little costs next to nothing.
-            head.extend_from_slice(body);
-            body = &[];
-        }
         let _place = self.places.acquire().await;
         let mut kept = self.pool.take(request.target.origin(), begun);
         loop {
@@ -132,6 +127,12 @@ impl Dispatcher {
                 // Boxed, because it is large and seldom: every attempt would carry room for it.
                 None => Box::pin(Connection::open(&request.target, &self.egress, &self.tls)).await?,
             };
+            // One piece is cheaper to send than two, and a copy of this little costs next to nothing. Only now: those who
+            // wait for a connection hold no copy.
+            if body.len() <= JOINED_BYTES_MAX {
+                head.extend_from_slice(body);
+                body = &[];
+            }
             let mut exchange =
                 Exchange::new(&mut connection.stream, (head, body), &request.judged_headers, incoming);
             match exchange.run(answer).await {

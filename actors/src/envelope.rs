@@ -9,12 +9,17 @@ use casewire_data::{
     dialect::{Dialect, Params},
     event::Event,
 };
+use tracing::Span;
+
+use crate::span;
 
 /// An event, and each body at most once.
 #[derive(Debug)]
 pub struct Envelope {
     /// The event.
     pub event: Arc<Event>,
+    /// What happens to it here, for whoever records spans; none if nobody does.
+    pub span: Span,
     bodies: Mutex<Vec<Rendered>>,
 }
 
@@ -28,7 +33,7 @@ struct Rendered {
 impl Envelope {
     /// An event with no body rendered yet.
     pub fn new(event: Arc<Event>) -> Self {
-        Self { event, bodies: Mutex::new(Vec::new()) }
+        Self { span: span::of_event(&event), event, bodies: Mutex::new(Vec::new()) }
     }
 
     /// The event's body in a dialect, for endpoints with these parameters.

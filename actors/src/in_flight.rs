@@ -26,6 +26,11 @@ impl InFlight {
         self.lock().contains(&(endpoint, seq))
     }
 
+    /// All of them, by endpoint and event, in no order.
+    pub fn all(&self) -> Vec<(u32, u64)> {
+        self.lock().iter().copied().collect()
+    }
+
     /// How many are.
     pub fn len(&self) -> usize {
         self.lock().len()

@@ -12,7 +12,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc::{self, Sender},
     },
     thread::{self, JoinHandle},
@@ -24,15 +24,24 @@ use casewire_data::{
     audit::Act,
     limits::Limits,
     route::Routes,
-    store::{Document, Parked, Publication, Published, Requeued, Settled, Store, Write, Writer, Written},
+    store::{
+        BackupPoint, Document, Parked, Publication, Published, Requeued, Settled, Store, Write, Writer,
+        Written,
+    },
 };
 use tokio::sync::{oneshot, watch};
 
+pub use self::queue::Depth;
 use self::{
     queue::{Queue, Room},
     writer::{CHECKPOINT_EVERY, Randomness, WriterThread},
 };
-use crate::{clock::Clock, envelope::Envelope, unwritten::Unwritten};
+use crate::{
+    clock::Clock,
+    envelope::Envelope,
+    metrics::{JournalCounts, SyncTimer},
+    unwritten::Unwritten,
+};
 
 /// How often retention looks, at most.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
@@ -46,6 +55,7 @@ pub type OnCommit = Box<dyn FnMut(Vec<Committed>) + Send>;
 enum Command {
     Write(Write, Waiter),
     Read(Reading),
+    Point(oneshot::Sender<Result<BackupPoint>>),
     /// Nothing to do but to look at the settlements.
     Wake,
     Close,
@@ -61,6 +71,7 @@ type Reading = Box<dyn FnOnce(&Store) + Send>;
 pub struct Journal {
     commands: Sender<Command>,
     queue: Arc<Queue>,
+    counts: Arc<JournalCounts>,
     store: Store,
     failure: watch::Receiver<Option<Error>>,
 }
@@ -74,7 +85,7 @@ pub struct JournalThreads {
 impl Journal {
     /// Starts the threads.
     pub fn start(
-        writer: Writer,
+        mut writer: Writer,
         store: Store,
         clock: Clock,
         limits: &Limits,
@@ -91,7 +102,10 @@ impl Journal {
             settlements: Mutex::new(Vec::new()),
             asleep: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            refused: AtomicU64::new(0),
         });
+        let counts = Arc::<JournalCounts>::default();
+        writer.watch_syncs(Box::new(SyncTimer::new(counts.clone())));
         let (reader_store, reader_failed) = (store.clone(), failed.clone());
         let reader = spawn("casewire-reader", move || {
             for reading in reading_inbox {
@@ -111,6 +125,7 @@ impl Journal {
             inbox,
             readings,
             queue: queue.clone(),
+            counts: counts.clone(),
             clock,
             on_commit,
             failed,
@@ -120,7 +135,7 @@ impl Journal {
             retention_at: Instant::now(),
         };
         let writer = spawn("casewire-journal", move || worker.run());
-        (Self { commands, queue, store, failure }, JournalThreads { writer, reader })
+        (Self { commands, queue, counts, store, failure }, JournalThreads { writer, reader })
     }
 
     /// Publishes events, all or nothing; answers when they are durable. `Busy` at once if the queue is full.
@@ -144,6 +159,13 @@ impl Journal {
     /// Has a delivery attempted again, as somebody wished; answers when that is durable.
     pub async fn requeue(&self, act: Act, requeued: Requeued) -> Result<()> {
         self.audited(act, Some(Write::Requeue(requeued))).await
+    }
+
+    /// Notes the moment for a backup: all that was written before is in it, and synced.
+    pub async fn backup_point(&self) -> Result<BackupPoint> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Point(answer)).map_err(|_| closed())?;
+        answered.await.map_err(|_| self.failure().unwrap_or_else(closed))?
     }
 
     /// Notes an attempt and its fate. Durable soon; until it is written it counts as unwritten.
@@ -197,6 +219,16 @@ impl Journal {
     /// Whether the queue has room.
     pub fn has_room(&self) -> bool {
         self.queue.events.load(Ordering::Relaxed) < self.queue.events_max
+    }
+
+    /// What waits before it.
+    pub fn depth(&self) -> Depth {
+        self.queue.depth()
+    }
+
+    /// What its writing thread counts.
+    pub fn counts(&self) -> &Arc<JournalCounts> {
+        &self.counts
     }
 
     /// Accepts nothing more from now on.

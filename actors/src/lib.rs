@@ -9,6 +9,7 @@ pub mod config;
 
 pub mod matcher;
 
+pub mod backup;
 pub mod journal;
 pub mod unwritten;
 
@@ -29,6 +30,9 @@ pub mod registry;
 
 pub mod clock;
 pub mod in_flight;
+pub mod metrics;
+mod span;
+pub mod stats;
 
 mod tree;
 

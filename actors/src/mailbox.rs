@@ -5,6 +5,7 @@
 
 mod attempt;
 mod backlog;
+mod rest;
 mod retries;
 mod share;
 
@@ -25,7 +26,8 @@ use crate::{
     dispatch::{DispatchConfig, Dispatcher},
     envelope::Envelope,
     plan::Plan,
-    shard::{Rest, Shard, Told, WakeAt},
+    shard::{Rest, Shard, Told},
+    stats::OwnStats,
     surroundings::Surroundings,
     unwritten::Unwritten,
 };
@@ -49,6 +51,7 @@ pub struct Mailbox {
     intake: Intake,
     retries: Retries,
     share: Share,
+    stats: OwnStats,
     draining: bool,
     /// The registry has yet to hear that the endpoint is disabled: what it tells until then must not bring it back.
     disabling: bool,
@@ -120,6 +123,7 @@ impl Mailbox {
             intake: Intake::new(clean.is_none()),
             retries: Retries::new(clean.is_none()),
             share: Share::default(),
+            stats: surroundings.stats.open(plan.endpoint.ordinal, &surroundings.counts),
             rest,
             asked_for: None,
             own: Weak::new(),
@@ -230,35 +234,6 @@ impl Mailbox {
                 floor: self.window.floor(),
             });
         }
-    }
-
-    fn ask_to_be_woken(&mut self, now: Timestamp) {
-        if self.is_held() {
-            return;
-        }
-        // While something is under way there is no probe, and its end does what is to be done next.
-        let may_probe = self.intake.is_behind() && self.in_flight.is_empty() && self.ready.is_empty();
-        let probe = self.pace.probe_at().filter(|_| may_probe && !self.intake.is_reading());
-        let times = [self.retries.next_due(), self.pace.rests_until(now), self.share.grows_at(), probe];
-        if let Some(at) = times.into_iter().flatten().min()
-            && self.asked_for.is_none_or(|asked| at < asked)
-        {
-            let at = at.max(now.plus_millis(1));
-            self.asked_for = Some(at);
-            let at = self.surroundings.clock.instant(at);
-            self.shard.do_send(WakeAt { ordinal: self.ordinal(), at });
-        }
-    }
-
-    fn note_rest(&self, now: Timestamp) {
-        let nothing_under_way = self.in_flight.is_empty() && self.ready.is_empty() && !self.retries.is_busy();
-        let nothing_to_read = !self.intake.is_reading() && (!self.intake.is_behind() || self.is_held());
-        let rest = (nothing_under_way && nothing_to_read).then(|| Rest {
-            received: self.received,
-            clean: if self.intake.is_behind() { None } else { Some(self.window.floor()) },
-            since: self.rest.get().map_or(now, |rest| rest.since),
-        });
-        self.rest.set(rest);
     }
 
     /// Its address, which keeps it alive: what is under way ends with a message to it.

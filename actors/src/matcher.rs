@@ -1,7 +1,7 @@
 //! The matcher: which endpoints an event type is for. Knows no HTTP and no disk.
 //!
 //! The actor owns the endpoints' patterns and works answers out, one after the other with the changes. What it has
-//! answered every thread can read (see [`answers`]), until the tenant's endpoints change. What depends on more of an
+//! answered every thread can read (`matcher/answers.rs`), until the tenant's endpoints change. What depends on more of an
 //! event than its type, the answer itself decides where the event is: see [`Matched`].
 
 mod answers;

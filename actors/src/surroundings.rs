@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::{
     clock::Clock, config::Config, crowd::Crowd, directory::Directory, in_flight::InFlight, journal::Journal,
-    registry::Registry,
+    metrics::DeliveryCounts, registry::Registry, stats::StatsBook,
 };
 
 /// See the module.
@@ -30,6 +30,10 @@ pub struct Surroundings {
     pub crowd: Crowd,
     /// Attempts under way.
     pub in_flight: Arc<InFlight>,
+    /// What this arbiter counts.
+    pub counts: Arc<DeliveryCounts>,
+    /// The stats of endpoints.
+    pub stats: Arc<StatsBook>,
     /// Where damage found while reading is reported, so that the engine stops rather than serve around it.
     pub damage: watch::Sender<Option<Error>>,
 }

@@ -10,12 +10,14 @@ use std::{
 use actix::{Actor, Addr, Arbiter};
 use casewire_data::{
     Error, Result,
+    audit::Act,
     dialect::Dialects,
-    store::{self, StoreOptions},
+    store::{self, Requeued, StoreOptions},
 };
 use tokio::sync::watch;
 
 use crate::{
+    backup::Backups,
     clock::Clock,
     config::Config,
     crowd::Crowd,
@@ -24,11 +26,15 @@ use crate::{
     in_flight::InFlight,
     journal::{Journal, JournalThreads, OnCommit},
     matcher::Matching,
+    metrics::Metrics,
     registry::{self, CatchUp, Registry, Shards},
-    shard::{Drain, Handover, Shard},
+    shard::{Drain, Handover, LookAgain, Shard},
+    stats::StatsBook,
     surroundings::Surroundings,
 };
 
+/// Where backups lie in the data directory, unless they are to lie elsewhere.
+const BACKUP_FOLDER: &str = "backups";
 /// How often a stop looks whether the attempts under way are over.
 const DRAIN_LOOK: Duration = Duration::from_millis(5);
 
@@ -47,10 +53,30 @@ pub struct Tree {
     pub registry: Addr<Registry>,
     /// Where they are read.
     pub directory: Arc<Directory>,
+    /// Copies of what is on disk.
+    pub backups: Backups,
     /// Attempts under way.
     pub in_flight: Arc<InFlight>,
+    /// What all of it counts of its work.
+    pub metrics: Metrics,
+    /// The stats of endpoints that were attempted lately.
+    pub stats: Arc<StatsBook>,
     shards: Shards,
     damage: watch::Receiver<Option<Error>>,
+}
+
+/// Tells an endpoint's mailbox to look into the retry journal, when it is dropped.
+struct LookAgainAtLast {
+    shard: Option<Addr<Shard>>,
+    ordinal: u32,
+}
+
+impl Drop for LookAgainAtLast {
+    fn drop(&mut self) {
+        if let Some(shard) = &self.shard {
+            shard.do_send(LookAgain(self.ordinal));
+        }
+    }
 }
 
 /// What must be stopped, by the thread that started it.
@@ -86,6 +112,9 @@ impl Tree {
         let on_commit = hand_over(shards.clone());
         let (journal, threads) = Journal::start(writer, store, clock, &config.limits, on_commit);
 
+        let backup_dir = config.backup_dir.clone().unwrap_or_else(|| dir.join(BACKUP_FOLDER));
+        let backups = Backups::new(backup_dir, journal.clone(), clock);
+
         let config = Arc::new(config);
         let subscriptions = directory.all();
         let subscriptions = subscriptions.iter().map(|it| registry::subscribe(it, &config.dialects));
@@ -97,6 +126,8 @@ impl Tree {
 
         let (damage_sender, damage) = watch::channel(None);
         let in_flight = Arc::new(InFlight::default());
+        let stats = Arc::new(StatsBook::new(clock));
+        let metrics = Metrics::new(journal.counts().clone(), config.workers.max(1));
         let arbiters: Vec<_> = (0..config.workers.max(1)).map(|_| Arbiter::new()).collect();
         let addresses = arbiters.iter().enumerate().map(|(index, arbiter)| {
             let surroundings = Surroundings {
@@ -108,6 +139,8 @@ impl Tree {
                 tls: tls.clone(),
                 crowd: Crowd::default(),
                 in_flight: in_flight.clone(),
+                counts: metrics.of_arbiter(index),
+                stats: stats.clone(),
                 damage: damage_sender.clone(),
             };
             let shards = arbiters.len();
@@ -119,15 +152,29 @@ impl Tree {
         for endpoint in with_work.into_iter().filter_map(|ordinal| directory.by_ordinal(ordinal)) {
             registry::announce(&shards, &endpoint, true, None);
         }
-        let tree = Self { config, clock, matcher, journal, registry, directory, in_flight, shards, damage };
+        let tree = Self {
+            config,
+            clock,
+            matcher,
+            journal,
+            registry,
+            directory,
+            backups,
+            in_flight,
+            metrics,
+            stats,
+            shards,
+            damage,
+        };
         Ok((tree, Stoppable { arbiters, threads }))
     }
 
-    /// Tells an endpoint's mailbox that one of its deliveries is to be made again.
-    pub fn look_again(&self, ordinal: u32) {
-        if let Some(shard) = registry::shard_of(&self.shards, ordinal) {
-            shard.do_send(crate::shard::LookAgain(ordinal));
-        }
+    /// Has a delivery made again, as somebody wished; answers when that is durable. Its endpoint hears of it even if the caller goes away
+    /// before that: what is written then must not lie there until the next start.
+    pub async fn requeue(&self, act: Act, requeued: Requeued) -> Result<()> {
+        let ordinal = requeued.endpoint;
+        let _at_last = LookAgainAtLast { shard: registry::shard_of(&self.shards, ordinal).cloned(), ordinal };
+        self.journal.requeue(act, requeued).await
     }
 
     /// Resolves when the engine must stop because its disk failed or its data is damaged.
@@ -181,6 +228,7 @@ impl Stoppable {
                 tracing::error!("an arbiter panicked");
             }
         }
+        tree.backups.stop();
         tree.journal.close(self.threads);
     }
 }

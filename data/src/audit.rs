@@ -136,6 +136,8 @@ actions! {
     SecretRotate = "secret.rotate",
     /// A delivery was sent again.
     DeliveryRetry = "delivery.retry",
+    /// A backup of all tenants was begun, and can still have failed.
+    BackupCreate = "backup.create",
     /// A source was created.
     SourceCreate = "source.create",
     /// A source was changed.
@@ -187,7 +189,7 @@ pub struct Act {
     pub by: Principal,
     /// What.
     pub action: Action,
-    /// With what: the id of an endpoint, a delivery, a source or a token.
+    /// With what: the id of an endpoint, a delivery, a source or a token, or the name of a backup.
     pub subject: String,
     /// The names of the fields that changed, never their values; empty unless something was changed.
     pub fields: Vec<String>,

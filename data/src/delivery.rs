@@ -32,6 +32,19 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
+    /// Every class.
+    pub const ALL: [Self; 9] = [
+        Self::Dns,
+        Self::Egress,
+        Self::Connect,
+        Self::Tls,
+        Self::Timeout,
+        Self::Broken,
+        Self::Protocol,
+        Self::Request,
+        Self::Quarantined,
+    ];
+
     /// The class as machines read it: `timeout`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -129,6 +142,32 @@ pub enum DeliveryStatus {
     Held,
 }
 
+impl DeliveryStatus {
+    /// Every status, in the order of http-api.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::InFlight,
+        Self::Retrying,
+        Self::Delivered,
+        Self::Dead,
+        Self::Cancelled,
+        Self::Held,
+    ];
+
+    /// The status as machines read it: `in_flight`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::InFlight => "in_flight",
+            Self::Retrying => "retrying",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+            Self::Held => "held",
+        }
+    }
+}
+
 /// One delivery as the delivery log shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeliveryRecord {
@@ -142,6 +181,23 @@ pub struct DeliveryRecord {
     pub status: DeliveryStatus,
     /// The attempts so far, oldest first.
     pub attempts: Vec<Attempt>,
+    /// When the next attempt is due; absent when nothing more is planned.
+    pub next_attempt_at: Option<Timestamp>,
+}
+
+/// One delivery as a list shows it: without what its attempts came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliverySummary {
+    /// `<event>.<endpoint>`.
+    pub id: DeliveryId,
+    /// What happened.
+    pub event_type: EventType,
+    /// When the event was accepted.
+    pub published_at: Timestamp,
+    /// Where it stands.
+    pub status: DeliveryStatus,
+    /// How many attempts there were.
+    pub attempts: usize,
     /// When the next attempt is due; absent when nothing more is planned.
     pub next_attempt_at: Option<Timestamp>,
 }

@@ -83,6 +83,8 @@ pub struct Dialect {
     handshake: Option<Handshake>,
     sandbox: Option<When>,
     inbound: Option<Inbound>,
+    /// The trace context that an event carries goes out in headers of its own.
+    trace_context: bool,
     /// An endpoint's parameters change the body.
     body_has_params: bool,
 }
@@ -188,10 +190,19 @@ impl Dialect {
         }
     }
 
-    /// A secret to follow another one. The error names the field `secret` if its owner must bring it, and is a `Conflict`
+    /// A secret to follow another one, in the same form if it is made from `random`. The error names the field `secret` if its owner must bring it, and is a `Conflict`
     /// where there are none.
-    pub fn next_secret(&self, given: Option<&str>, random: [u8; 32]) -> Result<Secret> {
-        if let Some(next) = self.secret(given, random)? {
+    pub fn next_secret(
+        &self,
+        before: Option<&Secret>,
+        given: Option<&str>,
+        random: [u8; 32],
+    ) -> Result<Secret> {
+        let next = match (&self.secret, given) {
+            (Some(rules), None) => rules.make_next(before, random, &self.id)?,
+            _ => self.secret(given, random)?,
+        };
+        if let Some(next) = next {
             return Ok(next);
         }
         let id = &self.id;

@@ -23,6 +23,8 @@ pub enum ErrorKind {
     Storage,
     /// Stored data is damaged; the message names the file and the place.
     Damaged,
+    /// What is stored was written by a newer version, which is to be used for it.
+    Newer,
     /// Another process holds the data directory.
     Locked,
     /// The engine is shutting down or gone.

@@ -9,7 +9,7 @@ use crate::{
     Timestamp,
     error::{Error, FieldError, Result},
     id::EventId,
-    limits,
+    limits, trace_context,
 };
 
 /// The customer on whose behalf something happens; nothing of one tenant is visible to another.
@@ -193,7 +193,11 @@ impl NewEvent {
         }
         for (name, value) in &self.tags {
             limit(&format!("tags.{}", limits::shorten(name)), name, limits::LABEL_BYTES_MAX);
-            limit(&format!("tags.{}", limits::shorten(name)), value, limits::LABEL_BYTES_MAX);
+            let bytes_max = match name.as_str() {
+                trace_context::TRACESTATE => limits::TRACESTATE_BYTES_MAX,
+                _ => limits::LABEL_BYTES_MAX,
+            };
+            limit(&format!("tags.{}", limits::shorten(name)), value, bytes_max);
         }
         if self.tags.len() > limits::TAGS_MAX {
             let message =

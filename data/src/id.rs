@@ -26,13 +26,18 @@ macro_rules! id {
             pub const fn as_u128(self) -> u128 {
                 self.0
             }
+
+            /// What stands behind the prefix.
+            pub(crate) fn digits(self, buffer: &mut [u8; ulid::ULID_LEN]) -> &str {
+                Ulid(self.0).array_to_str(buffer)
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let mut text = [0; ulid::ULID_LEN];
                 f.write_str(Self::PREFIX)?;
-                f.write_str(Ulid(self.0).array_to_str(&mut text))
+                f.write_str(self.digits(&mut text))
             }
         }
 

@@ -10,6 +10,7 @@ pub mod id;
 
 pub mod event;
 pub mod pattern;
+pub mod trace_context;
 
 pub mod audit;
 pub mod endpoint;
@@ -21,6 +22,7 @@ pub mod token;
 pub mod delivery;
 pub mod pace;
 pub mod retry;
+pub mod stats;
 pub mod window;
 
 pub mod dialect;

@@ -14,10 +14,14 @@ pub const IDEMPOTENCY_MILLIS: i64 = 24 * 3_600_000;
 pub const EVENT_DATA_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a label: a tag's name or value, an actor's or resource's id, an agency.
 pub const LABEL_BYTES_MAX: usize = 256;
+/// Bytes of the tag `tracestate`; the W3C asks that at least so many be passed on.
+pub const TRACESTATE_BYTES_MAX: usize = 512;
 /// Tags of one event.
 pub const TAGS_MAX: usize = 64;
 /// Events of one batch (http-api: 1,000).
 pub const BATCH_EVENTS_MAX: usize = 1_000;
+/// Bytes of a backup's name.
+pub const BACKUP_NAME_BYTES_MAX: usize = 64;
 /// Bytes of one request body to the admin API.
 pub const ADMIN_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 

@@ -82,12 +82,14 @@ impl Pattern {
     /// The segments without a metacharacter: everything that matches has each of them among its own, whole, for what
     /// stands on either side of it is a dot or an end.
     fn whole_segments(&self) -> impl Iterator<Item = &str> {
-        let mut in_set = false;
+        let (mut in_set, mut is_first) = (false, false);
         let segments = self.text.split(move |character| {
+            // As glob reads it: what comes first in a set, or first after its `!`, does not close it.
             match character {
-                '[' => in_set = true,
-                ']' => in_set = false,
-                _ => {}
+                '[' if !in_set => (in_set, is_first) = (true, true),
+                '!' if is_first => {}
+                ']' if !is_first => in_set = false,
+                _ => is_first = false,
             }
             // A dot in a set is one of its characters.
             character == '.' && !in_set

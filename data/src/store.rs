@@ -3,6 +3,7 @@
 //! ```text
 //! <data directory>/
 //!   lock            held by the one process that uses it
+//!   format          which builds can read it
 //!   run             how the last run ended
 //!   registry/       endpoints and tokens: a log of documents
 //!   audit/          who did what: a log that is never cut nor rewritten
@@ -18,19 +19,27 @@
 
 mod audit_chain;
 mod audit_log;
+mod backup;
 mod codec;
+mod copying;
+mod figures;
+mod format;
 mod guard;
 mod idempotency;
 mod keys;
 mod ledger;
+mod listing;
 mod log;
+mod manifest;
 mod reader;
 mod record;
 mod registry_log;
+mod restore;
 mod retention;
 mod retry_journal;
 mod segment;
 mod staged;
+mod sync;
 mod synced_log;
 #[cfg(test)]
 mod tests;
@@ -44,11 +53,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+pub use backup::{BackupPoint, BackupReport, back_up};
+pub use figures::Extent;
 pub use guard::DirectoryLock;
-pub use ledger::Cursor;
+pub use ledger::{Cursor, Tally};
+pub use listing::{Among, DeliveryFilter, EventFilter, Listed, Place, Rest, Slice};
 pub use reader::{Backlog, Due, DueUntil, Standing as DeliveryStanding, Store, Trace, Waiting};
 pub use record::{Fate, Parked, Requeued, Settled, Standing};
 pub use registry_log::{Document, Documents, Tombstone};
+pub use restore::{RestoreReport, restore};
+pub use sync::SyncWatch;
 pub use verify::{AuditReport, StatsReport, VerifyReport, stats, verify, verify_audit};
 pub use writer::{Publication, Published, Write, Writer, Written};
 
@@ -60,6 +74,7 @@ use crate::{
 use audit_log::{AuditLog, Trail};
 use codec::Kind;
 use guard::RunMark;
+use listing::Digests;
 use log::Log;
 use registry_log::RegistryLog;
 use retry_journal::RetryJournal;
@@ -82,6 +97,7 @@ struct Shared {
     journal: RetryJournal,
     view: Mutex<View>,
     audit: Arc<Trail>,
+    digests: Digests,
 }
 
 impl Shared {
@@ -93,9 +109,12 @@ impl Shared {
 /// Opens a data directory, creating it if it is not there, and recovers whatever the last run left.
 ///
 /// A torn tail that was never acknowledged is cut off and logged. Any other damage to the log or the registry is an
-/// error that names the place. A retry journal that cannot be believed is made anew.
+/// error that names the place. A retry journal that cannot be believed is made anew. A directory of an older format is
+/// brought up to this build's, one of a newer format is refused and stays as it is.
 pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer, Store)> {
+    manifest::refuse_backup(dir)?;
     let lock = DirectoryLock::take(dir)?;
+    let data_format = format::read(dir)?;
     let paths = Paths::of(dir);
     let mark = RunMark::new(dir, &paths.retry);
     let reach = lock.reach();
@@ -120,6 +139,9 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
         Some(newest) => newest.clone(),
         None => log.begin_segment(SegmentHeader { start: 0, first_seq: 1, last_id: 0, created_at: now })?,
     };
+    if data_format < format::FORMAT {
+        format::write(dir, format::FORMAT)?;
+    }
     // Not before the first segment is there: a mark that says so proves that there was one.
     mark.set_running()?;
     view.next_seq = view.next_seq.max(active.header.first_seq);
@@ -127,7 +149,10 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
     let (next_seq, ids) = (view.next_seq, UlidSequence::after(view.last_id));
     log.commit_to(active.end());
     let checkpointed = active.end();
-    let shared = Arc::new(Shared { log, journal, view: Mutex::new(view), audit: audit.trail().clone() });
+    let audit_trail = audit.trail().clone();
+    let shared =
+        Shared { log, journal, view: Mutex::new(view), audit: audit_trail, digests: Digests::default() };
+    let shared = Arc::new(shared);
     let mut writer = Writer {
         shared: shared.clone(),
         active,
@@ -141,6 +166,7 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
         checkpointed,
         lock,
         buffer: Vec::new(),
+        sync_watch: None,
     };
     writer.settle_recovery()?;
     Ok((writer, Store::new(shared)))

@@ -2,6 +2,9 @@
 
 use std::collections::VecDeque;
 
+/// Slots that are looked at one by one.
+const FRONT_SLOTS: usize = 16;
+
 /// Deliveries taken up in publish order, settled in any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -55,12 +58,20 @@ impl Window {
 
     /// Notes that a delivery is settled or set aside.
     pub fn settle(&mut self, seq: u64) {
-        if let Ok(index) = self.slots.binary_search_by_key(&seq, |slot| slot.seq) {
+        if let Some(index) = self.place_of(seq) {
             self.slots[index].done = true;
         }
         while self.slots.front().is_some_and(|slot| slot.done) {
             self.slots.pop_front();
         }
+    }
+
+    fn place_of(&self, seq: u64) -> Option<usize> {
+        // What is under way is at the front, and a search of all would touch much more memory.
+        let mut front = self.slots.iter().take(FRONT_SLOTS);
+        front
+            .position(|slot| slot.seq == seq)
+            .or_else(|| self.slots.binary_search_by_key(&seq, |slot| slot.seq).ok())
     }
 
     /// The oldest delivery that is not settled.

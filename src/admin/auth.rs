@@ -7,7 +7,7 @@ use casewire_data::{
     token::{Scope, Token},
 };
 
-use super::{engine, page::parameters, problem::Problem};
+use super::{engine, problem::Problem};
 use crate::{engine::Engine, tenant::TenantHandle};
 
 /// A caller with a valid token that holds the scope which the route asks for.
@@ -36,6 +36,11 @@ impl Caller {
         self.in_tenant(self.token.tenant.clone())
     }
 
+    /// Who it is, in its own tenant.
+    pub(super) fn principal(&self) -> Principal {
+        Principal::calling(&self.token, &self.token.tenant)
+    }
+
     fn in_tenant(&self, name: Tenant) -> TenantHandle {
         let by = Principal::calling(&self.token, &name);
         self.engine.tenant(name).used_by(by)
@@ -50,14 +55,6 @@ impl Caller {
             }
             named => Ok(self.in_tenant(named.unwrap_or_else(|| self.token.tenant.clone()))),
         }
-    }
-
-    /// The same of the tenant that the query names, if it names one.
-    pub(super) fn tenant_in_query(&self, request: &HttpRequest) -> Result<TenantHandle, Problem> {
-        let mut parameters = parameters(request.query_string());
-        let named = parameters.find(|(name, _)| name == "tenant");
-        let named = named.map(|(_, value)| Tenant::new(&value)).transpose();
-        self.tenant_named(named.map_err(|error| Problem::field("tenant", error.message()))?)
     }
 
     /// Whether the caller's tenant is the operator's.

@@ -6,6 +6,7 @@ use casewire_data::{
     event::{Actor, ActorId, EventType, NewEvent, Resource},
     limits,
     token::Scope,
+    trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 use serde_json::value::RawValue;
 
@@ -14,15 +15,18 @@ use super::{
     auth::Caller,
     body,
     fields::{self, Fields, Read, Wrong, refused, wrong},
-    path_id,
+    page, path_id,
     problem::Problem,
+    query::Query,
     views::{EventView, ReceiptView},
 };
+use crate::tenant::EventQuery;
 
 /// POST /events: answers when the event and its list of endpoints are durable.
 pub(super) async fn publish(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
     let caller = Caller::authorize(&request, Scope::EventsPublish)?;
-    let event: NewEvent = fields::read_body(&body::read(&request, payload).await?)?;
+    let mut event: NewEvent = fields::read_body(&body::read(&request, payload).await?)?;
+    carry_trace(&request, [&mut event]);
     let event_type = event.event_type.clone();
     let receipt = caller.tenant().publish(event).await?;
     Ok(answer::one(StatusCode::ACCEPTED, &ReceiptView::new(&receipt, event_type.as_str())))
@@ -31,7 +35,8 @@ pub(super) async fn publish(request: HttpRequest, payload: Payload) -> Result<Ht
 /// POST /events/batch: all or nothing, answered in order.
 pub(super) async fn publish_batch(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
     let caller = Caller::authorize(&request, Scope::EventsPublish)?;
-    let Batch(events) = fields::read_body(&body::read(&request, payload).await?)?;
+    let Batch(mut events) = fields::read_body(&body::read(&request, payload).await?)?;
+    carry_trace(&request, &mut events);
     let types: Vec<_> = events.iter().map(|event| event.event_type.clone()).collect();
     let receipts = caller.tenant().publish_batch(events).await?;
     let views: Vec<_> =
@@ -39,11 +44,34 @@ pub(super) async fn publish_batch(request: HttpRequest, payload: Payload) -> Res
     Ok(answer::list(StatusCode::ACCEPTED, &views, None))
 }
 
+/// GET /events: newest first, without payloads.
+pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::DeliveriesRead)?;
+    let mut query = Query::of(&request);
+    let (event_type, resource) = (query.event_type(), query.resource());
+    let (since, until) = query.window();
+    let (limit, after) = query.page();
+    query.finish()?;
+    let wanted = EventQuery { event_type, resource, since, until };
+    let page = caller.tenant().events(wanted, after, limit).await?;
+    let views: Vec<_> =
+        page.items.iter().map(|event| EventView::new(event, false)).collect::<Result<_, _>>()?;
+    Ok(answer::list(StatusCode::OK, &views, page.next.map(|id| page::cursor(&id))))
+}
+
 /// GET /events/{id}
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = Caller::authorize(&request, Scope::DeliveriesRead)?;
     let event = caller.tenant().event(path_id(&request)?).await?;
     Ok(answer::one(StatusCode::OK, &EventView::new(&event, caller.allows(Scope::PayloadRead))?))
+}
+
+/// Has events carry the trace context of the request that publishes them.
+fn carry_trace<'a>(request: &HttpRequest, events: impl IntoIterator<Item = &'a mut NewEvent>) {
+    let values = |name| request.headers().get_all(name).map(|value| value.to_str().unwrap_or_default());
+    if let Some(context) = TraceContext::of_headers(values(TRACEPARENT), values(TRACESTATE)) {
+        events.into_iter().for_each(|event| context.put_into(event));
+    }
 }
 
 /// A batch, as a bare array or as `{"events":[…]}`.

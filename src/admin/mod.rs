@@ -15,16 +15,20 @@ mod unread;
 
 mod answer;
 mod page;
+mod query;
 mod views;
 
 mod audit;
+mod backup;
 mod deliveries;
 mod endpoints;
 mod events;
 pub(crate) mod health;
 mod inbound;
+mod metrics;
 mod secrets;
 mod sources;
+mod stats;
 mod tokens;
 
 use actix_web::{
@@ -77,10 +81,16 @@ fn routes(config: &mut ServiceConfig) {
         )
         .service(resource("/endpoints/{id}/secret", "GET, HEAD").route(get().to(secrets::show)))
         .service(resource("/endpoints/{id}/secret/rotate", "POST").route(web::post().to(secrets::rotate)))
-        .service(resource("/events", "POST").route(web::post().to(events::publish)))
+        .service(resource("/endpoints/{id}/stats", "GET, HEAD").route(get().to(stats::show)))
+        .service(
+            resource("/events", "GET, HEAD, POST")
+                .route(get().to(events::list))
+                .route(web::post().to(events::publish)),
+        )
         .service(resource("/events/batch", "POST").route(web::post().to(events::publish_batch)))
         .service(resource("/events/{id}", "GET, HEAD").route(get().to(events::show)))
         .service(resource("/events/{id}/deliveries", "GET, HEAD").route(get().to(deliveries::list_of_event)))
+        .service(resource("/deliveries", "GET, HEAD").route(get().to(deliveries::list)))
         .service(resource("/deliveries/{id}", "GET, HEAD").route(get().to(deliveries::show)))
         .service(resource("/deliveries/{id}/retry", "POST").route(web::post().to(deliveries::retry)))
         .service(
@@ -99,6 +109,8 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::post().to(inbound::receive))
                 .route(web::method(Method::OPTIONS).to(inbound::receive)),
         )
+        .service(resource("/metrics", "GET, HEAD").route(get().to(metrics::show)))
+        .service(resource("/backup", "POST").route(web::post().to(backup::make)))
         .service(
             resource("/tokens", "GET, HEAD, POST")
                 .route(get().to(tokens::list))

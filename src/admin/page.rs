@@ -1,6 +1,6 @@
 //! Lists in pages: `limit` and an opaque `cursor`, newest first.
 
-use std::{borrow::Cow, fmt::Display, str::FromStr};
+use std::{fmt::Display, str::FromStr};
 
 use actix_web::HttpRequest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -13,6 +13,9 @@ use super::{fields::Wrong, problem::Problem};
 pub(super) const LIMIT_MAX: usize = 200;
 /// The items of a page whose size nobody asked for (http-api).
 pub(super) const LIMIT_DEFAULT: usize = 50;
+
+/// What a cursor may be.
+pub(super) const CURSOR_RULE: &str = "pass on the `next_cursor` of the page before, unchanged";
 
 /// Which part of a list a caller wants.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,17 +35,15 @@ impl<Id: FromStr + Display + Ord + Copy> Page<Id> {
         let mut refuse =
             |field: &str, message: String| wrong.push(FieldError { field: field.to_owned(), message });
         let mut page = Self { limit: limit_default, after: None };
-        for (name, value) in parameters(query) {
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "limit" => match value.parse() {
                     Ok(limit) if (1..=LIMIT_MAX).contains(&limit) => page.limit = limit,
-                    _ => refuse("limit", format!("choose 1 to {LIMIT_MAX}")),
+                    _ => refuse("limit", limit_rule()),
                 },
                 "cursor" => match read_cursor(&value) {
                     Some(id) => page.after = Some(id),
-                    None => {
-                        refuse("cursor", "pass on the `next_cursor` of the page before, unchanged".to_owned())
-                    }
+                    None => refuse("cursor", CURSOR_RULE.to_owned()),
                 },
                 _ => {}
             }
@@ -50,14 +51,9 @@ impl<Id: FromStr + Display + Ord + Copy> Page<Id> {
         if wrong.is_empty() { Ok(page) } else { Err(wrong) }
     }
 
-    /// The most items on it.
-    pub(super) fn limit(&self) -> usize {
-        self.limit
-    }
-
-    /// The last item of the page before.
-    pub(super) fn after(&self) -> Option<Id> {
-        self.after
+    /// The page of so many items at most, behind the last one of the page before.
+    pub(super) fn new(limit: usize, after: Option<Id>) -> Self {
+        Self { limit, after }
     }
 
     /// This page of `items`, newest first, and the cursor of the next one if there is more.
@@ -70,17 +66,23 @@ impl<Id: FromStr + Display + Ord + Copy> Page<Id> {
         items.drain(..start);
         let more = items.len() > self.limit;
         items.truncate(self.limit);
-        let next = items.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(id(last).to_string()));
+        let next = items.last().filter(|_| more).map(|last| cursor(&id(last)));
         (items, next)
     }
 }
 
-/// Names and values of a query.
-pub(super) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-    form_urlencoded::parse(query.as_bytes())
+/// What a limit may be.
+pub(super) fn limit_rule() -> String {
+    format!("choose 1 to {LIMIT_MAX}")
 }
 
-fn read_cursor<Id: FromStr>(cursor: &str) -> Option<Id> {
+/// The cursor of the page that begins behind an id.
+pub(super) fn cursor(id: &impl Display) -> String {
+    URL_SAFE_NO_PAD.encode(id.to_string())
+}
+
+/// The id that a cursor stands for, if it is one.
+pub(super) fn read_cursor<Id: FromStr>(cursor: &str) -> Option<Id> {
     String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?.parse().ok()
 }
 

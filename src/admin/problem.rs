@@ -250,6 +250,7 @@ mod tests {
             (ErrorKind::Busy, 429, Some("1")),
             (ErrorKind::Storage, 503, Some("30")),
             (ErrorKind::Damaged, 503, Some("30")),
+            (ErrorKind::Newer, 503, Some("30")),
             (ErrorKind::Locked, 503, Some("30")),
             (ErrorKind::Closed, 503, Some("5")),
         ] {

@@ -9,9 +9,10 @@ use super::{
     auth::Caller,
     body,
     fields::{self, Fields, Read, Wrong, refused},
-    page::{LIMIT_DEFAULT, Page},
+    page::Page,
     path_id,
     problem::Problem,
+    query::Query,
     views::TokenView,
 };
 
@@ -30,9 +31,11 @@ pub(super) async fn create(request: HttpRequest, payload: Payload) -> Result<Htt
 /// GET /tokens: of the caller's tenant, or, for the operator, of the one that `tenant` names.
 pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = Caller::authorize(&request, Scope::Admin)?;
-    let page = Page::of(&request, LIMIT_DEFAULT)?;
-    let tokens = caller.tenant_in_query(&request)?.tokens().await?;
-    let (tokens, next) = page.cut(tokens, |token| token.id);
+    let mut query = Query::of(&request);
+    let ((limit, after), named) = (query.page(), query.tenant());
+    query.finish()?;
+    let tokens = caller.tenant_named(named)?.tokens().await?;
+    let (tokens, next) = Page::new(limit, after).cut(tokens, |token| token.id);
     let views: Vec<_> = tokens.iter().map(TokenView::in_list).collect();
     Ok(answer::list(StatusCode::OK, &views, next))
 }
@@ -40,7 +43,10 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
 /// DELETE /tokens/{id}: in the same tenants. Nobody shuts itself out: 409 for the last admin of the caller's own tenant.
 pub(super) async fn delete(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = Caller::authorize(&request, Scope::Admin)?;
-    let tenant = caller.tenant_in_query(&request)?;
+    let mut query = Query::of(&request);
+    let named = query.tenant();
+    query.finish()?;
+    let tenant = caller.tenant_named(named)?;
     tenant.delete_token_unless_last(path_id(&request)?, caller.may_shut_itself_out(&tenant)).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -3,6 +3,7 @@
 //! Adding a field to a stored type shows nothing to anybody until it is added here.
 
 mod audit;
+mod backup;
 mod secrets;
 mod source;
 
@@ -13,7 +14,7 @@ use std::{
 
 use casewire_data::{
     Error, ErrorKind, Result,
-    delivery::{Attempt, DeliveryRecord, DeliveryStatus, Outcome},
+    delivery::{Attempt, DeliveryRecord, DeliverySummary, Outcome},
     endpoint::EndpointStatus,
     event::{Actor, ActorId, Event},
     secret::Secret,
@@ -22,7 +23,7 @@ use casewire_data::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-pub(super) use self::{audit::AuditView, secrets::SecretsView, source::SourceView};
+pub(super) use self::{audit::AuditView, backup::BackupView, secrets::SecretsView, source::SourceView};
 use crate::{publisher::Receipt, tenant::EndpointInfo};
 
 /// An endpoint: the seed's keys in the seed's order, then extensions where they differ from their default.
@@ -230,7 +231,21 @@ pub(super) struct DeliveryView<'a, A> {
 
 impl<'a> DeliveryView<'a, usize> {
     /// A delivery as it stands in a list, with the number of its attempts.
-    pub(super) fn in_list(record: &'a DeliveryRecord) -> Self {
+    pub(super) fn in_list(summary: &'a DeliverySummary) -> Self {
+        Self {
+            id: summary.id.to_string(),
+            event_id: summary.id.event.to_string(),
+            endpoint_id: summary.id.endpoint.to_string(),
+            event_type: summary.event_type.as_str(),
+            status: summary.status.as_str(),
+            attempts: summary.attempts,
+            next_attempt_at: summary.next_attempt_at.map(|at| at.to_rfc3339_seconds()),
+            created_at: summary.published_at.to_rfc3339_seconds(),
+        }
+    }
+
+    /// A delivery in few words, with the number of its attempts.
+    pub(super) fn brief(record: &'a DeliveryRecord) -> Self {
         Self::new(record, record.attempts.len())
     }
 }
@@ -249,23 +264,11 @@ impl<'a, A> DeliveryView<'a, A> {
             event_id: record.id.event.to_string(),
             endpoint_id: record.id.endpoint.to_string(),
             event_type: record.event_type.as_str(),
-            status: status_name(record.status),
+            status: record.status.as_str(),
             attempts,
             next_attempt_at: record.next_attempt_at.map(|at| at.to_rfc3339_seconds()),
             created_at: record.published_at.to_rfc3339_seconds(),
         }
-    }
-}
-
-const fn status_name(status: DeliveryStatus) -> &'static str {
-    match status {
-        DeliveryStatus::Pending => "pending",
-        DeliveryStatus::InFlight => "in_flight",
-        DeliveryStatus::Retrying => "retrying",
-        DeliveryStatus::Delivered => "delivered",
-        DeliveryStatus::Dead => "dead",
-        DeliveryStatus::Cancelled => "cancelled",
-        DeliveryStatus::Held => "held",
     }
 }
 

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{
     Failure, Outcome,
     client::{Client, ServerArgs},
+    listing::SizeArgs,
     output,
-    query::PageArgs,
 };
 
 /// What `audit` takes.
@@ -48,7 +48,7 @@ struct ListArgs {
     #[arg(long)]
     tenant: Option<String>,
     #[command(flatten)]
-    page: PageArgs,
+    page: SizeArgs,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -78,14 +78,14 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
 }
 
 async fn list(args: &ListArgs, json: bool) -> Outcome {
-    let query = args.page.query([
-        ("since", args.since.as_deref()),
-        ("until", args.until.as_deref()),
-        ("actor", args.actor.as_deref()),
-        ("action", args.action.as_deref()),
-        ("tenant", args.tenant.as_deref()),
-    ]);
-    let answer = Client::new(&args.server)?.get(&format!("/audit{query}")).await?;
+    let filters = [
+        ("since", args.since.as_ref()),
+        ("until", args.until.as_ref()),
+        ("actor", args.actor.as_ref()),
+        ("action", args.action.as_ref()),
+        ("tenant", args.tenant.as_ref()),
+    ];
+    let answer = args.page.get(&Client::new(&args.server)?, "/audit", &filters).await?;
     if json {
         output::json(&answer);
         return Ok(());
@@ -94,7 +94,7 @@ async fn list(args: &ListArgs, json: bool) -> Outcome {
     let rows: Vec<_> = entries.map(row).collect();
     output::table(&["created_at", "actor", "action", "subject", "what"], &rows);
     if let Some(cursor) = answer["next_cursor"].as_str() {
-        output::line(&format!("(there are more: --cursor {})", output::printable(cursor)));
+        output::line(&format!("(more with --cursor {})", output::printable(cursor)));
     }
     Ok(())
 }

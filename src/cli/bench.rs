@@ -32,6 +32,7 @@ mod idle;
 mod instructions;
 mod isolation;
 mod latency;
+mod lists;
 mod long_log;
 mod matching;
 mod publish;
@@ -57,7 +58,7 @@ pub(super) struct Args {
     /// as many as arrive].
     #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
-    /// Events of the backlog.
+    /// Events of the backlog; deliveries of the lists.
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     events: u64,
     /// Endpoints in all, most of them idle, of the runs about what is not used.
@@ -121,6 +122,8 @@ enum Scenario {
     Scale,
     /// A log of many events: how soon an engine that has it starts, its memory, and whether its rates hold.
     LongLog,
+    /// Pages of lists of deliveries and events, at every depth and by every filter.
+    Lists,
     /// The engine of the backlog, in a process of its own so that its memory can be told.
     #[value(hide = true)]
     BacklogEngine,
@@ -172,5 +175,6 @@ async fn measure(scenario: Scenario, args: &Args) -> Result<Report, Failure> {
         Scenario::Idle | Scenario::DrivenEngine => idle::measure(args).await,
         Scenario::Scale => scale::measure(args).await,
         Scenario::LongLog => long_log::measure(args).await,
+        Scenario::Lists => lists::measure(args).await,
     }
 }

@@ -15,6 +15,8 @@ use super::{Failure, output::printable};
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one may take that copies all that a server stores.
+const PATIENT_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
 /// Bytes of the largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -75,9 +77,21 @@ impl Client {
         self.answer(self.request(Method::GET, path).send()).await
     }
 
+    /// The text that is at a path below the prefix.
+    pub(super) async fn text(&self, path: &str) -> Result<String, Failure> {
+        let request = self.http.get(format!("{}{path}", self.server));
+        let body = self.body(request.send()).await?;
+        String::from_utf8(body.into()).map_err(|_| self.stranger())
+    }
+
     /// Sends a JSON body.
     pub(super) async fn post(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
         self.answer(self.request(Method::POST, path).send_json(body)).await
+    }
+
+    /// Asks for what may take as long as the disk needs.
+    pub(super) async fn post_and_wait(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
+        self.answer(self.request(Method::POST, path).timeout(PATIENT_TIMEOUT).send_json(body)).await
     }
 
     /// Sends a JSON body with the change of a thing.
@@ -97,6 +111,14 @@ impl Client {
     }
 
     async fn answer(&self, sending: SendClientRequest) -> Result<Value, Failure> {
+        let body = self.body(sending).await?;
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).map_err(|_| self.stranger())
+    }
+
+    async fn body(&self, sending: SendClientRequest) -> Result<Bytes, Failure> {
         let mut response = sending.await.map_err(|error| self.unreachable(&error))?;
         let body =
             response.body().limit(ANSWER_BYTES_MAX).await.map_err(|error| {
@@ -106,12 +128,11 @@ impl Client {
         if !status.is_success() {
             return Err(Failure::Failed(problem(status.as_u16(), &body)));
         }
-        if body.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&body).map_err(|_| {
-            Failure::failed(format!("{} doesn't answer as casewire does; is --server right?", self.server))
-        })
+        Ok(body)
+    }
+
+    fn stranger(&self) -> Failure {
+        Failure::failed(format!("{} doesn't answer as casewire does; is --server right?", self.server))
     }
 
     fn unreachable(&self, error: &SendRequestError) -> Failure {

@@ -1,10 +1,12 @@
-//! `casewire deliveries`: what became of an event, asked of a running server.
+//! `casewire deliveries`: what became of events, asked of a running server.
 
+use casewire_data::delivery::DeliveryStatus;
 use serde_json::{Value, json};
 
 use super::{
     Outcome,
     client::{Client, ServerArgs, segment},
+    listing::{self, PageArgs},
     output,
 };
 
@@ -17,14 +19,8 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// The deliveries of one event, endpoint by endpoint.
-    List {
-        /// The event, evt_….
-        #[arg(value_name = "EVENT_ID")]
-        event: String,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
+    /// Deliveries, those of the newest event first.
+    List(ListArgs),
     /// One delivery with its attempts.
     Get {
         /// The delivery, evt_….wh_….
@@ -43,13 +39,39 @@ enum Action {
     },
 }
 
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    /// To this endpoint, wh_….
+    #[arg(long, value_name = "ENDPOINT_ID")]
+    endpoint: Option<String>,
+    /// Of this event, evt_….
+    #[arg(long, value_name = "EVENT_ID")]
+    event: Option<String>,
+    /// Of events of this type: cases.created, no pattern.
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+    /// That stand so now.
+    #[arg(long, value_parser = DeliveryStatus::ALL.map(DeliveryStatus::as_str))]
+    status: Option<String>,
+    #[command(flatten)]
+    page: PageArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
 /// Runs one action and prints what the server says.
 pub(super) async fn run(args: Args, json: bool) -> Outcome {
     match args.action {
-        Action::List { event, server } => {
-            let answer =
-                Client::new(&server)?.get(&format!("/events/{}/deliveries", segment(&event))).await?;
-            output::list(&answer, &["id", "status", "attempts", "next_attempt_at"], json);
+        Action::List(ListArgs { endpoint, event, event_type, status, page, server }) => {
+            let filters = [
+                ("endpoint", endpoint.as_ref()),
+                ("event", event.as_ref()),
+                ("type", event_type.as_ref()),
+                ("status", status.as_ref()),
+            ];
+            let answer = page.get(&Client::new(&server)?, "/deliveries", &filters).await?;
+            let fields = ["id", "type", "status", "attempts", "created_at", "next_attempt_at"];
+            listing::print(&answer, &fields, json);
         }
         Action::Get { id, server } => {
             let answer = Client::new(&server)?.get(&format!("/deliveries/{}", segment(&id))).await?;

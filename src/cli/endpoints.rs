@@ -28,6 +28,8 @@ enum Action {
     Update(UpdateArgs),
     /// Delete an endpoint; its waiting deliveries are cancelled.
     Delete(IdArgs),
+    /// How it has been doing: attempts of the last 24 hours, success, latency, and what waits.
+    Stats(IdArgs),
     /// Hold its events until it is resumed.
     Pause(IdArgs),
     /// Deliver what was held, and go on.
@@ -164,6 +166,16 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
             }
             return Ok(());
         }
+        Action::Stats(args) => {
+            let path = format!("{}/stats", path(&args.id));
+            let answer = Client::new(&args.server)?.get(&path).await?;
+            if json {
+                output::json(&answer);
+            } else {
+                print_stats(answer["data"].clone());
+            }
+            return Ok(());
+        }
         Action::Pause(args) => set_status(&args, "paused").await?,
         Action::Resume(args) => set_status(&args, "active").await?,
         Action::Secret(args) => {
@@ -189,6 +201,16 @@ async fn rotate(args: &RotateArgs) -> Result<Value, Failure> {
     insert(&mut body, "overlap_seconds", args.overlap_seconds.map(Value::from));
     insert(&mut body, "secret", args.secret.clone().map(Value::from));
     Client::new(&args.server)?.post(&format!("{}/secret/rotate", path(&args.id)), &body).await
+}
+
+fn print_stats(mut stats: Value) {
+    let hours = stats.as_object_mut().and_then(|stats| stats.remove("hours")).unwrap_or_default();
+    output::object(&stats);
+    output::line("");
+    // What there is to see; a day in which nothing happened is one line.
+    let hours: Vec<Value> =
+        hours.as_array().into_iter().flatten().filter(|hour| hour["total"] != json!(0)).cloned().collect();
+    output::list(&json!({ "data": hours }), &["begins_at", "total", "delivered", "retried", "dead"], false);
 }
 
 async fn update(args: &UpdateArgs) -> Result<Value, Failure> {

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 mod body;
 mod client;
+mod listing;
 mod output;
-mod query;
 mod receiver;
 mod server;
 
@@ -17,17 +17,20 @@ mod serve;
 
 mod deliveries;
 mod endpoints;
+mod events;
+mod metrics;
 mod publish;
 mod sources;
 mod token;
 
 mod audit;
-
+mod backup;
 mod bench;
 mod check_url;
 mod dialect;
 mod journal;
 mod listen;
+mod restore;
 
 /// Signed, durable webhooks for every event of a case-management system.
 ///
@@ -54,10 +57,14 @@ enum Command {
     Publish(publish::Args),
     /// See and change the endpoints of a running server.
     Endpoints(endpoints::Args),
+    /// See what was published.
+    Events(events::Args),
     /// See what became of events.
     Deliveries(deliveries::Args),
     /// See and change where other systems' webhooks are taken in.
     Sources(sources::Args),
+    /// See what a running server counts.
+    Metrics(metrics::Args),
     /// Make, list and delete bearer tokens.
     Token(token::Args),
     /// See who did what, and prove that nobody changed the record of it.
@@ -66,6 +73,10 @@ enum Command {
     Dialect(dialect::Args),
     /// Explain what the egress policy says of a URL.
     CheckUrl(check_url::Args),
+    /// Copy all that a server stores, while it runs; or a data directory while none does.
+    Backup(backup::Args),
+    /// Make a data directory of a backup, every record in it checked.
+    Restore(restore::Args),
     /// Look at a data directory while no server runs on it.
     Journal(journal::Args),
     /// Measure the engine on this machine, beside what is possible on it.
@@ -85,12 +96,16 @@ impl Cli {
                 Command::Listen(args) => listen::run(args, json).await,
                 Command::Publish(args) => publish::run(args, json).await,
                 Command::Endpoints(args) => endpoints::run(args, json).await,
+                Command::Events(args) => events::run(args, json).await,
                 Command::Deliveries(args) => deliveries::run(args, json).await,
                 Command::Sources(args) => sources::run(args, json).await,
+                Command::Metrics(args) => metrics::run(args, json).await,
                 Command::Token(args) => token::run(args, json).await,
                 Command::Audit(args) => audit::run(args, json).await,
                 Command::Dialect(args) => dialect::run(args, json),
                 Command::CheckUrl(args) => check_url::run(args, json).await,
+                Command::Backup(args) => backup::run(args, json).await,
+                Command::Restore(args) => restore::run(&args, json),
                 Command::Journal(args) => journal::run(args, json),
                 Command::Bench(args) => bench::run(args, json).await,
             }

@@ -12,7 +12,7 @@ use super::{Failure, Outcome, output, server};
 use crate::{
     dialect_folder::read_dialects,
     engine::{Engine, ShutdownReport},
-    settings::{Flags, Settings},
+    settings::{Flags, LogFormat, Settings},
 };
 
 /// How long a server whose engine has failed still answers, in seconds: every publish with 503 and `/readyz` red, so
@@ -29,7 +29,8 @@ pub(super) struct Args {
 /// Serves until SIGTERM or Ctrl-C, then drains; fails when the journal does.
 pub(super) async fn run(args: Args, json: bool) -> Outcome {
     let settings = Settings::load(&args.settings)?;
-    log_to_stderr(&settings.log, json)?;
+    let log_as_json = settings.log_format.map_or(json, |format| format == LogFormat::Json);
+    log_to_stderr(&settings.log, log_as_json)?;
     // Before anything is announced, so that whoever reads the announcement can send a signal at once.
     let mut stop =
         StopSignal::catch().map_err(|error| Failure::failed(format!("cannot catch signals: {error}")))?;
@@ -79,6 +80,9 @@ pub(super) fn open(settings: &Settings) -> Result<Engine, Failure> {
         .default_dialect(&settings.dialect);
     if let Some(folder) = &settings.dialects {
         builder = builder.dialects(read_dialects(folder)?);
+    }
+    if let Some(folder) = &settings.backup_dir {
+        builder = builder.backup_dir(folder);
     }
     if let Some(token) = &settings.admin_token {
         builder = builder.admin_token(token.secret().to_owned());

@@ -8,9 +8,8 @@ use serde_json::{Map, Value, json};
 use super::{
     Failure, Outcome,
     client::{Client, ServerArgs, segment},
-    output,
-    query::{PageArgs, query},
-    serve,
+    listing::{self, SizeArgs},
+    output, serve,
 };
 use crate::settings::{Flags, Settings};
 
@@ -37,7 +36,7 @@ struct ListArgs {
     #[arg(long)]
     tenant: Option<String>,
     #[command(flatten)]
-    pages: PageArgs,
+    page: SizeArgs,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -76,13 +75,13 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
     match args.action {
         Action::Create(args) => create(&args, json).await,
         Action::List(args) => {
-            let query = args.pages.query([("tenant", args.tenant.as_deref())]);
-            let answer = Client::new(&args.server)?.get(&format!("/tokens{query}")).await?;
-            output::list(&answer, &["id", "scopes", "description", "created_at"], json);
+            let tenant = [("tenant", args.tenant.as_ref())];
+            let answer = args.page.get(&Client::new(&args.server)?, "/tokens", &tenant).await?;
+            listing::print(&answer, &["id", "scopes", "description", "created_at"], json);
             Ok(())
         }
         Action::Delete(args) => {
-            let query = query([("tenant", args.tenant.as_deref())]);
+            let query = listing::query(&[("tenant", args.tenant.as_ref())]);
             Client::new(&args.server)?.delete(&format!("/tokens/{}{query}", segment(&args.id))).await?;
             if json {
                 output::json(&json!({ "deleted": args.id }));

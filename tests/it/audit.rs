@@ -62,7 +62,9 @@ async fn every_change_by_a_token_is_told_with_the_names_of_what_changed_and_no_v
     let token = json!({"scopes": ["payload:read"], "description": "for the wall"});
     let token = call(Method::POST, "/tokens", token).await["id"].as_str().unwrap().to_owned();
     call(Method::DELETE, &format!("/tokens/{token}"), Value::Null).await;
+    call(Method::POST, "/backup", json!({"name": "noon"})).await;
     // Nothing of what is refused, or only looked at.
+    host.call(Method::POST, "/backup", r#"{"name":".."}"#).await.problem(422);
     host.call(Method::PATCH, &path, "{}").await.problem(404);
     host.call(Method::POST, "/endpoints", r#"{"url":"nowhere"}"#).await.problem(422);
     call(Method::GET, "/endpoints", Value::Null).await;
@@ -85,29 +87,31 @@ async fn every_change_by_a_token_is_told_with_the_names_of_what_changed_and_no_v
             "source.delete",
             "token.create",
             "token.delete",
+            "backup.create",
         ]
     );
     let text = json!(entries).to_string();
     assert!(!text.contains(CANARY) && !text.contains("whsec_") && !text.contains("cwt_"), "{text}");
     assert_eq!(keys(&entries[0]), ["id", "created_at", "actor", "action", "subject", "sha256"]);
-    let (by_host, by_token) = (&entries[12]["actor"], &entries[0]["actor"]);
+    let (by_host, by_token) = (&entries[13]["actor"], &entries[0]["actor"]);
     assert_eq!((by_host, by_token["kind"].as_str()), (&json!({"kind": "host"}), Some("token")));
-    assert_eq!(by_token["id"], entries[12]["subject"], "the token that the host made");
-    assert_eq!((&entries[0]["subject"], &entries[6]["subject"]), (&json!(token), &json!(endpoint)));
+    assert_eq!(by_token["id"], entries[13]["subject"], "the token that the host made");
+    assert_eq!((&entries[0]["subject"], &entries[1]["subject"]), (&json!("noon"), &json!(token)));
+    assert_eq!(entries[7]["subject"], endpoint.as_str());
 
     let actor = by_token["id"].as_str().unwrap();
     for (query, expected) in [
-        (format!("?actor={actor}&limit=200"), 12),
+        (format!("?actor={actor}&limit=200"), 13),
         ("?actor=host".to_owned(), 1),
         ("?action=endpoint.update".to_owned(), 1),
-        ("?since=2026-01-01T00:00:00Z&until=9999-01-01T00:00:00Z".to_owned(), 13),
+        ("?since=2026-01-01T00:00:00Z&until=9999-01-01T00:00:00Z".to_owned(), 14),
         ("?until=2026-01-01T00:00:00%2B02:00".to_owned(), 0),
     ] {
         assert_eq!(told(&host, &host.admin, &query).await.len(), expected, "{query}");
     }
-    let wrong = "/audit?since=yesterday&until=x&actor=ada&action=sleep";
+    let wrong = "/audit?since=yesterday&until=x&actor=ada&action=sleep&by=ada";
     let problem = host.call(Method::GET, wrong, "").await.problem(422);
-    assert_eq!(fields(&problem), ["since", "until", "actor", "action"]);
+    assert_eq!(fields(&problem), ["since", "until", "actor", "action", "by"]);
     host.stop().await;
 }
 

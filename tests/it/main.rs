@@ -29,6 +29,7 @@ mod pace;
 mod restart;
 mod shutdown;
 
+mod backup;
 mod corruption;
 mod crash;
 mod power_loss;
@@ -42,6 +43,10 @@ mod listen;
 mod receivers;
 mod refusals;
 mod verifiers;
+
+mod log;
+mod metrics;
+mod trace_context;
 
 mod dialect_docs;
 mod embedding;

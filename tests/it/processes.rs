@@ -226,6 +226,14 @@ fn every_command_speaks_json() {
     let published = json(&["publish", "cases.created", "--file", "-"], r#"{"n":1}"#);
     let event = published["data"]["id"].as_str().unwrap().to_owned();
     receiver.wait("the event", |attempts| taken(attempts).contains(event.as_str()));
+    let shown = json(&["events", "show", &event], "");
+    assert_eq!((&shown["data"]["type"], &shown["data"]["data"]), (&json!("cases.created"), &json!({"n": 1})));
+    assert_eq!(json(&["events", "list", "--type", "cases.created"], "")["data"][0]["id"], event);
+    assert_eq!(json(&["events", "list", "--until", "2026-01-01T00:00:00Z"], ""), json!({"data": []}));
+    let delivery = format!("{event}.{endpoint}");
+    assert_eq!(json(&["events", "deliveries", &event], "")["data"][0]["id"], delivery);
+    let list = ["deliveries", "list", "--endpoint", &endpoint, "--event", &event, "--limit", "1"];
+    assert_eq!(json(&list, "")["data"][0]["id"], delivery);
     let token = json(&["token", "create", "--scope", "endpoints:read"], "");
     assert!(token["data"]["token"].is_string());
     assert_eq!(json(&["check-url", "https://93.184.215.14/"], "")["permitted"], true);

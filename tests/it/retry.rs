@@ -1,8 +1,16 @@
 //! An operator can have any delivery made again now, whatever its state.
 
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Wake, Waker},
+};
+
 use casewire::{
     DeliveryId, DeliveryStatus, EndpointDraft, EndpointStatus, ErrorKind, RetrySchedule, TenantHandle,
 };
+use tokio::sync::Notify;
 
 use crate::support::{Embedded, Gate, Receiver, Reply, to, wait_until};
 
@@ -122,5 +130,40 @@ async fn no_retry_comes_early_however_often_the_retry_journal_is_looked_into() {
     for event in failing {
         let record = home.until_retrying(event, endpoint).await;
         assert_eq!(record.attempts.len(), 1, "{record:?}");
+    }
+}
+
+/// The call is dropped between its write and its end, as by a host's time-out.
+#[tokio::test]
+async fn a_retry_whose_caller_goes_away_is_still_made() {
+    let home = Embedded::with(|builder| builder.retry_schedule(RetrySchedule::new(vec![0]).unwrap()));
+    let works = Gate::shut();
+    let receiver = receiver_behind(&works);
+    let endpoint = home.subscribe(to(receiver.url(), &["*"])).await;
+    let event = home.publish("cases.created").await;
+    let dead = home.until(event, endpoint, DeliveryStatus::Dead).await;
+    works.open();
+    let tenant = home.tenant();
+    {
+        let mut call = pin!(tenant.retry_delivery(dead.id));
+        loop {
+            let woken = Arc::new(Notify::new());
+            let waker = Waker::from(Arc::new(Woken(woken.clone())));
+            assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            if home.delivery(event, endpoint).await.status != DeliveryStatus::Dead {
+                break;
+            }
+            woken.notified().await;
+        }
+    }
+    home.until(event, endpoint, DeliveryStatus::Delivered).await;
+}
+
+/// Tells when a future that is polled by hand can go on.
+struct Woken(Arc<Notify>);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
     }
 }

@@ -63,6 +63,31 @@ async fn during_the_overlap_a_receiver_verifies_with_the_old_secret_or_the_new_o
 }
 
 #[tokio::test]
+async fn two_rotations_in_the_overlap_and_a_change_of_algorithm_leave_no_receiver_behind() {
+    let home = Embedded::start();
+    let old = Secret::generate([1; 32]);
+    let (receiver, known, unverified) = knowing(&old);
+    let mut draft = to(receiver.url(), &["*"]);
+    draft.secret = Some(old.expose());
+    let endpoint = home.subscribe(draft).await;
+    // 32 zeros: a private key, whose receiver knows but the public one.
+    let private = format!("whsk_{}=", "A".repeat(43));
+    let rotation = Rotation { secret: Some(private), overlap_seconds: Some(3_600) };
+    let first = home.tenant().rotate_secret(endpoint, rotation).await.unwrap().remove(0).secret;
+    let second = rotate(&home, endpoint, 3_600).await.remove(0).secret;
+    let public = |secret: &Secret| secret.public_key().expect("it signs by a private key, as the one before");
+    for (round, secret) in [old, public(&first), public(&second)].into_iter().enumerate() {
+        *known.lock().unwrap() = secret;
+        home.publish_many("a.b", 20).await;
+        receiver.received((round + 1) * 20).await;
+    }
+    assert_eq!(*unverified.lock().unwrap(), 0);
+    let ended = rotate(&home, endpoint, 0).await;
+    assert_eq!(ended.len(), 1, "an overlap of 0 ends all others: {ended:?}");
+    home.shutdown().await;
+}
+
+#[tokio::test]
 async fn the_old_secret_ends_at_its_time_by_itself_and_over_a_restart() {
     for restarts in [false, true] {
         let mut home = Embedded::start();
@@ -148,7 +173,18 @@ async fn the_routes_show_the_new_secret_once_and_all_in_force_to_admins() {
     let answer = rotated(&host, id, &json!({ "secret": own, "overlap_seconds": 0 }).to_string()).await;
     assert_eq!(answer, json!({ "id": id, "secret": own }));
     assert_eq!(show().await, answer);
+    let private = format!("whsk_{}=", "A".repeat(43));
+    let answer = rotated(&host, id, &json!({ "secret": private }).to_string()).await;
+    assert!(answer["public_key"].as_str().unwrap().starts_with("whpk_"), "{answer}");
+    let next = rotated(&host, id, "").await;
+    assert!(next["secret"].as_str().unwrap().starts_with("whsk_"), "{next}");
+    assert_eq!(keys(&next["previous"][0]), ["public_key", "expires_at"]);
+    let shown = show().await;
+    assert_eq!(shown["public_key"], next["public_key"]);
+    assert_eq!(shown["previous"][0]["public_key"], answer["public_key"]);
+    assert_eq!(shown["previous"][1]["secret"], own);
     let endpoint = host.call(Method::GET, &format!("/endpoints/{id}"), "").await;
+    assert!(!endpoint.text.contains("whsk_"), "{}", endpoint.text);
     assert!(!endpoint.text.contains("whsec_"), "{}", endpoint.text);
     host.stop().await;
 }
@@ -163,6 +199,8 @@ async fn what_cannot_be_rotated_so_is_refused_and_changes_nothing() {
         (r#"{"secret":"whsec_short"}"#, &["secret"][..]),
         (r#"{"overlap_seconds":-1}"#, &["overlap_seconds"]),
         (r#"{"overlap_seconds":2592001}"#, &["overlap_seconds"]),
+        (r#"{"overlap_seconds":99999999999999999999}"#, &["overlap_seconds"]),
+        (r#"{"overlap_seconds":1.5}"#, &["overlap_seconds"]),
         (r#"{"overlap_seconds":"a day","overlap":1}"#, &["overlap_seconds", "overlap"]),
         ("[]", &["body"]),
     ] {

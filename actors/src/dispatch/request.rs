@@ -1,6 +1,6 @@
 //! What is sent: a target, a request to it, and the request's head as bytes.
 
-use std::{fmt, io::Write, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use casewire_data::{Error, Result, delivery::FailureClass, dialect::HeaderLines, limits::shorten};
@@ -121,18 +121,19 @@ impl Request {
             let message = format!("the header {:?} cannot be sent; change it", shorten(name));
             return Err(Failure::new(FailureClass::Request, message));
         }
-        head.extend_from_slice(self.headers.as_str().as_bytes());
-        if has_body && !self.headers.has("content-type") {
+        head.extend_from_slice(self.headers.as_bytes());
+        if has_body && !self.headers.says_type() {
             head.extend_from_slice(b"Content-Type: application/json\r\n");
         }
-        if let Some(agent) = user_agent.filter(|_| !self.headers.has("user-agent")) {
+        if let Some(agent) = user_agent.filter(|_| !self.headers.says_agent()) {
             for part in ["User-Agent: ", agent, "\r\n"] {
                 head.extend_from_slice(part.as_bytes());
             }
         }
         if has_body {
-            write!(head, "Content-Length: {}\r\n", self.body.len())
-                .expect("memory takes all that is written");
+            head.extend_from_slice(b"Content-Length: ");
+            head.extend_from_slice(itoa::Buffer::new().format(self.body.len()).as_bytes());
+            head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"\r\n");
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 use casewire_data::{Error, ErrorKind, Result};
@@ -19,6 +19,19 @@ pub struct Queue {
     /// The writer blocks without a time-out: whoever leaves a settlement must wake it.
     pub(super) asleep: AtomicBool,
     pub(super) closed: AtomicBool,
+    /// Publications that found no room.
+    pub(super) refused: AtomicU64,
+}
+
+/// What waits before the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Depth {
+    /// Events that wait.
+    pub events: u64,
+    /// Bytes of their payloads.
+    pub bytes: u64,
+    /// Publications that were refused since the engine started, as there was no room.
+    pub refused: u64,
 }
 
 /// A place in the queue, given back when dropped.
@@ -39,12 +52,21 @@ impl Queue {
         let is_full = events_before + events > queue.events_max || bytes_before + bytes > queue.bytes_max;
         // A batch larger than the whole queue still passes, alone; or "busy" would never end for it.
         if is_full && events_before > 0 {
+            queue.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Error::new(
                 ErrorKind::Busy,
                 "the queue of events that wait for the disk is full; publish again shortly",
             ));
         }
         Ok(room)
+    }
+
+    pub fn depth(&self) -> Depth {
+        Depth {
+            events: self.events.load(Ordering::Relaxed) as u64,
+            bytes: self.bytes.load(Ordering::Relaxed) as u64,
+            refused: self.refused.load(Ordering::Relaxed),
+        }
     }
 
     pub fn settlements(&self) -> MutexGuard<'_, Vec<Settlement>> {

@@ -11,12 +11,12 @@ use std::{
 
 use casewire_data::{
     Error,
-    store::{Write, Writer, Written},
+    store::{Published, Write, Writer, Written},
 };
 use tokio::sync::watch;
 
-use super::{Command, OnCommit, Queue, Reading, Waiter, fail};
-use crate::{clock::Clock, envelope::Envelope, unwritten::Unwritten};
+use super::{Command, Committed, OnCommit, Queue, Reading, Waiter, fail};
+use crate::{clock::Clock, envelope::Envelope, metrics::JournalCounts, span, unwritten::Unwritten};
 
 /// Writes that share one sync.
 const BATCH_WRITES_MAX: usize = 1_024;
@@ -32,6 +32,7 @@ pub(super) struct WriterThread {
     pub(super) inbox: Receiver<Command>,
     pub(super) readings: Sender<Reading>,
     pub(super) queue: Arc<Queue>,
+    pub(super) counts: Arc<JournalCounts>,
     pub(super) clock: Clock,
     pub(super) on_commit: OnCommit,
     pub(super) failed: watch::Sender<Option<Error>>,
@@ -87,7 +88,7 @@ impl WriterThread {
     fn work_off(&mut self, first: Option<Command>) -> bool {
         let mut writes: Vec<Write> = Vec::new();
         let mut waiters: Vec<Option<Waiter>> = Vec::new();
-        let mut readings = Vec::new();
+        let (mut readings, mut points) = (Vec::new(), Vec::new());
         let mut closing = false;
         let mut next = first;
         while let Some(command) = next {
@@ -97,6 +98,7 @@ impl WriterThread {
                     waiters.push(Some(waiter));
                 }
                 Command::Read(reading) => readings.push(reading),
+                Command::Point(answer) => points.push(answer),
                 Command::Wake => {}
                 Command::Close => closing = true,
             }
@@ -107,17 +109,28 @@ impl WriterThread {
         waiters.resize_with(writes.len() + settlements.len(), || None);
         writes.extend(settlements);
         if !writes.is_empty() {
-            self.commit(writes, waiters);
+            self.commit(writes, waiters, unwritten.into_iter().flatten().collect());
         }
-        Unwritten::written(&unwritten.into_iter().flatten().collect::<Vec<_>>());
         for reading in readings {
             let _ = self.readings.send(reading);
+        }
+        for answer in points {
+            let point = self.writer.backup_point().inspect_err(|error| fail(&self.failed, error.clone()));
+            let _ = answer.send(point);
         }
         closing
     }
 
-    fn commit(&mut self, writes: Vec<Write>, waiters: Vec<Option<Waiter>>) {
-        match self.writer.commit(writes, self.clock.now(), &mut || self.randomness.next()) {
+    fn commit(&mut self, writes: Vec<Write>, waiters: Vec<Option<Waiter>>, mut unwritten: Vec<Unwritten>) {
+        self.counts.batch_writes.observe(writes.len() as u64);
+        let now = self.clock.now();
+        // A mailbox may go on while the disk still syncs: what it was told of outlives the process.
+        let mut in_file = || Unwritten::written(&std::mem::take(&mut unwritten));
+        let randomness = &mut self.randomness;
+        let committed = self.writer.commit_noting(writes, now, &mut || randomness.next(), &mut in_file);
+        // Nobody waits for a journal that has failed.
+        in_file();
+        match committed {
             Ok(answers) => self.answer(answers, waiters),
             Err(error) => {
                 for waiter in waiters.into_iter().flatten() {
@@ -135,9 +148,9 @@ impl WriterThread {
         let mut committed = Vec::new();
         for (answer, waiter) in answers.into_iter().zip(waiters) {
             if let Ok(published) = &answer {
-                let fresh = published.iter().filter_map(|published| published.fresh.clone());
-                let routed = fresh.filter(|(_, routes)| !routes.is_empty());
-                committed.extend(routed.map(|(event, routes)| (Arc::new(Envelope::new(event)), routes)));
+                for published in published {
+                    committed.extend(self.note(published));
+                }
             }
             if let Some(waiter) = waiter {
                 waiter.answer(answer);
@@ -146,6 +159,20 @@ impl WriterThread {
         if !committed.is_empty() {
             (self.on_commit)(committed);
         }
+    }
+
+    /// Counts and logs an event that is answered for now, and takes it up if it is to be delivered.
+    fn note(&self, published: &Published) -> Option<Committed> {
+        let Some((event, routes)) = &published.fresh else {
+            self.counts.duplicates.add(1);
+            span::repeated(published.id);
+            return None;
+        };
+        self.counts.published.add(1);
+        self.counts.routed.add(routes.len() as u64);
+        let envelope = Envelope::new(event.clone());
+        span::published(&envelope, routes.len());
+        (!routes.is_empty()).then(|| (Arc::new(envelope), routes.clone()))
     }
 
     fn keep_house(&mut self) {
@@ -169,6 +196,7 @@ impl WriterThread {
             match self.writer.enforce_retention(self.clock.now()) {
                 Ok(0) => {}
                 Ok(deliveries) => {
+                    self.counts.expired.add(deliveries);
                     tracing::warn!(
                         deliveries,
                         "deliveries expired: retention took their events before they were settled"

@@ -11,9 +11,10 @@ use casewire_data::{
 };
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use super::{Flight, Mailbox, Turn};
-use crate::{clock, envelope::Envelope, registry::Disable};
+use crate::{clock, registry::Disable, span};
 
 /// An attempt is over.
 #[derive(Message)]
@@ -34,6 +35,9 @@ impl Mailbox {
         let event_position = turn.envelope.event.position;
         self.in_flight.insert(seq, Flight { parked: turn.parked, event_position, begun_at: started_at });
         self.retries.begun(seq);
+        if turn.attempts == 0 {
+            self.surroundings.counts.first_attempt(turn.envelope.event.published_at, started_at);
+        }
         self.surroundings.in_flight.begin(self.ordinal(), seq);
         let mailbox = self.own_address(context);
         if self.poisoned == Some(seq) {
@@ -44,6 +48,7 @@ impl Mailbox {
         let (plan, dispatcher) = (self.plan.clone(), self.dispatcher.clone());
         let before = self.surroundings.config.before_attempt.clone();
         let envelope = turn.envelope.clone();
+        let span = span::of_attempt(&envelope, self.plan.endpoint.id, turn.attempts.saturating_add(1));
         // Boxed at once: it is large, and on its way into a task it would be copied again and again.
         actix_rt::spawn(Box::pin(async move {
             let attempt = async {
@@ -55,7 +60,7 @@ impl Mailbox {
                     Err(error) => unsayable(&error),
                 }
             };
-            let outcome = AssertUnwindSafe(attempt).catch_unwind().await;
+            let outcome = AssertUnwindSafe(attempt.instrument(span)).catch_unwind().await;
             let outcome =
                 outcome.unwrap_or_else(|_| quarantined("the engine panicked while it made this delivery"));
             mailbox.do_send(Finished { turn, started_at, started, outcome });
@@ -80,10 +85,11 @@ impl Mailbox {
             Verdict::RetryAt(due) => Fate::RetryAt(due),
             Verdict::Dead => Fate::Dead,
         };
-        log_attempt(&turn.envelope, &self.plan.endpoint.id, number, &outcome, fate);
+        let duration_us = u64::try_from((ended - started).as_micros()).unwrap_or(u64::MAX);
+        self.stats.note(now, duration_us, &outcome, fate);
+        span::attempted(&turn.envelope, self.plan.endpoint.id, number, &outcome, fate);
         self.follow(&outcome, fate, now);
         self.affect(judgement.effect, now, context);
-        let duration_us = u64::try_from((ended - started).as_micros()).unwrap_or(u64::MAX);
         let settled = Settled {
             endpoint: self.ordinal(),
             seq: event.seq,
@@ -177,23 +183,4 @@ fn unsayable(error: &Error) -> Outcome {
     };
     let message = format!("the endpoint's dialect cannot say the event: {message}");
     Outcome::Failed { class: FailureClass::Request, message }
-}
-
-fn log_attempt(
-    envelope: &Envelope,
-    endpoint: &casewire_data::id::EndpointId,
-    number: u16,
-    outcome: &Outcome,
-    fate: Fate,
-) {
-    let event = &envelope.event.id;
-    match fate {
-        Fate::Delivered => tracing::debug!(%event, %endpoint, number, "delivered"),
-        Fate::RetryAt(due) => {
-            tracing::debug!(%event, %endpoint, number, outcome = outcome.summary(), %due, "failed; will be retried");
-        }
-        Fate::Dead => {
-            tracing::warn!(%event, %endpoint, number, outcome = outcome.summary(), "given up: a dead letter");
-        }
-    }
 }

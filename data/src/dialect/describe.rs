@@ -39,6 +39,8 @@ pub struct Description {
     pub body_bytes_max: Option<usize>,
     /// All headers, in the order of the wire; the value of the signature's is empty.
     pub headers: Vec<HeaderRule>,
+    /// Whether the trace context that an event carries follows them, as `traceparent` and `tracestate`.
+    pub trace_context: bool,
     /// How a delivery is signed.
     pub signature: Option<SignatureRule>,
     /// What its secrets are like.
@@ -226,6 +228,7 @@ impl Dialect {
             bodies: bodies.collect(),
             body_bytes_max: self.bodies.bytes_max,
             headers: header_rules(self.headers.written().chain(signed)),
+            trace_context: self.trace_context,
             signature: self.signature.as_ref().map(signature_rule),
             secret: self.secret.as_ref().map(secret_rule),
             acknowledgement: self.acknowledgement.iter().map(answer_rule).collect(),

@@ -69,10 +69,10 @@ impl Expression {
     }
 
     /// Appends the text; false if a part is absent, with some of it appended.
-    pub(super) fn write(&self, context: &Context<'_>, out: &mut String) -> bool {
+    pub(super) fn write(&self, context: &Context<'_>, out: &mut Vec<u8>) -> bool {
         self.pieces.iter().all(|piece| match piece {
             Piece::Words(words) => {
-                out.push_str(words);
+                out.extend_from_slice(words.as_bytes());
                 true
             }
             Piece::Part(part) => part.value(context).map(|value| value.write_text(out)).is_some(),
@@ -92,11 +92,11 @@ impl Expression {
                     true
                 }
                 Some(Value::Short(text)) => {
-                    take(text.as_str().as_bytes());
+                    take(text.as_bytes());
                     true
                 }
                 Some(Value::Integer(number)) => {
-                    take(ShortText::of(number).as_str().as_bytes());
+                    take(ShortText::of_number(number).as_bytes());
                     true
                 }
                 Some(value) => {

@@ -6,35 +6,29 @@ use crate::{
     limits,
 };
 
-/// Headers that belong to the connection, to the request as we make it, or to the engine.
+/// Headers that a dialect may set and an operator may not.
 const RESERVED: &[&str] = &[
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    // A dialect may set these, an operator may not.
     "content-encoding",
     "content-type",
     "user-agent",
+    // The event's own, where the dialect passes them on.
+    "traceparent",
+    "tracestate",
 ];
 
-/// So many of the list frame the message.
-const FRAMING: usize = 9;
+const RESERVED_PREFIXES: &[&str] = &["webhook-", "casewire-"];
 
-const RESERVED_PREFIXES: &[&str] = &["proxy-", "webhook-", "casewire-"];
+/// Whether a header, in lower case, belongs to the connection or frames the message.
+fn frames(name: &str) -> bool {
+    lines::is_framing(name) || name == "keep-alive" || name.starts_with("proxy-")
+}
 
 /// Checks the name of a header that a dialect's file sets: a token, and none that frames the message.
 pub(super) fn check_name(name: &str) -> Result<()> {
-    let framing = |name: &str| RESERVED[..FRAMING].contains(&name) || name.starts_with("proxy-");
     if !is_token(name) {
         return Err(Error::field("headers", "is not a header's name; use letters, digits and hyphens"));
     }
-    if framing(&name.to_ascii_lowercase()) {
+    if frames(&name.to_ascii_lowercase()) {
         return Err(Error::field(
             "headers",
             "frames the request and is set by the engine alone; take it out",
@@ -63,7 +57,8 @@ pub fn check_header(name: &str, value: &str) -> Result<()> {
         return wrong("is not a header's name; use letters, digits and hyphens");
     }
     let lower = name.to_ascii_lowercase();
-    let reserved = RESERVED.contains(&lower.as_str())
+    let reserved = frames(&lower)
+        || RESERVED.contains(&lower.as_str())
         || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
         || lower.contains("signature");
     if reserved {

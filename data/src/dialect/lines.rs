@@ -25,34 +25,39 @@ const FRAMING: [&str; 9] = [
 /// [`HeaderLines::refused`] tells of it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct HeaderLines {
-    lines: String,
+    /// Visible ASCII and ends of lines.
+    lines: Vec<u8>,
+    says_type: bool,
+    says_agent: bool,
     refused: Option<Box<str>>,
 }
 
 impl HeaderLines {
     /// No lines, with room for those of most requests.
     pub fn with_room() -> Self {
-        Self { lines: String::with_capacity(LINES_BYTES), refused: None }
+        Self { lines: Vec::with_capacity(LINES_BYTES), ..Self::default() }
     }
 
     /// Adds a line.
     pub fn add(&mut self, name: &str, value: &str) {
         self.add_with(name, |line| {
-            line.push_str(value);
+            line.extend_from_slice(value.as_bytes());
             true
         });
     }
 
     /// Adds a line whose value is what `write` appends; none if it says false.
-    pub(super) fn add_with(&mut self, name: &str, write: impl FnOnce(&mut String) -> bool) {
+    pub(super) fn add_with(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>) -> bool) {
         let begin = self.lines.len();
-        self.lines.push_str(name);
-        self.lines.push_str(": ");
+        self.lines.extend_from_slice(name.as_bytes());
+        self.lines.extend_from_slice(b": ");
         let value = self.lines.len();
         let is_there = write(&mut self.lines);
         let is_sound = is_token(name) && is_visible(&self.lines[value..]) && !is_framing(name);
         if is_there && is_sound {
-            self.lines.push_str("\r\n");
+            self.lines.extend_from_slice(b"\r\n");
+            self.says_type |= name.eq_ignore_ascii_case("content-type");
+            self.says_agent |= name.eq_ignore_ascii_case("user-agent");
             return;
         }
         self.lines.truncate(begin);
@@ -63,15 +68,22 @@ impl HeaderLines {
 
     /// Adds the lines of another one.
     pub fn extend(&mut self, other: &Self) {
-        self.lines.push_str(&other.lines);
+        self.lines.extend_from_slice(&other.lines);
+        self.says_type |= other.says_type;
+        self.says_agent |= other.says_agent;
         if self.refused.is_none() {
             self.refused.clone_from(&other.refused);
         }
     }
 
     /// The lines, each with its end.
-    pub fn as_str(&self) -> &str {
+    pub fn as_bytes(&self) -> &[u8] {
         &self.lines
+    }
+
+    /// As [`HeaderLines::as_bytes`], for people and tests.
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.lines).expect("they are visible ASCII")
     }
 
     /// The name of a header that was added and cannot be sent, the first if there are several: it is no token, it frames
@@ -82,16 +94,17 @@ impl HeaderLines {
 
     /// Names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.lines.split_terminator("\r\n").filter_map(|line| line.split_once(": "))
+        self.as_str().split_terminator("\r\n").filter_map(|line| line.split_once(": "))
     }
 
-    /// Whether there is a header of this name, in whatever letters.
-    pub fn has(&self, name: &str) -> bool {
-        let mut lines = self.lines.split_terminator('\n');
-        lines.any(|line| {
-            line.as_bytes().get(name.len()) == Some(&b':')
-                && line.as_bytes()[..name.len()].eq_ignore_ascii_case(name.as_bytes())
-        })
+    /// Whether `Content-Type` is among them, in whatever letters.
+    pub fn says_type(&self) -> bool {
+        self.says_type
+    }
+
+    /// Whether `User-Agent` is among them, in whatever letters.
+    pub fn says_agent(&self) -> bool {
+        self.says_agent
     }
 
     /// Names and values for those who keep them one by one.
@@ -136,12 +149,13 @@ pub(super) fn is_token(name: &str) -> bool {
 }
 
 /// Whether a text can stand in a header (RFC 9110, 5.5) and means the same to everyone: no obs-text.
-pub fn is_visible(value: &str) -> bool {
+pub fn is_visible(value: &[u8]) -> bool {
     // All of it, without an early end: the compiler then looks at many bytes at once.
-    value.bytes().fold(true, |visible, byte| visible & (matches!(byte, b' '..=b'~') | (byte == b'\t')))
+    value.iter().fold(true, |visible, byte| visible & (matches!(byte, b' '..=b'~') | (*byte == b'\t')))
 }
 
-fn is_framing(name: &str) -> bool {
+/// Whether nobody but the sender sets a header of this name.
+pub(super) fn is_framing(name: &str) -> bool {
     FRAMING.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
@@ -155,16 +169,18 @@ mod tests {
     fn lines_stand_in_order_in_their_letters() {
         let lines: HeaderLines = [("X-B", "1"), ("a", ""), ("X-B", "a b")].into_iter().collect();
         assert_eq!(lines.as_str(), "X-B: 1\r\na: \r\nX-B: a b\r\n");
-        assert_eq!(lines.iter().collect::<Vec<_>>(), [("X-B", "1"), ("a", ""), ("X-B", "a b")]);
-        assert!(lines.has("x-b") && lines.has("A") && !lines.has("x") && !lines.has("x-b:"));
         assert_eq!(lines.refused(), None);
+        assert_eq!(lines.iter().collect::<Vec<_>>(), [("X-B", "1"), ("a", ""), ("X-B", "a b")]);
+        assert!(!lines.says_type() && !lines.says_agent());
+        let lines: HeaderLines = [("CONTENT-type", "a"), ("user-Agent", "b")].into_iter().collect();
+        assert!(lines.says_type() && lines.says_agent());
     }
 
     #[test]
     fn a_line_whose_value_is_absent_is_not_there() {
         let mut lines = HeaderLines::with_room();
         lines.add_with("a", |value| {
-            value.push_str("half of it");
+            value.extend_from_slice(b"half of it");
             false
         });
         assert_eq!((lines.as_str(), lines.refused()), ("", None));

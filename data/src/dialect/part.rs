@@ -304,7 +304,7 @@ impl Source {
         let message = context.message;
         Some(match self {
             Self::Id => match context.event {
-                Some(event) => Value::Short(ShortText::of(event.id)),
+                Some(event) => Value::Short(ShortText::of_id(event.id)),
                 None => Value::Text(context.received?.id.into()),
             },
             Self::Timestamp => match context.received {

@@ -41,6 +41,7 @@ impl Dialect {
     fn read(mut root: Section<'_, '_>, text: &str) -> Self {
         let id = root.required("id");
         let summary = root.words("summary");
+        let trace_context = root.flag("trace_context");
         let assumptions = root.sections("assumptions").into_iter().filter_map(Assumption::read).collect();
         let vocabulary = Vocabulary::read(&mut root);
         let params = root.section("params").map(params::read).unwrap_or_default();
@@ -69,6 +70,7 @@ impl Dialect {
             assumptions,
             default_params: Arc::new(params::complete(&params, &BTreeMap::new())),
             params,
+            trace_context,
             body_has_params,
             bodies,
             headers: headers.unwrap_or_default(),

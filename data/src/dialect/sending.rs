@@ -16,6 +16,7 @@ use crate::{
     error::{Error, FieldError, Result},
     event::{Event, EventType, NewEvent, Tenant},
     limits,
+    trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 
 impl Dialect {
@@ -106,6 +107,12 @@ impl Dialect {
         self.headers.write(&context, &mut lines);
         if let Some(signature) = &self.signature {
             lines.add_with(&signature.header, |line| signature.write(&recipient.keys, &context, line));
+        }
+        if self.trace_context
+            && let Some(TraceContext { parent, state }) = TraceContext::of(&event.content.tags)
+        {
+            lines.add(TRACEPARENT, parent);
+            state.iter().for_each(|state| lines.add(TRACESTATE, state));
         }
         lines
     }

@@ -97,6 +97,20 @@ impl SecretRules {
         }
     }
 
+    /// A secret to follow one of an endpoint that brings none: in the same form, so that a receiver which verifies by a
+    /// public key goes on to do so.
+    pub(super) fn make_next(
+        &self,
+        before: Option<&Secret>,
+        random: [u8; 32],
+        dialect: &str,
+    ) -> Result<Option<Secret>> {
+        let made = self.make(random, dialect)?;
+        let like = before.map(|before| Secret::generate_as(before.form(), random));
+        let fits = |like: &Secret| self.forms.contains(&like.form()) && like.expose().len() <= self.chars_max;
+        Ok(made.map(|made| like.filter(fits).unwrap_or(made)))
+    }
+
     /// Reads a secret that somebody brings.
     pub(super) fn parse(&self, text: &str) -> Result<Secret> {
         let whole = text.chars().count();
@@ -218,7 +232,7 @@ impl Signature {
 
     /// Appends the value of the header; false if there is no secret to sign with, or not all that is to be signed.
     /// All secrets sign that are in force at the time of the attempt; where there is room for one, the oldest.
-    pub(super) fn write(&self, keys: &Keys, context: &Context<'_>, value: &mut String) -> bool {
+    pub(super) fn write(&self, keys: &Keys, context: &Context<'_>, value: &mut Vec<u8>) -> bool {
         let begin = value.len();
         let in_force = |until: Timestamp| context.sent_at.is_none_or(|at| at < until);
         let retiring = keys.retiring.iter().filter(|(_, until)| in_force(*until)).map(|(key, _)| key);
@@ -228,13 +242,10 @@ impl Signature {
         for (scheme, key) in only.into_iter().chain(all) {
             let Some(signature) = key.sign(|take| self.content.each(context, take)) else { return false };
             if value.len() > begin {
-                value.push_str(self.separator.as_deref().unwrap_or_default());
+                value.extend_from_slice(self.separator.as_deref().unwrap_or_default().as_bytes());
             }
-            value.push_str(&self.schemes[*scheme].prefix);
-            match self.encoding {
-                Encoding::Hex => value.push_str(&hex(signature.as_ref())),
-                Encoding::Base64 => BASE64.encode_string(signature, value),
-            }
+            value.extend_from_slice(self.schemes[*scheme].prefix.as_bytes());
+            self.encoding.write(signature.as_ref(), value);
         }
         value.len() > begin
     }
@@ -319,6 +330,19 @@ impl Signature {
 }
 
 impl Encoding {
+    fn write(self, signature: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Hex => out.extend_from_slice(hex(signature).as_bytes()),
+            Self::Base64 => {
+                let begin = out.len();
+                // Three bytes make four characters, and no signature is longer than this.
+                out.resize(begin + signature.len().div_ceil(3) * 4, b'=');
+                let written = BASE64.encode_slice(signature, &mut out[begin..]);
+                out.truncate(begin + written.expect("there is room for all of it"));
+            }
+        }
+    }
+
     fn read(text: &Text<'_, '_>) -> Option<Self> {
         match text.value.as_str() {
             "hex" => Some(Self::Hex),

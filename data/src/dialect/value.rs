@@ -1,11 +1,11 @@
 //! What a part comes to, and the formats that make another text of it.
 
-use std::{
-    borrow::Cow,
-    fmt::{self, Write as _},
-};
+use std::{borrow::Cow, fmt};
 
-use crate::signature::{hex, sha256};
+use crate::{
+    id::EventId,
+    signature::{hex, sha256},
+};
 
 /// What a part comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,11 +33,12 @@ impl<'a> Value<'a> {
     }
 
     /// Appends it as text.
-    pub(super) fn write_text(self, out: &mut String) {
+    pub(super) fn write_text(self, out: &mut Vec<u8>) {
         match self {
-            Self::Short(text) => out.push_str(text.as_str()),
-            Self::Integer(number) => out.push_str(ShortText::of(number).as_str()),
-            value => out.push_str(&value.into_text()),
+            Self::Short(text) => out.extend_from_slice(text.as_bytes()),
+            Self::Integer(number) => out.extend_from_slice(ShortText::of_number(number).as_bytes()),
+            Self::Bytes(bytes) => out.extend_from_slice(bytes),
+            value => out.extend_from_slice(value.into_text().as_bytes()),
         }
     }
 
@@ -67,24 +68,34 @@ impl ShortText {
     /// As long as the longest of them, an id of 26 characters behind its prefix.
     const BYTES_MAX: usize = 32;
 
-    /// What is displayed in at most so many bytes.
-    pub(super) fn of(shown: impl fmt::Display) -> Self {
-        let mut text = Self { bytes: [0; Self::BYTES_MAX], length: 0 };
-        write!(text, "{shown}").expect("ids and numbers are short");
-        text
+    /// A number in decimal.
+    pub(super) fn of_number(number: i64) -> Self {
+        Self::of(itoa::Buffer::new().format(number))
+    }
+
+    /// An id as it is written everywhere.
+    pub(super) fn of_id(id: EventId) -> Self {
+        let mut digits = [0; ulid::ULID_LEN];
+        Self::of(EventId::PREFIX).and(id.digits(&mut digits))
+    }
+
+    fn of(text: &str) -> Self {
+        Self { bytes: [0; Self::BYTES_MAX], length: 0 }.and(text)
+    }
+
+    fn and(mut self, text: &str) -> Self {
+        let end = self.length + text.len();
+        self.bytes[self.length..end].copy_from_slice(text.as_bytes());
+        self.length = end;
+        self
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
     }
 
     pub(super) fn as_str(&self) -> &str {
-        str::from_utf8(&self.bytes[..self.length]).expect("it was written from text")
-    }
-}
-
-impl fmt::Write for ShortText {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.length + text.len();
-        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
+        str::from_utf8(self.as_bytes()).expect("it was written from text")
     }
 }
 
@@ -154,10 +165,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_short_text_is_what_is_displayed(number: i64, id: u128) {
-            let short = ShortText::of(number);
+            let short = ShortText::of_number(number);
             prop_assert_eq!(short.as_str(), number.to_string());
             let id = crate::id::EventId::from_u128(id);
-            let short = ShortText::of(id);
+            let short = ShortText::of_id(id);
             prop_assert_eq!(short.as_str(), id.to_string());
         }
     }

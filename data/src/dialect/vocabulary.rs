@@ -7,7 +7,7 @@ use crate::{
     error::{Error, FieldError, Result},
     event::EventType,
     limits,
-    pattern::Pattern,
+    pattern::{Pattern, PatternIndex},
 };
 
 /// How many valid names an error offers in place of a wrong one.
@@ -22,6 +22,8 @@ pub(super) struct Vocabulary {
     pub(super) default: Vec<Pattern>,
     /// Event types that the format has a place for; any if empty.
     pub(super) types: Vec<Pattern>,
+    /// The same, to be asked at each publish.
+    index: PatternIndex,
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +49,12 @@ impl Vocabulary {
                 let message = "is missing; write a table [vocabulary] with kind = \"open\" or \"closed\"";
                 root.wrong("vocabulary", message);
             }
-            return Self { closed: None, default: Vec::new(), types: Vec::new() };
+            return Self {
+                closed: None,
+                default: Vec::new(),
+                types: Vec::new(),
+                index: PatternIndex::default(),
+            };
         };
         let kind = section.required("kind");
         let [names, patterns, families, default, types] =
@@ -89,7 +96,9 @@ impl Vocabulary {
         };
         let default = default.iter().filter(|text| text.check(Pattern::new).is_some()).filter(within);
         let default = default.filter_map(|text| Pattern::new(&text.value).ok()).collect();
-        Self { closed, default, types: all_patterns(&types).collect() }
+        let types: Vec<_> = all_patterns(&types).collect();
+        let index = PatternIndex::new(types.iter().map(|pattern| (pattern.clone(), 0)));
+        Self { closed, default, types, index }
     }
 
     /// Whether the format has no place for some types.
@@ -107,7 +116,7 @@ impl Vocabulary {
 
     /// Whether the format has a place for events of a type.
     pub(super) fn has(&self, event_type: &str) -> bool {
-        self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event_type))
+        self.types.is_empty() || !self.index.matches(event_type).is_empty()
     }
 
     /// The types that the format has a place for, for an error.

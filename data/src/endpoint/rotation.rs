@@ -14,7 +14,7 @@ use crate::{
 /// How a secret is to be followed by another one.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Rotation {
-    /// A secret of the customer's; if absent, made where the dialect has it so.
+    /// A secret of the customer's; if absent, made where the dialect has it so, in the form of the one before.
     pub secret: Option<String>,
     /// Seconds for which the secrets until now stay in force, at most
     /// [`SECRET_OVERLAP_SECONDS_MAX`](limits::SECRET_OVERLAP_SECONDS_MAX); 0 ends them at once. If absent,
@@ -35,7 +35,7 @@ impl Endpoint {
     ) -> Result<Self> {
         let dialect = context.dialects.get(&self.dialect)?;
         let overlap_seconds = check_overlap(rotation.overlap_seconds, &dialect)?;
-        let next = dialect.next_secret(rotation.secret.as_deref(), random)?;
+        let next = dialect.next_secret(self.secrets.first(), rotation.secret.as_deref(), random)?;
         if self.secrets.contains(&next) {
             return Err(Error::field("secret", "is the one in force already; give another one, or none"));
         }
@@ -112,6 +112,7 @@ mod tests {
         endpoint::{EndpointDraft, EndpointIdentity, EndpointPatch},
         event::Tenant,
         id::EndpointId,
+        secret::SecretForm,
     };
 
     const NOW: Timestamp = Timestamp::from_millis(1_777_453_800_000);
@@ -235,6 +236,16 @@ mod tests {
         let own = Rotation { secret: Some("next".into()), ..Rotation::default() };
         let first = rotated(&endpoint("github@1", None), &own, 1, NOW).unwrap();
         assert_eq!((first.secrets[0].expose().as_str(), first.retiring.len()), ("next", 0));
+    }
+
+    #[test]
+    fn who_signs_by_a_private_key_goes_on_to_do_so() {
+        let own = Secret::generate_as(SecretForm::Whsk, [7; 32]);
+        let rotation = Rotation { secret: Some(own.expose()), ..Rotation::default() };
+        let changed = rotated(&endpoint("standard@1", None), &rotation, 1, NOW).unwrap();
+        assert_eq!(in_force(&changed, NOW), [own.clone(), made(0)]);
+        let next = rotated(&changed, &Rotation::default(), 2, NOW).unwrap();
+        assert_eq!(in_force(&next, NOW), [Secret::generate_as(SecretForm::Whsk, [2; 32]), own, made(0)]);
     }
 
     #[test]

@@ -235,6 +235,15 @@ mod tests {
     }
 
     #[test]
+    fn a_set_may_begin_with_its_own_closing_bracket() {
+        for (text, name) in [("[]x.tasks.y[b]", "b"), ("[!]x.tasks.y[b]", "q")] {
+            let one = pattern(text);
+            assert!(one.matches(name), "glob takes it");
+            assert_eq!(PatternIndex::new([(one, 1)]).matches(name), [1], "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_taken_out_again_leaves_nothing_behind() {
         let texts = ["a", "a.*", "*.tasks.created", "*.tasks.*", "c*d"].map(pattern);
         let mut index = PatternIndex::new([]);
@@ -250,6 +259,19 @@ mod tests {
     /// Names and patterns over a tiny alphabet, so that most patterns match something.
     fn name() -> impl Strategy<Value = String> {
         proptest::collection::vec("[ab]{1,2}", 1..4).prop_map(|segments| segments.join("."))
+    }
+
+    proptest! {
+        #[test]
+        fn one_pattern_of_any_shape_is_found_when_it_matches(text in r"[ab.*?\[\]!-]{1,10}", names in proptest::collection::vec(name(), 8..12)) {
+            if let Ok(one) = Pattern::new(&text) {
+                let mut index = PatternIndex::new([(one.clone(), 1)]);
+                index.insert(&pattern("*.a.*b"), 7);
+                for name in &names {
+                    prop_assert_eq!(index.matches(name).contains(&1), one.matches(name), "{} {}", text, name);
+                }
+            }
+        }
     }
 
     proptest! {

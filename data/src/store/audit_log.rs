@@ -11,6 +11,7 @@ use super::{
     codec::Kind,
     log::Log,
     reader::Store,
+    segment::Segment,
     synced_log::{Known, SyncedLog},
 };
 use crate::{
@@ -62,6 +63,11 @@ impl AuditLog {
             trail.mark(position, entry.id, entry.at);
         }
         Ok(Self { log, head, ids: UlidSequence::after(head.id), trail })
+    }
+
+    /// Its files.
+    pub fn segments(&self) -> Arc<[Arc<Segment>]> {
+        self.log.segments()
     }
 
     /// Where it ends.

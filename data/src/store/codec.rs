@@ -24,6 +24,9 @@ pub const VERSION: u8 = 1;
 /// The largest body that is ever written; a length above it is damage.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Why an entry that is whole cannot be read.
+pub const NEWER: &str = "it was written by a newer casewire; use that one, or a newer one";
+
 /// Set in `flags`: the next entry belongs to the same group, which counts only as a whole.
 pub const FLAG_CONTINUES: u8 = 1;
 
@@ -99,15 +102,13 @@ pub fn read_header(position: u64, head: &[u8]) -> std::result::Result<Header, &'
         return Err("its header's checksum does not match");
     }
     if head[6] != VERSION {
-        return Err(
-            "it has a format version that this build does not know; use the newer build that wrote it",
-        );
+        return Err(NEWER);
     }
     let body_bytes = word(0) as usize;
     if body_bytes > BODY_BYTES_MAX {
         return Err("its length is above every limit");
     }
-    let kind = Kind::from_byte(head[4]).ok_or("it is of a kind that this build does not know")?;
+    let kind = Kind::from_byte(head[4]).ok_or(NEWER)?;
     let durable_to = u64::from(word(8)) | u64::from(word(12)) << 32;
     Ok(Header { body_bytes, kind, flags: head[5], durable_to, body_checksum: word(20) })
 }

@@ -10,7 +10,7 @@ use std::{
 use super::segment::{storage, sync_dir};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How far log and registry reach, at the least.
+/// How far log, registry and audit reach, at the least.
 ///
 /// Noted after each sync, so it is never ahead of the disk, and not synced itself, so it costs nothing: it survives a
 /// crash of the process, and after a loss of power it may be old. Whatever ends before it was cut.
@@ -103,6 +103,11 @@ impl DirectoryLock {
             tracing::warn!(%error, "could not note how far the journal reaches");
         }
     }
+
+    /// Has the disk hold what was noted; `dir` is for the message.
+    pub fn sync(&self, dir: &Path) -> Result<()> {
+        self.file.sync_all().map_err(|error| storage("sync", &dir.join("lock"), &error))
+    }
 }
 
 /// Whether what was written without a sync can still be believed.
@@ -142,17 +147,17 @@ impl RunMark {
     /// Notes that a run has begun. Must be on disk before the run's first write.
     pub fn set_running(&self) -> Result<()> {
         // Without a boot id nothing is believable after a crash, which is safe.
-        self.write(&self.running().unwrap_or_else(|| DOUBTFUL.to_owned()))
+        write_whole(&self.path, &self.running().unwrap_or_else(|| DOUBTFUL.to_owned()))
     }
 
     /// Notes that the retry journal must not be believed: it is about to be made anew.
     pub fn set_doubtful(&self) -> Result<()> {
-        self.write(DOUBTFUL)
+        write_whole(&self.path, DOUBTFUL)
     }
 
     /// Notes that everything is on disk and synced.
     pub fn set_clean(&self) -> Result<()> {
-        self.write(CLEAN)
+        write_whole(&self.path, CLEAN)
     }
 
     fn running(&self) -> Option<String> {
@@ -160,18 +165,19 @@ impl RunMark {
         let journal = fs::metadata(self.journal.join("db")).ok()?;
         Some(format!("running\nboot {}\nfile {}:{}\n", boot.trim(), journal.dev(), journal.ino()))
     }
+}
 
-    fn write(&self, text: &str) -> Result<()> {
-        let new = self.path.with_extension("new");
-        let private = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
-        let written = private.and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-        written.map_err(|error| storage("write", &new, &error))?;
-        fs::rename(&new, &self.path).map_err(|error| storage("rename", &new, &error))?;
-        sync_dir(self.path.parent().expect("the mark lies in a directory"))
-    }
+/// Writes a small file, synced: whatever happens, it has all of the old text or all of the new one.
+pub fn write_whole(path: &Path, text: &str) -> Result<()> {
+    let new = path.with_extension("new");
+    let private = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
+    let written = private.and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|error| storage("write", &new, &error))?;
+    fs::rename(&new, path).map_err(|error| storage("rename", &new, &error))?;
+    sync_dir(path.parent().expect("it lies in a directory"))
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 //! A pure fold over the log's entries: the same entries give the same ledger, so a restart replays the log from the
 //! last checkpoint. Memory grows with endpoints and with their windows, never with their backlog.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::record::{Expired, Fate, Parked, Requeued, Settled, Standing};
@@ -39,12 +40,39 @@ impl Cursor {
     }
 
     fn pass(&mut self, seq: u64, floor: u64) {
-        self.above.insert(seq);
         if floor > self.floor {
             self.floor = floor;
-            self.above = self.above.split_off(&(floor + 1));
+            while self.above.first().is_some_and(|first| *first <= floor) {
+                self.above.pop_first();
+            }
+        }
+        if seq > self.floor {
+            self.above.insert(seq);
         }
         self.unread = self.unread.saturating_sub(1);
+    }
+}
+
+/// Cursors added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Deliveries neither settled nor parked.
+    pub unread: u64,
+    /// Deliveries with a row in the retry journal.
+    pub parked: u64,
+    /// Dead letters.
+    pub dead: u64,
+}
+
+impl Tally {
+    fn of(cursor: &Cursor) -> Self {
+        Self { unread: cursor.unread, parked: cursor.parked, dead: cursor.dead }
+    }
+
+    fn change(&mut self, before: Self, after: Self) {
+        self.unread = self.unread.wrapping_add(after.unread).wrapping_sub(before.unread);
+        self.parked = self.parked.wrapping_add(after.parked).wrapping_sub(before.parked);
+        self.dead = self.dead.wrapping_add(after.dead).wrapping_sub(before.dead);
     }
 }
 
@@ -54,6 +82,9 @@ pub struct Ledger {
     cursors: HashMap<u32, Cursor>,
     changed: HashSet<u32>,
     closed: HashSet<u32>,
+    /// The sum of all cursors, of those that are closed too: kept as they change, since nobody may hold the ledger for
+    /// as long as adding up a hundred thousand takes.
+    sum: Tally,
     /// Retention has taken every event up to this one.
     pub expired_through: u64,
 }
@@ -66,6 +97,11 @@ impl Ledger {
             (cursor.unread, cursor.parked, cursor.dead) = (0, 0, 0);
         }
         cursor
+    }
+
+    /// Where an endpoint stands that something was routed to and that is not deleted.
+    pub fn get(&self, endpoint: u32) -> Option<&Cursor> {
+        self.cursors.get(&endpoint).filter(|_| !self.is_closed(endpoint))
     }
 
     /// Whether the endpoint was deleted.
@@ -84,9 +120,21 @@ impl Ledger {
         self.cursors.iter().map(|(endpoint, cursor)| (*endpoint, cursor))
     }
 
+    /// All cursors of endpoints that are there, added up. Costs by the endpoints that were deleted lately.
+    pub fn tally(&self) -> Tally {
+        let mut tally = self.sum;
+        for cursor in self.closed.iter().filter_map(|endpoint| self.cursors.get(endpoint)) {
+            tally.change(Tally::of(cursor), Tally::default());
+        }
+        tally
+    }
+
     /// Takes a cursor from the last checkpoint.
     pub fn restore(&mut self, endpoint: u32, cursor: Cursor) {
-        self.cursors.insert(endpoint, cursor);
+        self.sum.change(Tally::default(), Tally::of(&cursor));
+        if let Some(was) = self.cursors.insert(endpoint, cursor) {
+            self.sum.change(Tally::of(&was), Tally::default());
+        }
     }
 
     /// The endpoint is gone: what waits for it is cancelled. The log does not tell when that was, so its entries
@@ -97,7 +145,9 @@ impl Ledger {
 
     /// Forgets a deleted endpoint that no event names any more.
     pub fn remove(&mut self, endpoint: u32) {
-        self.cursors.remove(&endpoint);
+        if let Some(was) = self.cursors.remove(&endpoint) {
+            self.sum.change(Tally::of(&was), Tally::default());
+        }
         self.changed.remove(&endpoint);
     }
 
@@ -112,7 +162,7 @@ impl Ledger {
 
     /// An event was routed to an endpoint.
     pub fn routed(&mut self, endpoint: u32) {
-        self.touch(endpoint).unread += 1;
+        self.change(endpoint, |cursor| cursor.unread += 1);
     }
 
     /// An attempt was settled. `false` if it means nothing: retention took the event, or a first attempt was settled
@@ -121,19 +171,20 @@ impl Ledger {
         if settled.seq <= self.expired_through {
             return false;
         }
-        let cursor = self.touch(settled.endpoint);
-        if settled.parked {
-            cursor.parked =
-                cursor.parked.saturating_sub(u64::from(!matches!(settled.fate, Fate::RetryAt(_))));
-        } else if cursor.has_passed(settled.seq) {
-            return false;
-        } else {
-            cursor.pass(settled.seq, settled.floor);
-            cursor.parked += u64::from(matches!(settled.fate, Fate::RetryAt(_)));
-        }
-        cursor.dead += u64::from(settled.fate == Fate::Dead);
-        cursor.delivered += u64::from(settled.fate == Fate::Delivered);
-        true
+        self.change(settled.endpoint, |cursor| {
+            if settled.parked {
+                cursor.parked =
+                    cursor.parked.saturating_sub(u64::from(!matches!(settled.fate, Fate::RetryAt(_))));
+            } else if cursor.has_passed(settled.seq) {
+                return false;
+            } else {
+                cursor.pass(settled.seq, settled.floor);
+                cursor.parked += u64::from(matches!(settled.fate, Fate::RetryAt(_)));
+            }
+            cursor.dead += u64::from(settled.fate == Fate::Dead);
+            cursor.delivered += u64::from(settled.fate == Fate::Delivered);
+            true
+        })
     }
 
     /// A delivery was set aside. `false` as in [`Ledger::settled`].
@@ -141,13 +192,14 @@ impl Ledger {
         if parked.seq <= self.expired_through {
             return false;
         }
-        let cursor = self.touch(parked.endpoint);
-        if cursor.has_passed(parked.seq) {
-            return false;
-        }
-        cursor.pass(parked.seq, parked.floor);
-        cursor.parked += 1;
-        true
+        self.change(parked.endpoint, |cursor| {
+            if cursor.has_passed(parked.seq) {
+                return false;
+            }
+            cursor.pass(parked.seq, parked.floor);
+            cursor.parked += 1;
+            true
+        })
     }
 
     /// A delivery is to be attempted again. `false` as in [`Ledger::settled`].
@@ -155,9 +207,10 @@ impl Ledger {
         if requeued.seq <= self.expired_through {
             return false;
         }
-        let cursor = self.touch(requeued.endpoint);
-        cursor.parked += u64::from(requeued.from != Standing::Parked);
-        cursor.dead = cursor.dead.saturating_sub(u64::from(requeued.from == Standing::Dead));
+        self.change(requeued.endpoint, |cursor| {
+            cursor.parked += u64::from(requeued.from != Standing::Parked);
+            cursor.dead = cursor.dead.saturating_sub(u64::from(requeued.from == Standing::Dead));
+        });
         true
     }
 
@@ -168,20 +221,77 @@ impl Ledger {
         }
         self.expired_through = expired.through;
         for lost in &expired.lost {
-            let cursor = self.touch(lost.endpoint);
-            cursor.unread = cursor.unread.saturating_sub(lost.unread);
-            cursor.parked = cursor.parked.saturating_sub(lost.parked);
-            cursor.dead = cursor.dead.saturating_sub(lost.dead);
-            cursor.expired += lost.unread + lost.parked;
-            if expired.through > cursor.floor {
-                cursor.floor = expired.through;
-                cursor.above = cursor.above.split_off(&(expired.through + 1));
-            }
+            self.change(lost.endpoint, |cursor| {
+                cursor.unread = cursor.unread.saturating_sub(lost.unread);
+                cursor.parked = cursor.parked.saturating_sub(lost.parked);
+                cursor.dead = cursor.dead.saturating_sub(lost.dead);
+                cursor.expired += lost.unread + lost.parked;
+                if expired.through > cursor.floor {
+                    cursor.floor = expired.through;
+                    cursor.above = cursor.above.split_off(&(expired.through + 1));
+                }
+            });
         }
     }
 
-    fn touch(&mut self, endpoint: u32) -> &mut Cursor {
+    fn change<T>(&mut self, endpoint: u32, change: impl FnOnce(&mut Cursor) -> T) -> T {
         self.changed.insert(endpoint);
-        self.cursors.entry(endpoint).or_default()
+        let cursor = self.cursors.entry(endpoint).or_default();
+        let before = Tally::of(cursor);
+        let changed = change(cursor);
+        self.sum.change(before, Tally::of(cursor));
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        Timestamp,
+        delivery::{Attempt, Outcome},
+        store::record::Lost,
+    };
+
+    fn settled((endpoint, seq): (u32, u64), parked: bool, fate: Fate) -> Settled {
+        let outcome = Outcome::Answered { status: 200, headers: Vec::new(), body: Vec::new() };
+        let attempt = Attempt { number: 1, started_at: Timestamp::default(), duration_us: 1, outcome };
+        Settled { endpoint, seq, event_position: 0, parked, floor: seq / 2, fate, attempt }
+    }
+
+    proptest! {
+        #[test]
+        fn the_tally_is_the_sum_of_all_that_are_not_deleted(
+            steps in proptest::collection::vec((0..9u8, 1..4u32, 1..20u64), 0..200)
+        ) {
+            let mut ledger = Ledger::default();
+            for (step, endpoint, seq) in steps {
+                let delivery = (endpoint, seq);
+                match step {
+                    0 | 1 => ledger.routed(endpoint),
+                    2 => drop(ledger.settled(&settled(delivery, seq % 2 == 0, Fate::Delivered))),
+                    3 => drop(ledger.settled(&settled(delivery, false, Fate::RetryAt(Timestamp::default())))),
+                    4 => drop(ledger.settled(&settled(delivery, true, Fate::Dead))),
+                    5 => {
+                        let from = if seq % 2 == 0 { Standing::Dead } else { Standing::Parked };
+                        let due = Timestamp::default();
+                        ledger.requeued(&Requeued { endpoint, seq, event_position: 0, due, from });
+                    }
+                    6 => {
+                        let lost = vec![Lost { endpoint, unread: 1, parked: 1, dead: 1 }];
+                        ledger.expired(&Expired { through: seq, lost });
+                    }
+                    7 => ledger.close(endpoint),
+                    _ => ledger.remove(endpoint),
+                }
+                let mut sum = Tally::default();
+                for cursor in ledger.cursors().filter(|(one, _)| !ledger.is_closed(*one)).map(|(_, cursor)| cursor) {
+                    sum.change(Tally::default(), Tally::of(cursor));
+                }
+                prop_assert_eq!(ledger.tally(), sum);
+            }
+        }
     }
 }

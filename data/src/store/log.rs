@@ -157,7 +157,8 @@ impl Log {
                     }
                 }
                 Step::Broken { position, why } => {
-                    if position < newest.header.start || !torn::may_be_cut(newest, position)? {
+                    let newer = why == codec::NEWER;
+                    if newer || position < newest.header.start || !torn::may_be_cut(newest, position)? {
                         return Err(damaged_at(&segments, position, why));
                     }
                     break;
@@ -239,7 +240,8 @@ pub struct Scan {
 }
 
 impl Scan {
-    fn new(segments: Segments, from: u64, to: u64) -> Self {
+    /// Entries from `from` up to `to`, which must be the end of one.
+    pub fn new(segments: Segments, from: u64, to: u64) -> Self {
         let first = segments.first().map_or(from, |segment| segment.header.start);
         let position = from.max(first);
         Self {
@@ -331,6 +333,11 @@ fn damaged(path: &Path, why: &str) -> Error {
 fn damaged_at(segments: &[Arc<Segment>], position: u64, why: &str) -> Error {
     let holder = segments.iter().rev().find(|segment| segment.header.start <= position);
     match holder {
+        Some(segment) if why == codec::NEWER => {
+            let place =
+                format!("the entry at position {position} of log segment {}", segment.path().display());
+            Error::new(ErrorKind::Newer, format!("{place} cannot be read: {why}"))
+        }
         Some(segment) => damaged(segment.path(), &format!("the entry at position {position}: {why}")),
         None => Error::new(ErrorKind::Damaged, format!("no log segment holds position {position}")),
     }

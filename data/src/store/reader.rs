@@ -139,13 +139,6 @@ impl Store {
         self.shared.log.committed()
     }
 
-    /// Deliveries that still have to be made, to all endpoints together.
-    pub fn waiting(&self) -> u64 {
-        let view = self.shared.view();
-        let open = view.ledger.cursors().filter(|(endpoint, _)| !view.ledger.is_closed(*endpoint));
-        open.map(|(_, cursor)| cursor.waiting()).sum()
-    }
-
     /// The last event that was published; 0 if none was.
     pub fn last_seq(&self) -> u64 {
         self.shared.view().next_seq - 1
@@ -278,27 +271,32 @@ impl Store {
 
     /// What became of an event's delivery to an endpoint that it was routed to.
     pub fn trace(&self, event: &Event, endpoint: u32) -> Result<Trace> {
-        let journal = &self.shared.journal;
-        let view = self.shared.view();
-        let row = |table| keys::row(table, endpoint, event.seq);
-        let (standing, attempts) =
-            if let Some(retry) = journal.get::<RetryRow>(&row(Table::Retry), Some(&view.rows))? {
-                let closed = view.ledger.is_closed(endpoint);
-                (if closed { Standing::Cancelled } else { Standing::Waiting(retry.due) }, retry.attempts)
-            } else if let Some(dead) = journal.get::<DeadRow>(&row(Table::Dead), Some(&view.rows))? {
-                (Standing::Dead, dead.attempts)
-            } else if !view.ledger.is_closed(endpoint) && view.ledger.is_unread(endpoint, event.seq) {
-                (Standing::Unread, Vec::new())
-            } else {
-                match view.delivered_attempts(journal, endpoint, event.seq)? {
-                    attempts if attempts.is_empty() => (Standing::Cancelled, attempts),
-                    attempts => (Standing::Delivered, attempts),
-                }
-            };
-        drop(view);
+        let (standing, attempts) = self.standing(event.seq, endpoint)?;
         let attempts =
             attempts.into_iter().map(|position| self.attempt_at(position)).collect::<Result<_>>()?;
         Ok(Trace { standing, attempts })
+    }
+
+    /// Where a delivery stands, and where its attempts stand in the log.
+    pub(super) fn standing(&self, seq: u64, endpoint: u32) -> Result<(Standing, Vec<u64>)> {
+        let journal = &self.shared.journal;
+        let view = self.shared.view();
+        let row = |table| keys::row(table, endpoint, seq);
+        if let Some(retry) = journal.get::<RetryRow>(&row(Table::Retry), Some(&view.rows))? {
+            let closed = view.ledger.is_closed(endpoint);
+            return Ok((
+                if closed { Standing::Cancelled } else { Standing::Waiting(retry.due) },
+                retry.attempts,
+            ));
+        }
+        if let Some(dead) = journal.get::<DeadRow>(&row(Table::Dead), Some(&view.rows))? {
+            return Ok((Standing::Dead, dead.attempts));
+        }
+        if !view.ledger.is_closed(endpoint) && view.ledger.is_unread(endpoint, seq) {
+            return Ok((Standing::Unread, Vec::new()));
+        }
+        let attempts = view.delivered_attempts(journal, endpoint, seq)?;
+        Ok((if attempts.is_empty() { Standing::Cancelled } else { Standing::Delivered }, attempts))
     }
 
     fn attempt_at(&self, position: u64) -> Result<Attempt> {
@@ -308,7 +306,7 @@ impl Store {
         }
     }
 
-    fn event_at(&self, position: u64) -> Result<(Event, Vec<u32>)> {
+    pub(super) fn event_at(&self, position: u64) -> Result<(Event, Vec<u32>)> {
         match self.shared.log.entry(position)? {
             (Kind::Event, body) => {
                 let body = EventBody::split(&body)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer, de::IgnoredAny};
 
 use super::codec;
 use crate::{
@@ -175,6 +175,21 @@ pub fn put_event(out: &mut Vec<u8>, event: &Event, routes: &[u32]) {
     out.extend_from_slice(&content.data);
 }
 
+/// The parts of an event that a listing judges it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Brief<'a> {
+    /// Its place in publish order.
+    pub seq: u64,
+    /// Its id.
+    pub id: EventId,
+    /// Whose event it is.
+    pub tenant: &'a str,
+    /// What happened.
+    pub event_type: &'a str,
+    /// What it is about: the noun, and its id.
+    pub resource: Option<(&'a str, &'a str)>,
+}
+
 /// An event's body in its three parts, not unpacked.
 #[derive(Clone, Copy, Debug)]
 pub struct EventBody<'a> {
@@ -210,6 +225,13 @@ impl<'a> EventBody<'a> {
 
     /// The event itself.
     pub fn event(&self, position: u64) -> Result<Event> {
+        let mut event = self.event_without_data(position)?;
+        event.content.data = Bytes::copy_from_slice(self.data);
+        Ok(event)
+    }
+
+    /// The event with no bytes for its payload, which may be a MiB.
+    pub fn event_without_data(&self, position: u64) -> Result<Event> {
         let head: Head = codec::unpack(self.head, "an event in the log")?;
         Ok(Event {
             seq: head.seq,
@@ -219,7 +241,7 @@ impl<'a> EventBody<'a> {
             published_at: head.published_at,
             content: NewEvent {
                 event_type: head.event_type,
-                data: Bytes::copy_from_slice(self.data),
+                data: Bytes::new(),
                 occurred_at: head.occurred_at,
                 actor: head.actor,
                 resource: head.resource,
@@ -237,6 +259,25 @@ impl<'a> EventBody<'a> {
         self.head.last() != Some(&NIL)
     }
 
+    /// What a listing judges an event by, without copying anything.
+    pub fn brief(&self) -> Result<Brief<'a>> {
+        // As in `key`: the first elements of the head's array.
+        let mut reader = rmp_serde::Deserializer::from_read_ref(self.head.get(1..).unwrap_or_default());
+        let mut read = || {
+            let (seq, id) = (u64::deserialize(&mut reader)?, EventId::deserialize(&mut reader)?);
+            let tenant = Deserialize::deserialize(&mut reader)?;
+            Timestamp::deserialize(&mut reader)?;
+            let event_type = Deserialize::deserialize(&mut reader)?;
+            Option::<Timestamp>::deserialize(&mut reader)?;
+            IgnoredAny::deserialize(&mut reader)?;
+            let resource = Deserialize::deserialize(&mut reader)?;
+            Ok(Brief { seq, id, tenant, event_type, resource })
+        };
+        read().map_err(|_: rmp_serde::decode::Error| {
+            Error::new(ErrorKind::Damaged, "an event in the log has no head; run `casewire journal verify`")
+        })
+    }
+
     /// The event's sequence number and id, without the rest.
     pub fn key(&self) -> Result<(u64, EventId)> {
         // The head is an array: its first two elements are read, the others left alone.
@@ -246,20 +287,6 @@ impl<'a> EventBody<'a> {
             Error::new(ErrorKind::Damaged, "an event in the log has no id; run `casewire journal verify`")
         })
     }
-}
-
-/// What would not fit into an entry is refused; only an event that millions of endpoints match gets here.
-pub fn check_size(content: &NewEvent, routes: &[u32]) -> Result<()> {
-    const HEAD_BYTES_MAX: usize = 1024 * 1024;
-    if content.data.len() + size_of_val(routes) + HEAD_BYTES_MAX <= codec::BODY_BYTES_MAX {
-        return Ok(());
-    }
-    let message = format!(
-        "an event of {} bytes that matches {} endpoints is too large for the log; match fewer endpoints with it",
-        content.data.len(),
-        routes.len()
-    );
-    Err(Error::new(ErrorKind::Invalid, message))
 }
 
 #[cfg(test)]
@@ -286,6 +313,33 @@ mod tests {
                 put_event(&mut written, &event, &[1]);
                 assert_eq!(EventBody::split(&written).unwrap().event(0).unwrap(), event);
             }
+        }
+    }
+
+    #[test]
+    fn a_brief_tells_what_the_event_says_whatever_stands_between() {
+        for full in [false, true] {
+            let mut content = NewEvent::new("claim.assigned", "{}").unwrap();
+            if full {
+                let id = Some(ActorId::Integer(-7));
+                content.actor = Some(Actor { kind: "api".to_owned(), id, name: Some("Ada".to_owned()) });
+                content.occurred_at = Some(Timestamp::from_micros(-1));
+                content.resource = Some(Resource { kind: "people".to_owned(), id: "P/1".to_owned() });
+            }
+            let event = Event {
+                seq: 300,
+                position: 0,
+                id: EventId::from_u128(1 << 90),
+                tenant: Tenant::default(),
+                published_at: Timestamp::from_millis(1_700_000_000_000),
+                content,
+            };
+            let mut written = Vec::new();
+            put_event(&mut written, &event, &[1]);
+            let resource = full.then_some(("people", "P/1"));
+            let (seq, id, tenant, event_type) = (300, event.id, "default", "claim.assigned");
+            let brief = EventBody::split(&written).unwrap().brief().unwrap();
+            assert_eq!(brief, Brief { seq, id, tenant, event_type, resource });
         }
     }
 }

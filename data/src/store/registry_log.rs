@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     codec::{self, Kind},
+    segment::Segment,
     synced_log::{Known, SyncedLog},
 };
 use crate::{
@@ -160,6 +161,8 @@ pub struct RegistryLog {
     pub documents: Documents,
     /// Documents in the log, history among them.
     written: usize,
+    /// Bytes that it had when it was written anew last, by estimate if that was in an earlier run.
+    rewritten_bytes: u64,
 }
 
 impl RegistryLog {
@@ -178,12 +181,19 @@ impl RegistryLog {
             documents.apply(document);
             written += 1;
         }
-        Ok(Self { log, documents, written })
+        let mean_bytes = log.entry_bytes() / written.max(1) as u64;
+        let rewritten_bytes = mean_bytes * documents.len() as u64;
+        Ok(Self { log, documents, written, rewritten_bytes })
     }
 
     /// Where it ends.
     pub fn end(&self) -> u64 {
         self.log.end()
+    }
+
+    /// Its files.
+    pub fn segments(&self) -> Arc<[Arc<Segment>]> {
+        self.log.segments()
     }
 
     /// Writes documents, synced, and applies them.
@@ -193,12 +203,12 @@ impl RegistryLog {
         if self.is_mostly_history() { self.rewrite(now) } else { Ok(()) }
     }
 
-    /// Whether most of it was overtaken, and that is not little. What is only much is not written again.
+    /// Whether it has doubled, and what was overtaken is not little. What is only much is not written again.
     fn is_mostly_history(&self) -> bool {
-        let living = self.documents.len();
-        let mean_bytes = self.log.entry_bytes() / self.written.max(1) as u64;
-        let history_bytes = mean_bytes * self.written.saturating_sub(living) as u64;
-        self.written > 2 * living && history_bytes > HISTORY_BYTES_MIN
+        let bytes = self.log.entry_bytes();
+        let overtaken = self.written.saturating_sub(self.documents.len()) as u64;
+        let history_bytes = bytes / self.written.max(1) as u64 * overtaken;
+        history_bytes > HISTORY_BYTES_MIN && bytes > 2 * self.rewritten_bytes
     }
 
     /// Forgets endpoints deleted before a time, when no event that names them is left, and tells their ordinals.
@@ -219,6 +229,7 @@ impl RegistryLog {
         self.written = 0;
         let all: Vec<_> = self.documents.all().collect();
         self.write(all.iter())?;
+        self.rewritten_bytes = self.log.entry_bytes();
         self.log.drop_older()
     }
 

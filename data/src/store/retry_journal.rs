@@ -201,6 +201,25 @@ impl RetryJournal {
         })
     }
 
+    /// The last key at or above `from` and below `below`, as it will be once what is pending is in.
+    pub fn last_key(&self, from: &[u8], below: &[u8], pending: &PendingRows) -> Result<Option<Vec<u8>>> {
+        if from >= below {
+            return Ok(None);
+        }
+        let mut stored = self.db()?.range(from.to_vec()..below.to_vec());
+        let stored = loop {
+            let Some((key, _)) = self.suspecting(no_panic(|| stored.next_back().transpose()))? else {
+                break None;
+            };
+            if pending.0.get(&*key).is_none_or(Option::is_some) {
+                break Some(key.to_vec());
+            }
+        };
+        let mut changes = pending.0.range(from.to_vec()..below.to_vec()).rev();
+        let changed = changes.find(|(_, value)| value.is_some()).map(|(key, _)| key.clone());
+        Ok(stored.max(changed))
+    }
+
     /// Removes rows whose key begins with `prefix` and is below `below`; tells how many.
     pub fn remove_below(&self, prefix: &[u8], below: &[u8]) -> Result<u64> {
         const BATCH_ROWS: usize = 1_024;

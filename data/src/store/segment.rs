@@ -76,6 +76,13 @@ impl Segment {
         if length <= FILE_HEADER_BYTES && (!complete || bytes == [0; FILE_HEADER_BYTES as usize]) {
             return Ok(None);
         }
+        if is_newer(&bytes) {
+            let message = format!(
+                "log segment {} was written by a newer casewire; use that one, or a newer one",
+                path.display()
+            );
+            return Err(Error::new(ErrorKind::Newer, message));
+        }
         let Some(header) = decode(&bytes).filter(|header| path.ends_with(file_name(header.start))) else {
             return Err(Error::new(
                 ErrorKind::Damaged,
@@ -170,6 +177,11 @@ impl Segment {
         Ok(wanted)
     }
 
+    /// Reads the file as it is, its own header included, from a byte of it on.
+    pub fn read_file(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.file.read_exact_at(buffer, offset).map_err(|error| storage("read", &self.path, &error))
+    }
+
     /// Where in the file a position of the log stands.
     pub fn file_offset(&self, position: u64) -> u64 {
         FILE_HEADER_BYTES + (position - self.header.start)
@@ -238,11 +250,19 @@ fn encode(header: &SegmentHeader) -> [u8; FILE_HEADER_BYTES as usize] {
     bytes
 }
 
+/// Whether a header is whole, and of a later format than this build's.
+fn is_newer(bytes: &[u8; FILE_HEADER_BYTES as usize]) -> bool {
+    let format = bytes[8..12].try_into().map_or(0, u32::from_le_bytes);
+    is_whole(bytes) && format > FORMAT
+}
+
+fn is_whole(bytes: &[u8; FILE_HEADER_BYTES as usize]) -> bool {
+    bytes[..8] == MAGIC && bytes[60..] == crc32c::crc32c(&bytes[..60]).to_le_bytes()
+}
+
 fn decode(bytes: &[u8; FILE_HEADER_BYTES as usize]) -> Option<SegmentHeader> {
     let long = |at: usize| bytes[at..at + 8].try_into().map(u64::from_le_bytes).ok();
-    let checksum = u32::from_le_bytes(bytes[60..].try_into().ok()?);
-    let known = bytes[..8] == MAGIC && bytes[8..12] == FORMAT.to_le_bytes();
-    if !known || crc32c::crc32c(&bytes[..60]) != checksum {
+    if !is_whole(bytes) || bytes[8..12] != FORMAT.to_le_bytes() {
         return None;
     }
     Some(SegmentHeader {

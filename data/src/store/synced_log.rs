@@ -72,6 +72,11 @@ impl SyncedLog {
         self.log.scan(0)
     }
 
+    /// Its files.
+    pub fn segments(&self) -> Arc<[Arc<Segment>]> {
+        self.log.segments()
+    }
+
     /// Where it ends.
     pub fn end(&self) -> u64 {
         self.active.end()

@@ -1,17 +1,20 @@
 //! The store's promises at its own door, a module a promise.
 
 mod audit;
+mod backup;
 mod batch;
 mod damage;
 mod exclusive;
 mod failing_disk;
 mod formats;
 mod idempotency;
+mod listing;
 mod power_loss;
 mod recovery;
 mod registry;
 mod retention;
 mod torn_tail;
+mod versions;
 
 use std::{
     collections::BTreeMap,

@@ -8,9 +8,10 @@ use super::{
     Paths,
     audit_chain::Head,
     codec::Kind,
-    cut_short,
+    cut_short, format,
     guard::{DirectoryLock, Reach},
     log::Log,
+    manifest,
     record::{EventBody, Fate, Settled},
     segment::storage,
 };
@@ -71,21 +72,22 @@ pub struct StatsReport {
     pub newest_event_at: Option<String>,
 }
 
-/// Checks every entry of log and registry. Damage is an error that names the place.
+/// Checks every entry of log, registry and audit. Damage is an error that names the place.
 pub fn verify(dir: &Path) -> Result<VerifyReport> {
-    let lock = existing(dir)?;
-    let reach = lock.reach();
-    let paths = Paths::of(dir);
+    let (lock, _) = existing(dir)?;
+    check(&Paths::of(dir), lock.reach()).map(|(report, _)| report)
+}
+
+/// Checks every entry of log, registry and audit, which must reach as far as is known, and tells how far they do.
+pub(super) fn check(paths: &Paths, reach: Reach) -> Result<(VerifyReport, Reach)> {
     let mut report = VerifyReport::default();
-    let torn = walk(&paths.registry, reach.registry, |_, _, _| {
+    let registry = walk(&paths.registry, reach.registry, |_, _, _| {
         report.documents += 1;
         Ok(())
     })?;
-    report.torn_bytes += torn.torn_bytes;
-    let audit = walk_audit(&paths.audit, reach.audit)?;
+    let (audit, audit_end) = walk_audit(&paths.audit, reach.audit)?;
     report.audit_entries = audit.entries;
-    report.torn_bytes += audit.torn_bytes;
-    let torn = walk(&paths.log, reach.log, |_, kind, body| {
+    let log = walk(&paths.log, reach.log, |_, kind, body| {
         report.entries += 1;
         if kind == Kind::Event {
             EventBody::split(body)?.event(0)?;
@@ -93,24 +95,36 @@ pub fn verify(dir: &Path) -> Result<VerifyReport> {
         }
         Ok(())
     })?;
-    report.torn_bytes += torn.torn_bytes;
-    report.segments = torn.segments;
-    Ok(report)
+    report.torn_bytes = registry.torn_bytes + audit.torn_bytes + log.torn_bytes;
+    report.segments = log.segments;
+    Ok((report, Reach { log: log.end, registry: registry.end, audit: audit_end }))
 }
 
 /// Follows the chain of the audit from its first entry to its last. The error names the first entry that is broken.
 ///
-/// Only reads, and may do so beside the process that uses the directory: what that one is just writing looks torn.
+/// Takes a backup too. Only reads, and may do so beside the process that uses the directory: what that one is just writing looks torn.
 pub fn verify_audit(dir: &Path) -> Result<AuditReport> {
     check_is_there(dir)?;
     // Noted before the log is looked at, which can only have grown since.
-    walk_audit(&Paths::of(dir).audit, Reach::noted_in(dir).audit)
+    let noted = match manifest::of_backup(dir)? {
+        Some(manifest) => manifest.reach(),
+        None => Reach::noted_in(dir),
+    };
+    walk_audit(&Paths::of(dir).audit, noted.audit).map(|(report, _)| report)
 }
 
-fn walk_audit(dir: &Path, noted: Option<u64>) -> Result<AuditReport> {
-    if noted.is_none() && !dir.is_dir() {
-        // Left by a version that had no audit.
-        return Ok(AuditReport::default());
+/// The second answer is where it ends; absent of a directory that a version without an audit left.
+fn walk_audit(dir: &Path, noted: Option<u64>) -> Result<(AuditReport, Option<u64>)> {
+    let missing = |number: u64, error: Error| {
+        let message =
+            format!("entry {number} of the audit is missing, and all after it: {}", error.message());
+        Err(Error::new(error.kind(), message))
+    };
+    if !dir.is_dir() {
+        return match noted {
+            None => Ok((AuditReport::default(), None)),
+            Some(reach) => missing(1, cut_short(dir, 0, reach)),
+        };
     }
     let log = Log::open_existing(dir)?;
     let end = log.find_end(0);
@@ -131,21 +145,24 @@ fn walk_audit(dir: &Path, noted: Option<u64>) -> Result<AuditReport> {
     }
     let end = end?;
     match noted {
-        Some(reach) if end.position < reach => return Err(cut_short(dir, end.position, reach)),
+        Some(reach) if end.position < reach => {
+            return missing(head.number + 1, cut_short(dir, end.position, reach));
+        }
         _ => {}
     }
     let newest = (head.number > 0).then_some(head);
-    Ok(AuditReport {
+    let report = AuditReport {
         entries: head.number,
         newest_at: newest.map(|head| head.at.to_string()),
         newest_sha256: newest.map(|head| hex(&head.sha256)),
         torn_bytes: end.torn_bytes,
-    })
+    };
+    Ok((report, Some(end.position)))
 }
 
 /// Counts what is in the journal.
 pub fn stats(dir: &Path) -> Result<StatsReport> {
-    let _lock = existing(dir)?;
+    let _existing = existing(dir)?;
     let paths = Paths::of(dir);
     let mut report =
         StatsReport { retry_journal_bytes: bytes_below(&paths.retry)?, ..StatsReport::default() };
@@ -181,6 +198,7 @@ pub fn stats(dir: &Path) -> Result<StatsReport> {
 
 struct Walked {
     segments: u64,
+    end: u64,
     torn_bytes: u64,
 }
 
@@ -197,12 +215,15 @@ fn walk(dir: &Path, reach: u64, mut entry: impl FnMut(u64, Kind, &[u8]) -> Resul
     while let Some((position, kind)) = scan.next_entry()? {
         entry(position, kind, scan.body())?;
     }
-    Ok(Walked { segments: segments.len() as u64, torn_bytes: end.torn_bytes })
+    Ok(Walked { segments: segments.len() as u64, end: end.position, torn_bytes: end.torn_bytes })
 }
 
-fn existing(dir: &Path) -> Result<DirectoryLock> {
+/// Takes a directory that is one, and tells its format.
+pub(super) fn existing(dir: &Path) -> Result<(DirectoryLock, u32)> {
     check_is_there(dir)?;
-    DirectoryLock::take(dir)
+    let lock = DirectoryLock::take(dir)?;
+    let data_format = format::read(dir)?;
+    Ok((lock, data_format))
 }
 
 fn check_is_there(dir: &Path) -> Result<()> {

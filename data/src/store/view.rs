@@ -2,8 +2,9 @@
 //!
 //! [`View::apply`] is the one way in which an entry changes it, while running and on recovery alike.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap as HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -15,10 +16,11 @@ use super::{
 };
 use crate::{
     Timestamp, error::Result, event::NewEvent, event::Tenant, id::EventId, limits, signature::sha256,
+    trace_context::is_trace_tag,
 };
 
 /// Log bytes between two marks.
-const MARK_BYTES: u64 = 256 * 1024;
+pub const MARK_BYTES: u64 = 256 * 1024;
 /// Deliveries whose attempts share one row; keeps the row below 4 KiB.
 const CHUNK_DELIVERIES: usize = 200;
 /// How far apart the events in one such row are at most, so that a search knows when to stop.
@@ -394,7 +396,9 @@ pub fn key_hash(tenant: &Tenant, key: &str) -> [u8; keys::HASH_BYTES] {
 pub fn content_digest(content: &NewEvent) -> [u8; 16] {
     let mut bytes = Vec::with_capacity(content.data.len() + 128);
     let head = (&content.event_type, content.occurred_at, &content.actor, &content.resource, &content.agency);
-    codec::pack(&(head, &content.tags), &mut bytes);
+    // Who publishes again does so in another place of its trace.
+    let tags: BTreeMap<_, _> = content.tags.iter().filter(|(name, _)| !is_trace_tag(name)).collect();
+    codec::pack(&(head, tags), &mut bytes);
     bytes.extend_from_slice(&content.data);
     sha256(&bytes)[..16].try_into().expect("a SHA-256 has 32 bytes")
 }

@@ -1,23 +1,25 @@
 //! The one writer: stages a batch of writes, puts it on disk with one sync, then takes it into the view.
 
+mod staging;
+
 use std::sync::Arc;
 
 use super::{
     Shared, StoreOptions,
     audit_log::AuditLog,
     codec::{self, Kind},
-    guard::{DirectoryLock, Reach, RunMark},
-    idempotency::{self, Resolution},
+    guard::{DirectoryLock, RunMark},
     keys,
-    record::{self, Expired, Parked, Requeued, Settled},
+    record::{Expired, Parked, Requeued, Settled},
     registry_log::{Document, Documents, RegistryLog},
     segment::{Segment, SegmentHeader},
     staged::{Entry, Staged},
+    sync::SyncWatch,
 };
 use crate::{
     Timestamp,
     audit::Act,
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     event::{Event, NewEvent, Tenant},
     id::{EventId, UlidSequence},
     route::Routes,
@@ -84,6 +86,7 @@ pub struct Writer {
     pub(super) lock: DirectoryLock,
     /// The last batch's bytes, to be written over by the next.
     pub(super) buffer: Vec<u8>,
+    pub(super) sync_watch: Option<Box<dyn SyncWatch>>,
 }
 
 impl Writer {
@@ -113,8 +116,20 @@ impl Writer {
         now: Timestamp,
         random: &mut dyn FnMut() -> u128,
     ) -> Result<Vec<Written>> {
+        self.commit_noting(writes, now, random, &mut || {})
+    }
+
+    /// As [`Writer::commit`], and calls `in_file` as soon as the batch is in the log's file: it survives the death of
+    /// the process from then on, though not yet a loss of power.
+    pub fn commit_noting(
+        &mut self,
+        writes: Vec<Write>,
+        now: Timestamp,
+        random: &mut dyn FnMut() -> u128,
+        in_file: &mut dyn FnMut(),
+    ) -> Result<Vec<Written>> {
         self.check_open()?;
-        let committed = self.try_commit(writes, now, random);
+        let committed = self.try_commit(writes, now, random, in_file);
         if let Err(error) = &committed {
             self.fail(error);
         }
@@ -126,6 +141,7 @@ impl Writer {
         writes: Vec<Write>,
         now: Timestamp,
         random: &mut dyn FnMut() -> u128,
+        in_file: &mut dyn FnMut(),
     ) -> Result<Vec<Written>> {
         self.begin_segment_if_due(now)?;
         let mut staged = Staged::behind(&self.active, std::mem::take(&mut self.buffer));
@@ -134,130 +150,18 @@ impl Writer {
         for write in writes {
             answers.push(self.stage(&mut staged, write, now, random)?);
         }
-        self.put_on_disk(&mut staged, now)?;
+        self.put_on_disk(&mut staged, now, in_file)?;
         self.take_into_view(&staged)?;
         self.buffer = staged.bytes;
         self.buffer.shrink_to(BUFFER_BYTES_MAX);
         Ok(answers)
     }
 
-    fn stage(
-        &mut self,
-        staged: &mut Staged,
-        write: Write,
-        now: Timestamp,
-        random: &mut dyn FnMut() -> u128,
-    ) -> Result<Written> {
-        match write {
-            Write::Publish(publication) => return self.stage_publication(staged, publication, now, random),
-            Write::Settle(settled) => staged.put_settled(settled),
-            Write::Park(parked) => {
-                staged.touched.push((parked.endpoint, parked.seq));
-                staged.put(Kind::Parked, 0, |out| codec::pack(&parked, out));
-            }
-            Write::Requeue(requeued) => return self.stage_requeue(staged, requeued),
-            Write::Document(document) => staged.documents.push(document),
-            Write::Audited(act, change) => {
-                let answer = match change {
-                    Some(change) => self.stage(staged, *change, now, random)?,
-                    None => Ok(Vec::new()),
-                };
-                if answer.is_ok() {
-                    staged.acts.push((self.audit.next_id(now, random()), *act));
-                }
-                return Ok(answer);
-            }
-        }
-        Ok(Ok(Vec::new()))
-    }
-
-    /// The rows say where the delivery stands, not the caller's look at them some time ago.
-    fn stage_requeue(&self, staged: &mut Staged, mut requeued: Requeued) -> Result<Written> {
-        let delivery = (requeued.endpoint, requeued.seq);
-        if staged.touched.contains(&delivery) {
-            let message = "the delivery changes at this very moment; look at it again, then repeat the call";
-            return Ok(Err(Error::new(ErrorKind::Busy, message)));
-        }
-        staged.touched.push(delivery);
-        let view = self.shared.view();
-        if requeued.seq <= view.ledger.expired_through {
-            let message = "retention has removed the event; publish it again";
-            return Ok(Err(Error::new(ErrorKind::NotFound, message)));
-        }
-        requeued.from = view.standing_of(&self.shared.journal, requeued.endpoint, requeued.seq)?;
-        staged.put(Kind::Requeued, 0, |out| codec::pack(&requeued, out));
-        staged.must_sync = true;
-        Ok(Ok(Vec::new()))
-    }
-
-    fn stage_publication(
-        &mut self,
-        staged: &mut Staged,
-        publication: Publication,
-        now: Timestamp,
-        random: &mut dyn FnMut() -> u128,
-    ) -> Result<Written> {
-        let sizes = publication.events.iter().try_for_each(|(content, routes)| {
-            record::check_size(content, routes.as_deref().unwrap_or_default())
-        });
-        if let Err(refused) = sizes {
-            return Ok(Err(refused));
-        }
-        let contents = publication.events.iter().map(|(content, _)| content);
-        let resolved =
-            idempotency::resolve(&publication.tenant, contents, |hash| match staged.known_keys.get(hash) {
-                Some(known) => Ok(Some(known.clone())),
-                None => self.shared.view().known_key(&self.shared.journal, hash, now),
-            })?;
-        let resolutions = match resolved {
-            Ok(resolutions) => resolutions,
-            Err(conflict) => return Ok(Err(conflict)),
-        };
-        let refused = publication.events.iter().zip(&resolutions).find_map(|((_, routes), resolution)| {
-            routes.as_ref().err().filter(|_| matches!(resolution, Resolution::Fresh(_)))
-        });
-        if let Some(refused) = refused {
-            return Ok(Err(refused.clone()));
-        }
-        let mut fresh_left = resolutions.iter().filter(|one| matches!(one, Resolution::Fresh(_))).count();
-        staged.must_sync |= fresh_left > 0;
-        let mut answers: Vec<Published> = Vec::with_capacity(resolutions.len());
-        for ((content, routes), resolution) in publication.events.into_iter().zip(resolutions) {
-            let answer = match resolution {
-                Resolution::Known(first) => {
-                    Published { id: first.id, deliveries: first.deliveries as usize, fresh: None }
-                }
-                Resolution::Repeats(first) => Published { fresh: None, ..answers[first].clone() },
-                Resolution::Fresh(fingerprint) => {
-                    fresh_left -= 1;
-                    let routes = routes.expect("what is fresh and refused was answered above");
-                    let event = Event {
-                        seq: self.next_seq,
-                        position: staged.place().position,
-                        id: EventId::from_u128(self.ids.next(now, random())),
-                        tenant: publication.tenant.clone(),
-                        published_at: now,
-                        content,
-                    };
-                    self.next_seq += 1;
-                    staged.put_event(&event, &routes, fingerprint, fresh_left > 0);
-                    Published {
-                        id: event.id,
-                        deliveries: routes.len(),
-                        fresh: Some((Arc::new(event), routes)),
-                    }
-                }
-            };
-            answers.push(answer);
-        }
-        Ok(Ok(answers))
-    }
-
     /// Each segment is an open file, so those of a long log are larger. Not without bound, or a start, which checks the
     /// newest ones, would take longer and longer.
     fn segment_bytes_max(&self) -> u64 {
         const SEGMENTS: u64 = 128;
-        const GROWN_BYTES_MAX: u64 = 512 * 1024 * 1024;
+        const GROWN_BYTES_MAX: u64 = 256 * 1024 * 1024;
         let oldest = self.shared.log.segments().first().map_or(0, |oldest| oldest.header.start);
         let share = (self.active.end() - oldest) / SEGMENTS;
         self.options.segment_bytes_max.max(share.min(GROWN_BYTES_MAX))
@@ -280,7 +184,7 @@ impl Writer {
         Ok(())
     }
 
-    fn put_on_disk(&mut self, staged: &mut Staged, now: Timestamp) -> Result<()> {
+    fn put_on_disk(&mut self, staged: &mut Staged, now: Timestamp, in_file: &mut dyn FnMut()) -> Result<()> {
         // First of all: no change is ever there without its entry, whatever a crash leaves undone.
         if !staged.acts.is_empty() {
             self.audit.append(std::mem::take(&mut staged.acts), now)?;
@@ -290,6 +194,7 @@ impl Writer {
             self.active.reach_ahead(staged.bytes.len());
             self.active.append(&staged.bytes)?;
         }
+        in_file();
         if staged.must_sync {
             self.sync()?;
         }
@@ -302,18 +207,6 @@ impl Writer {
             deleted.into_iter().for_each(|ordinal| view.ledger.close(ordinal));
         }
         Ok(())
-    }
-
-    /// Has the disk hold the log, and notes that it does.
-    fn sync(&self) -> Result<()> {
-        self.active.sync()?;
-        self.note_reach();
-        Ok(())
-    }
-
-    fn note_reach(&self) {
-        let (log, registry) = (self.active.durable_to(), self.registry.end());
-        self.lock.note(Reach { log, registry, audit: Some(self.audit.end()) });
     }
 
     fn take_into_view(&self, staged: &Staged) -> Result<()> {
@@ -412,16 +305,16 @@ impl Writer {
     pub(super) fn log_expiry(&mut self, expired: &Expired) -> Result<()> {
         let mut staged = Staged::behind(&self.active, Vec::new());
         staged.put(Kind::Expired, 0, |out| codec::pack(expired, out));
-        self.put_on_disk(&mut staged, Timestamp::default())?;
+        self.put_on_disk(&mut staged, Timestamp::default(), &mut || {})?;
         self.take_into_view(&staged)
     }
 
     /// After the first failure nothing more is written: a later sync may succeed without what the failed one lost.
-    fn check_open(&self) -> Result<()> {
+    pub(super) fn check_open(&self) -> Result<()> {
         self.failure.clone().map_or(Ok(()), Err)
     }
 
-    fn fail(&mut self, error: &Error) {
+    pub(super) fn fail(&mut self, error: &Error) {
         tracing::error!(%error, "the journal failed and accepts nothing more");
         if self.shared.journal.is_suspect()
             && let Err(error) = self.mark.set_doubtful()

@@ -24,6 +24,8 @@ pub(in crate::admin) struct SecretsView {
 struct PreviousView {
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
     expires_at: String,
 }
 
@@ -33,20 +35,25 @@ impl SecretsView {
         let newest = secrets.iter().find(|it| it.until.is_none()).map(|it| &it.secret);
         let previous = secrets.iter().filter_map(|it| {
             let expires_at = it.until?.to_rfc3339_seconds();
-            Some(PreviousView { secret: Some(it.secret.expose()), expires_at })
+            let public_key = public_key(&it.secret);
+            Some(PreviousView { secret: Some(it.secret.expose()), public_key, expires_at })
         });
         Self {
             id: id.to_string(),
             secret: newest.map(Secret::expose),
-            public_key: newest.and_then(Secret::public_key).map(|key| key.expose()),
+            public_key: newest.and_then(public_key),
             previous: previous.collect(),
         }
     }
 
-    /// The newest one, and of those before it only when they end.
+    /// The newest one, and of those before it only when they end and what verifies them for everybody.
     pub(in crate::admin) fn newest(id: EndpointId, secrets: &[SecretInForce]) -> Self {
         let mut view = Self::all(id, secrets);
         view.previous.iter_mut().for_each(|previous| previous.secret = None);
         view
     }
+}
+
+fn public_key(secret: &Secret) -> Option<String> {
+    secret.public_key().map(|key| key.expose())
 }

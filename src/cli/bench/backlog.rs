@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     super::Failure,
     Args,
-    engine_process::{EngineProcess, Work},
+    engine_process::EngineProcess,
     load::{Mark, WARM_UP},
     process,
     report::{Report, figure, median, ratio},
@@ -99,7 +99,7 @@ async fn run(args: &Args) -> Result<Run, Failure> {
     let live = live(args).await?;
     let scratch = Scratch::new(args)?;
     let address = sink::nobody()?;
-    let mut engine = EngineProcess::start(args, scratch.path(), Work::Fill(&sink::url(address)))?;
+    let mut engine = start(args, &scratch, &["--child-url", &sink::url(address)])?;
     let seconds = engine.wait_for("published")?;
     let rss = engine.rss_bytes();
     let published = Phase { seconds, events: args.events, rss, rss_highest: rss };
@@ -109,7 +109,7 @@ async fn run(args: &Args) -> Result<Run, Failure> {
     let sink = Sink::start()?;
     let receiver = sink.listen(address, Duration::ZERO)?;
     let begun = Instant::now();
-    let engine = EngineProcess::start(args, scratch.path(), Work::Deliver)?;
+    let engine = start(args, &scratch, &[])?;
     let ready_seconds = begun.elapsed().as_secs_f64();
     let (first_seconds, most_arrived, all_arrived) = catch_up(args, &engine, &receiver, begun).await;
     Ok(Run {
@@ -132,7 +132,7 @@ async fn live(args: &Args) -> Result<Phase, Failure> {
     let sink = Sink::start()?;
     let receivers = [sink.healthy()?];
     let url = sink::url(receivers[0].address());
-    let mut engine = EngineProcess::start(args, scratch.path(), Work::Live(&url))?;
+    let mut engine = start(args, &scratch, &["--child-live", "--child-url", &url])?;
     keep_told(&mut engine, &receivers[0], WARM_UP).await?;
     let (mark, before) = (Mark::set(&receivers), receivers[0].distinct());
     keep_told(&mut engine, &receivers[0], time).await?;
@@ -141,6 +141,14 @@ async fn live(args: &Args) -> Result<Phase, Failure> {
     engine.stop()?;
     #[allow(clippy::cast_precision_loss, reason = "it is for people to read")]
     Ok(Phase { seconds: events as f64 / rate, events, rss, rss_highest: rss })
+}
+
+/// Starts the engine: it publishes all events to `--child-url`, or as fast as they arrive there if it is `--child-live`,
+/// or only delivers what it has.
+fn start(args: &Args, scratch: &Scratch, work: &[&str]) -> Result<EngineProcess, Failure> {
+    let events = args.events.to_string();
+    let more = ["--events", &events].into_iter().chain(work.iter().copied());
+    EngineProcess::start(args, ("backlog-engine", scratch.path()), more, &[])
 }
 
 async fn keep_told(engine: &mut EngineProcess, receiver: &Receiver, time: Duration) -> Result<(), Failure> {

@@ -4,9 +4,8 @@
 //! that it took, and shuts down when its input ends.
 
 use std::{
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead},
     path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -19,16 +18,14 @@ use tokio::sync::mpsc;
 
 use super::{
     super::{Failure, Outcome, output},
-    Args, crowd, process, sink, stage,
+    Args, crowd,
+    engine_process::EngineProcess,
+    sink, stage,
 };
 use crate::engine::Engine;
 
 /// The handle on the process.
-pub(super) struct Driven {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-}
+pub(super) struct Driven(EngineProcess);
 
 /// What the process is told to do.
 #[derive(Debug)]
@@ -45,17 +42,8 @@ impl Driven {
     /// Starts an engine on a directory, and tells how many seconds went by until it was ready.
     pub(super) fn start(args: &Args, dir: &Path) -> Result<(Self, f64), Failure> {
         let begun = Instant::now();
-        let mut command = Command::new(std::env::current_exe().map_err(no_child)?);
-        command.args(["bench", "driven-engine"]).arg("--dir").arg(dir);
-        command.args(["--payload-bytes", &args.payload_bytes.to_string()]);
-        command.args(["--workers", &args.workers.to_string()]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(no_child)?;
-        let (input, output) = (child.stdin.take(), child.stdout.take());
-        let output =
-            BufReader::new(output.ok_or_else(|| Failure::failed("the engine's process has no output"))?);
-        let mut driven = Self { child, input, output };
-        driven.wait_for("ready")?;
-        Ok((driven, begun.elapsed().as_secs_f64()))
+        let process = EngineProcess::start(args, ("driven-engine", dir), [""; 0], &[])?;
+        Ok((Self(process), begun.elapsed().as_secs_f64()))
     }
 
     /// Has it create endpoints that nothing is sent to; tells the seconds that took.
@@ -75,48 +63,25 @@ impl Driven {
 
     /// Its memory that is in RAM, in bytes.
     pub(super) fn rss_bytes(&self) -> u64 {
-        process::rss_bytes(Some(self.child.id()))
+        self.0.rss_bytes()
     }
 
     /// Its CPU time, in microseconds.
     pub(super) fn cpu_us(&self) -> u64 {
-        process::cpu_us_of(self.child.id())
+        self.0.cpu_us()
     }
 
     /// Lets it shut down; tells how many seconds that took.
-    pub(super) fn stop(mut self) -> Result<f64, Failure> {
-        drop(self.input.take());
-        let seconds = self.wait_for("stopped")?;
-        self.child.wait().map_err(no_child)?;
-        Ok(seconds)
+    pub(super) fn stop(self) -> Result<f64, Failure> {
+        self.0.stop()
     }
 
     /// Ends it as a crash would.
     pub(super) fn kill(self) {}
 
     fn tell(&mut self, order: &str) -> Result<f64, Failure> {
-        let input =
-            self.input.as_mut().ok_or_else(|| Failure::failed("the engine's process has no input"))?;
-        writeln!(input, "{order}").and_then(|()| input.flush()).map_err(no_child)?;
-        self.wait_for("done")
-    }
-
-    /// Waits for a word, and gives the number behind it, if there is one.
-    fn wait_for(&mut self, word: &str) -> Result<f64, Failure> {
-        let mut line = String::new();
-        self.output.read_line(&mut line).map_err(no_child)?;
-        let rest = line.strip_prefix(word);
-        let rest =
-            rest.ok_or_else(|| Failure::failed(format!("the engine's process ended before it was {word}")))?;
-        Ok(rest.trim().parse().unwrap_or(0.0))
-    }
-}
-
-impl Drop for Driven {
-    fn drop(&mut self) {
-        // It has ended already if it was stopped.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.0.tell(order)?;
+        self.0.wait_for("done")
     }
 }
 
@@ -183,8 +148,4 @@ async fn obey(engine: &Engine, order: Order, payload_bytes: u32) -> Outcome {
             Ok(())
         }
     }
-}
-
-fn no_child(error: io::Error) -> Failure {
-    Failure::failed(format!("cannot run the engine in a process of its own: {error}"))
 }

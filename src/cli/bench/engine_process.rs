@@ -1,25 +1,19 @@
-//! The backlog's engine as its parent sees it: a process that is started, told, looked at and stopped.
+//! An engine in a process of its own as its parent sees it: started, told, looked at and stopped.
+//!
+//! It is this program again, in one of the hidden scenarios. It says `ready` when it delivers, takes lines of text, and
+//! shuts down when its input ends.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    ffi::OsStr,
+    fmt::Display,
+    io::{self, BufRead, BufReader, Write},
     path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
 };
 
 use super::{super::Failure, Args, process};
 
-/// What an engine does before it only delivers.
-#[derive(Clone, Copy)]
-pub(super) enum Work<'a> {
-    /// Publishes all events to a URL, as fast as they are durable.
-    Fill(&'a str),
-    /// Publishes to a URL as fast as events arrive there, until it is stopped.
-    Live(&'a str),
-    /// Nothing.
-    Deliver,
-}
-
-/// The child process; it is killed when this is dropped.
+/// The process; it is killed when this is dropped.
 pub(super) struct EngineProcess {
     child: Child,
     input: Option<ChildStdin>,
@@ -27,30 +21,40 @@ pub(super) struct EngineProcess {
 }
 
 impl EngineProcess {
-    /// Starts one on a directory; returns when it delivers.
-    pub(super) fn start(args: &Args, dir: &Path, work: Work<'_>) -> Result<Self, Failure> {
-        let program = std::env::current_exe().map_err(no_child)?;
-        let mut command = Command::new(program);
-        command.args(["bench", "backlog-engine"]).arg("--dir").arg(dir);
-        for (name, value) in [
-            ("--events", args.events.to_string()),
-            ("--payload-bytes", args.payload_bytes.to_string()),
-            ("--workers", args.workers.to_string()),
-        ] {
-            command.args([name, &value]);
-        }
-        match work {
-            Work::Fill(url) => command.args(["--child-url", url]),
-            Work::Live(url) => command.args(["--child-live", "--child-url", url]),
-            Work::Deliver => &mut command,
+    /// Starts a scenario on a directory, with more arguments, behind the words of `wrapper` if there are any; returns when
+    /// it is ready.
+    pub(super) fn start<A: AsRef<OsStr>>(
+        args: &Args,
+        (scenario, dir): (&str, &Path),
+        more: impl IntoIterator<Item = A>,
+        wrapper: &[String],
+    ) -> Result<Self, Failure> {
+        let this = std::env::current_exe().map_err(no_child)?;
+        let mut command = match wrapper {
+            [] => Command::new(this),
+            [program, words @ ..] => {
+                let mut command = Command::new(program);
+                command.args(words).arg(this);
+                command
+            }
         };
+        command.args(["bench", scenario, "--dir"]).arg(dir);
+        command.args(["--payload-bytes", &args.payload_bytes.to_string()]);
+        command.args(["--workers", &args.workers.to_string()]).args(more);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(no_child)?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
         let output =
             BufReader::new(output.ok_or_else(|| Failure::failed("the engine's process has no output"))?);
-        let mut this = Self { child, input, output };
-        this.wait_for("ready")?;
-        Ok(this)
+        let mut process = Self { child, input, output };
+        process.wait_for("ready")?;
+        Ok(process)
+    }
+
+    /// Hands it a line.
+    pub(super) fn tell(&mut self, line: impl Display) -> Result<(), Failure> {
+        let input =
+            self.input.as_mut().ok_or_else(|| Failure::failed("the engine's process has no input"))?;
+        writeln!(input, "{line}").and_then(|()| input.flush()).map_err(no_child)
     }
 
     /// Waits for a word, and gives the number behind it, if there is one.
@@ -58,19 +62,20 @@ impl EngineProcess {
         let mut line = String::new();
         self.output.read_line(&mut line).map_err(no_child)?;
         let rest = line.strip_prefix(word);
-        let rest =
-            rest.ok_or_else(|| Failure::failed(format!("the engine's process ended before it was {word}")))?;
+        let rest = rest.ok_or_else(|| {
+            Failure::failed(format!("the engine's process ended before it was {word}; stderr tells why"))
+        })?;
         Ok(rest.trim().parse().unwrap_or(0.0))
-    }
-
-    /// Tells it how many events have arrived.
-    pub(super) fn tell(&mut self, arrived: u64) -> Result<(), Failure> {
-        self.input.as_mut().map_or(Ok(()), |input| writeln!(input, "{arrived}")).map_err(no_child)
     }
 
     /// Its memory in RAM, in bytes.
     pub(super) fn rss_bytes(&self) -> u64 {
         process::rss_bytes(Some(self.child.id()))
+    }
+
+    /// Its CPU time, in microseconds.
+    pub(super) fn cpu_us(&self) -> u64 {
+        process::cpu_us_of(self.child.id())
     }
 
     /// Lets it shut down; tells how many seconds that took.
@@ -80,16 +85,22 @@ impl EngineProcess {
         self.child.wait().map_err(no_child)?;
         Ok(seconds)
     }
+
+    /// Lets it shut down, and whatever it runs under end, too.
+    pub(super) fn end(mut self) -> Result<ExitStatus, Failure> {
+        drop(self.input.take());
+        self.child.wait().map_err(no_child)
+    }
 }
 
 impl Drop for EngineProcess {
     fn drop(&mut self) {
-        // It has ended already, unless something went wrong.
+        // It has ended already, unless something went wrong, or it is to end as in a crash.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-fn no_child(error: std::io::Error) -> Failure {
+fn no_child(error: io::Error) -> Failure {
     Failure::failed(format!("cannot run the engine in a process of its own: {error}"))
 }

@@ -60,7 +60,10 @@ fn lines(dialect: &Dialect, it: &Description) -> Vec<String> {
             .collect(),
     );
     table("Body", bodies(it));
-    table("Headers, in this order", headers(&it.headers, "the signature"));
+    let mut in_order = headers(&it.headers, "the signature");
+    in_order
+        .extend(it.trace_context.then(|| "traceparent, tracestate: those that the event carries".to_owned()));
+    table("Headers, in this order", in_order);
     table("Signature", it.signature.as_ref().map(signature).unwrap_or_default());
     table("Secret", it.secret.as_ref().map_or_else(|| vec!["none".to_owned()], secret));
     table("Answers", answers(it));

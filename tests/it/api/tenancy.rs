@@ -22,10 +22,15 @@ fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
         (Method::DELETE, format!("/endpoints/{endpoint}"), Scope::EndpointsWrite),
         (Method::GET, format!("/endpoints/{endpoint}/secret"), Scope::Admin),
         (Method::POST, format!("/endpoints/{endpoint}/secret/rotate"), Scope::EndpointsWrite),
+        (Method::GET, format!("/endpoints/{endpoint}/stats"), Scope::DeliveriesRead),
         (Method::POST, "/events".into(), Scope::EventsPublish),
         (Method::POST, "/events/batch".into(), Scope::EventsPublish),
+        (Method::GET, "/events".into(), Scope::DeliveriesRead),
         (Method::GET, format!("/events/{event}"), Scope::DeliveriesRead),
         (Method::GET, format!("/events/{event}/deliveries"), Scope::DeliveriesRead),
+        (Method::GET, "/deliveries".into(), Scope::DeliveriesRead),
+        (Method::GET, format!("/deliveries?endpoint={endpoint}"), Scope::DeliveriesRead),
+        (Method::GET, format!("/deliveries?event={event}&status=dead"), Scope::DeliveriesRead),
         (Method::GET, format!("/deliveries/{delivery}"), Scope::DeliveriesRead),
         (Method::POST, format!("/deliveries/{delivery}/retry"), Scope::DeliveriesWrite),
         (Method::GET, "/sources".into(), Scope::EndpointsRead),
@@ -33,6 +38,8 @@ fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
         (Method::GET, NOBODYS_SOURCE.into(), Scope::EndpointsRead),
         (Method::PATCH, NOBODYS_SOURCE.into(), Scope::EndpointsWrite),
         (Method::DELETE, NOBODYS_SOURCE.into(), Scope::EndpointsWrite),
+        (Method::GET, "/metrics".into(), Scope::DeliveriesRead),
+        (Method::POST, "/backup".into(), Scope::Admin),
         (Method::GET, "/tokens".into(), Scope::Admin),
         (Method::POST, "/tokens".into(), Scope::Admin),
         (Method::DELETE, NOBODYS_TOKEN.into(), Scope::Admin),
@@ -84,7 +91,10 @@ async fn an_id_of_another_tenant_is_like_one_that_never_was() {
         let unknown = host.call_as(&stranger, method.clone(), &never, body).await;
         assert_eq!(other.problem(404), unknown.problem(404), "{method} {path}");
     }
-    assert_eq!(host.call_as(&stranger, Method::GET, "/endpoints", "").await.json(), json!({"data": []}));
+    for list in ["/endpoints", "/events", "/deliveries", "/deliveries?status=held"] {
+        let listed = host.call_as(&stranger, Method::GET, list, "").await;
+        assert_eq!(listed.json(), json!({"data": []}), "{list}");
+    }
     assert_eq!(
         host.call(Method::GET, &format!("/endpoints/{endpoint}"), "").await.status,
         200,
@@ -138,10 +148,12 @@ async fn probes_and_unknown_paths_ask_for_no_token() {
     for (method, path, allow) in [
         (Method::PUT, "/endpoints", "GET, HEAD, POST"),
         (Method::POST, "/endpoints/x", "GET, HEAD, PATCH, DELETE"),
-        (Method::GET, "/events", "POST"),
+        (Method::PUT, "/events", "GET, HEAD, POST"),
+        (Method::POST, "/deliveries", "GET, HEAD"),
         (Method::GET, "/events/batch", "POST"),
         (Method::DELETE, "/events/x", "GET, HEAD"),
         (Method::GET, "/deliveries/x/retry", "POST"),
+        (Method::GET, "/backup", "POST"),
         (Method::POST, "/healthz", "GET, HEAD"),
     ] {
         let answer = host.send(method.clone(), path, &[], Vec::new()).await;

@@ -104,6 +104,13 @@ async fn wrong_fields_are_named_all_at_once() {
         (Method::POST, "/events/batch", r#"[{"type":"a","data":1},2]"#, &["[1]"]),
         (Method::GET, "/endpoints?limit=0&cursor=!", "", &["limit", "cursor"]),
         (Method::GET, "/endpoints?limit=201", "", &["limit"]),
+        (Method::GET, "/events?type=cases.*&limit=0&pageSize=1", "", &["type", "limit", "pageSize"]),
+        (Method::GET, "/events?resource=people&since=today&until=", "", &["resource", "since", "until"]),
+        (Method::GET, "/events?status=dead&endpoint=wh_1", "", &["status", "endpoint"]),
+        (Method::GET, "/events?type=a&type=b&cursor=d2hfMDFK", "", &["cursor", "type"]),
+        (Method::GET, "/deliveries?endpoint=wh_1&event=7&status=done", "", &["endpoint", "event", "status"]),
+        (Method::GET, "/deliveries?type=&since=2026-04-29T11:10:00+02:00", "", &["type", "since"]),
+        (Method::GET, "/deliveries?resource=people/1&limit=201", "", &["limit", "resource"]),
     ];
     for (method, path, body, expected) in table {
         let problem = host.call(method.clone(), path, body).await.problem(422);

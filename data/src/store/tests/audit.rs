@@ -1,5 +1,7 @@
 //! The audit tells of every change, for good, and shows it when somebody has changed what it tells.
 
+use std::sync::atomic::AtomicBool;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -7,9 +9,10 @@ use crate::{
     audit::{Act, Action, AuditEntry, AuditQuery, Principal, PrincipalFilter},
     error::{Error, ErrorKind},
     store::{
+        AuditReport, back_up,
         codec::{self, Kind, Place},
         log::Log,
-        verify, verify_audit,
+        restore, verify, verify_audit,
     },
 };
 
@@ -144,6 +147,76 @@ fn after_a_kill_an_audit_that_is_shorter_or_gone_is_damage() {
     let image = copy_of(dir.path());
     fs::remove_dir_all(image.path().join("audit")).unwrap();
     damaged(image.path(), "gone");
+}
+
+#[test]
+fn a_backup_holds_all_of_it_and_what_is_restored_goes_on_from_there() {
+    let dir = fresh_dir();
+    let data = dir.path().join("data");
+    let (mut writer, store) = opened(&data);
+    (1..=3).for_each(|number| commit(&mut writer, created(number, "some"), NOW));
+    let (point, to) = (writer.backup_point().unwrap(), dir.path().join("one"));
+    commit(&mut writer, looked_at("after the point"), NOW);
+    point.write(&to, NOW, &AtomicBool::new(false)).unwrap();
+    let before = newest(&store, usize::MAX);
+    drop((writer, store));
+    let copy = dir.path().join("copy");
+    back_up(&data, &copy, NOW).unwrap();
+    for (backup, kept) in [(&to, &before[1..]), (&copy, &before[..])] {
+        assert_eq!(verify_audit(backup).unwrap().entries, kept.len() as u64, "a backup is verified too");
+        let into = dir.path().join("restored");
+        assert_eq!(restore(backup, &into).unwrap().verified.audit_entries, kept.len() as u64);
+        assert_eq!(verify_audit(&into).unwrap(), verify_audit(backup).unwrap());
+        let (mut writer, store) = opened(&into);
+        assert_eq!(newest(&store, usize::MAX), kept);
+        commit(&mut writer, looked_at("more"), NOW);
+        drop((writer, store));
+        assert_eq!(verify_audit(&into).unwrap().entries, kept.len() as u64 + 1);
+        fs::remove_dir_all(into).unwrap();
+    }
+}
+
+#[test]
+fn an_acknowledged_entry_that_is_cut_off_what_was_restored_or_of_a_backup_is_missed() {
+    let dir = fresh_dir();
+    let (mut writer, _) = opened(&dir.path().join("data"));
+    commit(&mut writer, looked_at("one"), NOW);
+    let one = fs::metadata(file(&dir.path().join("data"))).unwrap().len();
+    commit(&mut writer, looked_at("two"), NOW);
+    let (backup, into) = (dir.path().join("backup"), dir.path().join("restored"));
+    writer.backup_point().unwrap().write(&backup, NOW, &AtomicBool::new(false)).unwrap();
+    restore(&backup, &into).unwrap();
+    for place in [&into, &backup] {
+        let cut = fs::OpenOptions::new().write(true).open(file(place)).unwrap();
+        cut.set_len(one).unwrap();
+        let error = verify_audit(place).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Damaged);
+        assert!(error.message().contains("entry 2 of the audit"), "{error}");
+        fs::remove_dir_all(place.join("audit")).unwrap();
+        assert!(verify_audit(place).unwrap_err().message().contains("entry 1 of the audit"));
+    }
+    assert_eq!(open(&into, options(), NOW).unwrap_err().kind(), ErrorKind::Damaged);
+    assert_eq!(restore(&backup, &dir.path().join("again")).unwrap_err().kind(), ErrorKind::Damaged);
+}
+
+#[test]
+fn a_directory_or_a_backup_from_before_there_was_an_audit_begins_one() {
+    let dir = fresh_dir();
+    let data = dir.path().join("data");
+    drop(opened(&data));
+    fs::remove_dir_all(data.join("audit")).unwrap();
+    forget_reach(&data);
+    assert_eq!(verify_audit(&data).unwrap(), AuditReport::default());
+    let (backup, into) = (dir.path().join("backup"), dir.path().join("restored"));
+    back_up(&data, &backup, NOW).unwrap();
+    assert!(!backup.join("audit").exists());
+    restore(&backup, &into).unwrap();
+    for place in [&data, &into] {
+        let (mut writer, _) = opened(place);
+        commit(&mut writer, looked_at("first"), NOW);
+        drop(writer);
+        assert_eq!(verify_audit(place).unwrap().entries, 1);
+    }
 }
 
 #[test]

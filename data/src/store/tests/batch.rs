@@ -42,6 +42,20 @@ fn numbers_and_ids_go_on_after_starts_in_which_nothing_was_published() {
 }
 
 #[test]
+fn what_is_said_to_be_in_the_file_survives_a_kill_before_the_sync_is_over() {
+    let dir = fresh_dir();
+    let (mut writer, store) = opened(dir.path());
+    publish(&mut writer, events(2), &[1], NOW);
+    let batch =
+        vec![settled(&unread(&store, 1)[0], 1, false, 1, Fate::Delivered), publication(events(1), &[1])];
+    let mut killed = None;
+    let mut in_file = || killed = Some(copy_of(dir.path()));
+    writer.commit_noting(batch, NOW, &mut || 7, &mut in_file).unwrap();
+    let (_writer, store) = opened(killed.expect("it is said").path());
+    assert_eq!(unread_seqs(&store, 1), [2, 3]);
+}
+
+#[test]
 fn a_first_attempt_that_is_settled_twice_counts_once() {
     let dir = fresh_dir();
     let (mut writer, store) = opened(dir.path());

@@ -80,3 +80,18 @@ fn a_key_is_free_again_after_a_day_and_not_before() {
     assert_ne!(second, first);
     assert_eq!(publish(&mut writer, vec![keyed("k", "b")], &[1], free), second);
 }
+
+#[test]
+fn who_publishes_again_elsewhere_in_the_trace_repeats_the_event() {
+    let dir = fresh_dir();
+    let (mut writer, _) = opened(dir.path());
+    let tagged = |parent: &str, tag: &str| {
+        let tags = [("traceparent", parent), ("tracestate", parent), ("tag", tag)];
+        let tags = tags.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        NewEvent { tags, ..keyed("k", "a") }
+    };
+    let first = publish(&mut writer, vec![tagged("one", "x")], &[1], NOW);
+    assert_eq!(publish(&mut writer, vec![tagged("two", "x")], &[1], NOW), first);
+    let other = writer.commit(vec![publication(vec![tagged("one", "y")], &[1])], NOW, &mut || 7).unwrap();
+    assert!(matches!(&other[0], Err(error) if error.kind() == ErrorKind::Conflict), "{other:?}");
+}

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::{
+    address::EgressPolicy,
     dialect::Dialects,
+    endpoint::{Endpoint, EndpointContext, EndpointDraft, EndpointIdentity},
     id::{EndpointId, SourceId},
     source::{InboundSource, SourceDraft, SourceIdentity},
     store::Tombstone,
@@ -139,4 +141,27 @@ fn an_ordinal_is_never_used_again_and_a_tombstone_stays_while_an_event_may_name_
     assert_eq!(writer.documents().next_ordinal(), 6);
     assert_eq!(writer.documents().tombstones.len(), 1);
     assert_eq!(store.endpoints_with_work(), [1]);
+}
+
+#[test]
+fn endpoints_that_come_and_go_do_not_pile_up() {
+    let dir = fresh_dir();
+    let (mut writer, _) = opened(dir.path());
+    let first = files(&dir.path().join("registry")).into_keys().next().unwrap();
+    for number in 0..3_000 {
+        commit(&mut writer, Write::Document(Document::Endpoint(Arc::new(ephemeral(number)))), NOW);
+        commit(&mut writer, deleted(number), NOW);
+    }
+    let bytes: usize = files(&dir.path().join("registry")).values().map(Vec::len).sum();
+    assert!(!first.exists(), "{bytes} bytes, never written anew");
+}
+
+fn ephemeral(number: u32) -> Endpoint {
+    let (dialects, egress) = (Dialects::builtin(), EgressPolicy::default());
+    let context =
+        EndpointContext { dialects: &dialects, default_dialect: "standard@1", egress: &egress, now: NOW };
+    let id = EndpointId::from_u128(number.into());
+    let identity = EndpointIdentity { id, ordinal: number, tenant: Tenant::default(), random: [0; 32] };
+    let (url, events) = (format!("https://a.example/{}", "x".repeat(1_500)), vec!["*".to_owned()]);
+    EndpointDraft { url, events, ..EndpointDraft::default() }.into_endpoint(identity, &context).unwrap()
 }

@@ -1,14 +1,8 @@
 //! Runs the engine under callgrind, and reads what it counted.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{self, BufRead, BufReader, Write},
-    path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-};
+use std::{collections::BTreeMap, fs, io, path::Path, process::Command};
 
-use super::super::{super::Failure, Args, stage::Scratch};
+use super::super::{super::Failure, Args, engine_process::EngineProcess, stage::Scratch};
 
 /// What to do where there is none.
 const NO_VALGRIND: &str = "there is no `valgrind` on the PATH, which counts the instructions; install it \
@@ -26,9 +20,7 @@ pub(super) fn version() -> Result<String, Failure> {
 
 /// An engine under callgrind.
 pub(super) struct Counted {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
+    process: EngineProcess,
     scratch: Scratch,
 }
 
@@ -37,60 +29,29 @@ impl Counted {
     pub(super) fn start(args: &Args, urls: &[String]) -> Result<Self, Failure> {
         let scratch = Scratch::new(args)?;
         let data = scratch.path().join("data");
-        let mut command = Command::new("valgrind");
-        command.args(["--quiet", "--tool=callgrind", "--fair-sched=yes"]);
-        command.arg(format!("--callgrind-out-file={}", out(scratch.path())));
-        command.arg(std::env::current_exe().map_err(failed)?);
-        command.args(["bench", "instructions-engine", "--dir"]).arg(data);
-        command.args(["--payload-bytes", &args.payload_bytes.to_string()]);
-        command.args(["--workers", &args.workers.to_string()]);
-        if !urls.is_empty() {
-            command.args(["--child-url", &urls.join(" ")]);
-        }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().map_err(failed)?;
-        let input = child.stdin.take();
-        let output = child.stdout.take().ok_or_else(|| Failure::failed("valgrind has no output"))?;
-        let mut counted = Self { child, input, output: BufReader::new(output), scratch };
-        counted.wait_for("ready")?;
-        Ok(counted)
+        let out = format!("--callgrind-out-file={}", out(scratch.path()));
+        let valgrind =
+            ["valgrind", "--quiet", "--tool=callgrind", "--fair-sched=yes", &out].map(str::to_owned);
+        let urls = urls.join(" ");
+        let more = if urls.is_empty() { &[][..] } else { &["--child-url", &urls] };
+        let process = EngineProcess::start(args, ("instructions-engine", &data), more, &valgrind)?;
+        Ok(Self { process, scratch })
     }
 
     /// Has events published, and waits until they are durable.
     pub(super) fn publish(&mut self, events: u64) -> Result<(), Failure> {
-        let input = self.input.as_mut().ok_or_else(|| Failure::failed("the engine was told to stop"))?;
-        writeln!(input, "{events}").map_err(failed)?;
-        self.wait_for("published")
-    }
-
-    fn wait_for(&mut self, word: &str) -> Result<(), Failure> {
-        let mut line = String::new();
-        self.output.read_line(&mut line).map_err(failed)?;
-        if line.trim_end() == word {
-            return Ok(());
-        }
-        Err(Failure::failed(format!(
-            "the engine under valgrind ended before it was {word}; stderr tells why"
-        )))
+        self.process.tell(events)?;
+        self.process.wait_for("published").map(drop)
     }
 
     /// Lets the engine stop, and gives what was counted from its start to its end.
-    pub(super) fn stop(mut self) -> Result<Counts, Failure> {
-        drop(self.input.take());
-        let status = self.child.wait().map_err(failed)?;
+    pub(super) fn stop(self) -> Result<Counts, Failure> {
+        let status = self.process.end()?;
         if !status.success() {
             return Err(Failure::failed(format!("valgrind ended with {status}; stderr tells why")));
         }
         let text = fs::read_to_string(out(self.scratch.path())).map_err(failed)?;
         Ok(read(&text))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        // It has ended already, unless something went wrong.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -1,0 +1,146 @@
+//! What a write comes to in the log, or why it is refused, before anything of its batch is on disk.
+
+use std::sync::Arc;
+
+use super::{Publication, Published, Write, Writer, Written};
+use crate::{
+    Timestamp,
+    error::{Error, ErrorKind, Result},
+    event::{Event, NewEvent},
+    id::EventId,
+    store::{
+        codec::{self, Kind},
+        idempotency::{self, Resolution},
+        record::Requeued,
+        staged::Staged,
+    },
+};
+
+impl Writer {
+    pub(super) fn stage(
+        &mut self,
+        staged: &mut Staged,
+        write: Write,
+        now: Timestamp,
+        random: &mut dyn FnMut() -> u128,
+    ) -> Result<Written> {
+        match write {
+            Write::Publish(publication) => return self.stage_publication(staged, publication, now, random),
+            Write::Settle(settled) => staged.put_settled(settled),
+            Write::Park(parked) => {
+                staged.touched.push((parked.endpoint, parked.seq));
+                staged.put(Kind::Parked, 0, |out| codec::pack(&parked, out));
+            }
+            Write::Requeue(requeued) => return self.stage_requeue(staged, requeued),
+            Write::Document(document) => staged.documents.push(document),
+            Write::Audited(act, change) => {
+                let answer = match change {
+                    Some(change) => self.stage(staged, *change, now, random)?,
+                    None => Ok(Vec::new()),
+                };
+                if answer.is_ok() {
+                    staged.acts.push((self.audit.next_id(now, random()), *act));
+                }
+                return Ok(answer);
+            }
+        }
+        Ok(Ok(Vec::new()))
+    }
+
+    /// The rows say where the delivery stands, not the caller's look at them some time ago.
+    fn stage_requeue(&self, staged: &mut Staged, mut requeued: Requeued) -> Result<Written> {
+        let delivery = (requeued.endpoint, requeued.seq);
+        if staged.touched.contains(&delivery) {
+            let message = "the delivery changes at this very moment; look at it again, then repeat the call";
+            return Ok(Err(Error::new(ErrorKind::Busy, message)));
+        }
+        staged.touched.push(delivery);
+        let view = self.shared.view();
+        if requeued.seq <= view.ledger.expired_through {
+            let message = "retention has removed the event; publish it again";
+            return Ok(Err(Error::new(ErrorKind::NotFound, message)));
+        }
+        requeued.from = view.standing_of(&self.shared.journal, requeued.endpoint, requeued.seq)?;
+        staged.put(Kind::Requeued, 0, |out| codec::pack(&requeued, out));
+        staged.must_sync = true;
+        Ok(Ok(Vec::new()))
+    }
+
+    fn stage_publication(
+        &mut self,
+        staged: &mut Staged,
+        publication: Publication,
+        now: Timestamp,
+        random: &mut dyn FnMut() -> u128,
+    ) -> Result<Written> {
+        let sizes = publication
+            .events
+            .iter()
+            .try_for_each(|(content, routes)| check_size(content, routes.as_deref().unwrap_or_default()));
+        if let Err(refused) = sizes {
+            return Ok(Err(refused));
+        }
+        let contents = publication.events.iter().map(|(content, _)| content);
+        let resolved =
+            idempotency::resolve(&publication.tenant, contents, |hash| match staged.known_keys.get(hash) {
+                Some(known) => Ok(Some(known.clone())),
+                None => self.shared.view().known_key(&self.shared.journal, hash, now),
+            })?;
+        let resolutions = match resolved {
+            Ok(resolutions) => resolutions,
+            Err(conflict) => return Ok(Err(conflict)),
+        };
+        let refused = publication.events.iter().zip(&resolutions).find_map(|((_, routes), resolution)| {
+            routes.as_ref().err().filter(|_| matches!(resolution, Resolution::Fresh(_)))
+        });
+        if let Some(refused) = refused {
+            return Ok(Err(refused.clone()));
+        }
+        let mut fresh_left = resolutions.iter().filter(|one| matches!(one, Resolution::Fresh(_))).count();
+        staged.must_sync |= fresh_left > 0;
+        let mut answers: Vec<Published> = Vec::with_capacity(resolutions.len());
+        for ((content, routes), resolution) in publication.events.into_iter().zip(resolutions) {
+            let answer = match resolution {
+                Resolution::Known(first) => {
+                    Published { id: first.id, deliveries: first.deliveries as usize, fresh: None }
+                }
+                Resolution::Repeats(first) => Published { fresh: None, ..answers[first].clone() },
+                Resolution::Fresh(fingerprint) => {
+                    fresh_left -= 1;
+                    let routes = routes.expect("what is fresh and refused was answered above");
+                    let event = Event {
+                        seq: self.next_seq,
+                        position: staged.place().position,
+                        id: EventId::from_u128(self.ids.next(now, random())),
+                        tenant: publication.tenant.clone(),
+                        published_at: now,
+                        content,
+                    };
+                    self.next_seq += 1;
+                    staged.put_event(&event, &routes, fingerprint, fresh_left > 0);
+                    Published {
+                        id: event.id,
+                        deliveries: routes.len(),
+                        fresh: Some((Arc::new(event), routes)),
+                    }
+                }
+            };
+            answers.push(answer);
+        }
+        Ok(Ok(answers))
+    }
+}
+
+/// What would not fit into an entry is refused; only an event that millions of endpoints match gets here.
+fn check_size(content: &NewEvent, routes: &[u32]) -> Result<()> {
+    const HEAD_BYTES_MAX: usize = 1024 * 1024;
+    if content.data.len() + size_of_val(routes) + HEAD_BYTES_MAX <= codec::BODY_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "an event of {} bytes that matches {} endpoints is too large for the log; match fewer endpoints with it",
+        content.data.len(),
+        routes.len()
+    );
+    Err(Error::new(ErrorKind::Invalid, message))
+}

@@ -1,0 +1,75 @@
+//! Backups: made here, in the folder that the operator has set.
+
+use std::time::Instant;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header::CONTENT_TYPE},
+    web::Payload,
+};
+use casewire_data::{Error, ErrorKind, token::Scope};
+use serde_json::value::RawValue;
+
+use super::{
+    answer,
+    auth::Caller,
+    body,
+    fields::{self, Fields, Read, Wrong},
+    problem::Problem,
+    views::BackupView,
+};
+
+/// Seconds after which somebody may have made room on a full disk.
+const RETRY_DISK_SECONDS: &str = "30";
+
+/// POST /backup: of all tenants, so for an admin of the tenant `default`, who is the operator. A body may name it.
+pub(super) async fn make(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::Admin)?;
+    if !caller.is_operator() {
+        return Err(Problem::forbidden(
+            "a backup holds every tenant's data; the operator makes it, with a token of the tenant `default`",
+        ));
+    }
+    let draft = draft(&request, payload).await?;
+    let begun = Instant::now();
+    let report = caller.engine().backup_by(caller.principal(), draft.name).await.map_err(problem)?;
+    tracing::info!(path = %report.path.display(), bytes = report.bytes, "made a backup");
+    let made = BackupView::new(&report, begun.elapsed());
+    Ok(answer::unstored(answer::one(StatusCode::CREATED, &made)))
+}
+
+async fn draft(request: &HttpRequest, payload: Payload) -> Result<BackupDraft, Problem> {
+    if request.headers().contains_key(CONTENT_TYPE) {
+        let text = body::read(request, payload).await?;
+        return if text.is_empty() { Ok(BackupDraft::default()) } else { fields::read_body(&text) };
+    }
+    if body::read_bytes(payload).await?.is_empty() {
+        return Ok(BackupDraft::default());
+    }
+    Err(Problem::unsupported_media("send JSON, with `Content-Type: application/json`, or no body"))
+}
+
+/// What is wrong with the disk, and where: whoever asks is the operator.
+fn problem(error: Error) -> Problem {
+    match error.kind() {
+        ErrorKind::Storage | ErrorKind::Damaged => {
+            tracing::error!(%error, "no backup was made");
+            Problem::unavailable(error.message(), RETRY_DISK_SECONDS)
+        }
+        _ => error.into(),
+    }
+}
+
+/// A backup as a caller asks for it.
+#[derive(Default)]
+struct BackupDraft {
+    name: Option<String>,
+}
+
+impl Read<'_> for BackupDraft {
+    fn read(raw: &RawValue) -> Result<Self, Wrong> {
+        let mut fields = Fields::of(raw)?;
+        let draft = Self { name: fields.optional("name") };
+        fields.finish().map(|()| draft)
+    }
+}

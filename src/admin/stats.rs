@@ -1,0 +1,112 @@
+//! How an endpoint has been doing, as it is shown.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+use casewire_data::{
+    stats::{Counts, HourCounts, Latency},
+    token::Scope,
+};
+use serde::Serialize;
+
+use super::{answer, auth::Caller, path_id, problem::Problem};
+use crate::tenant::EndpointReport;
+
+/// GET /endpoints/{id}/stats
+pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::DeliveriesRead)?;
+    let report = caller.tenant().endpoint_stats(path_id(&request)?).await?;
+    Ok(answer::one(StatusCode::OK, &ReportView::new(&report)))
+}
+
+/// Attempts are those of the last 24 hours, or since `counted_since` if that was later; `deliveries` are all.
+#[derive(Serialize)]
+struct ReportView {
+    endpoint: String,
+    counted_since: String,
+    attempts: CountsView,
+    /// Absent as long as there was no attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    success_rate: Option<f64>,
+    /// Absent as long as there was no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_ms: Option<LatencyView>,
+    deliveries: DeliveriesView,
+    backlog: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_waiting_at: Option<String>,
+    hours: Vec<HourView>,
+}
+
+#[derive(Serialize)]
+struct CountsView {
+    total: u64,
+    delivered: u64,
+    retried: u64,
+    dead: u64,
+}
+
+#[derive(Serialize)]
+struct LatencyView {
+    p50: f64,
+    p95: f64,
+    p99: f64,
+}
+
+#[derive(Serialize)]
+struct DeliveriesView {
+    delivered: u64,
+    dead: u64,
+    expired: u64,
+    retrying: u64,
+}
+
+#[derive(Serialize)]
+struct HourView {
+    begins_at: String,
+    #[serde(flatten)]
+    counts: CountsView,
+}
+
+impl ReportView {
+    fn new(report: &EndpointReport) -> Self {
+        let counts = report.attempts.counts;
+        let hour = |hour: &HourCounts| HourView {
+            begins_at: hour.begins_at.to_string(),
+            counts: CountsView::new(hour.counts),
+        };
+        Self {
+            endpoint: report.endpoint.to_string(),
+            counted_since: report.counted_since.to_string(),
+            attempts: CountsView::new(counts),
+            success_rate: (counts.total() > 0)
+                .then(|| rounded(counts.delivered as f64 / counts.total() as f64, 1e4)),
+            latency_ms: report.attempts.latency.as_ref().map(LatencyView::new),
+            deliveries: DeliveriesView {
+                delivered: report.delivered,
+                dead: report.dead,
+                expired: report.expired,
+                retrying: report.retrying,
+            },
+            backlog: report.backlog,
+            oldest_waiting_at: report.oldest_waiting_at.map(|at| at.to_string()),
+            hours: report.attempts.hours.iter().map(hour).collect(),
+        }
+    }
+}
+
+impl CountsView {
+    fn new(counts: Counts) -> Self {
+        let Counts { delivered, retried, dead } = counts;
+        Self { total: counts.total(), delivered, retried, dead }
+    }
+}
+
+impl LatencyView {
+    fn new(latency: &Latency) -> Self {
+        let ms = |us: u64| rounded(us as f64 / 1e3, 1e1);
+        Self { p50: ms(latency.p50_us), p95: ms(latency.p95_us), p99: ms(latency.p99_us) }
+    }
+}
+
+fn rounded(value: f64, parts: f64) -> f64 {
+    (value * parts).round() / parts
+}

@@ -1,0 +1,36 @@
+//! A backup as it is shown.
+
+use std::time::Duration;
+
+use casewire_data::store::BackupReport;
+use serde::Serialize;
+
+/// See the module.
+#[derive(Serialize)]
+pub(in crate::admin) struct BackupView<'a> {
+    /// What it is called in the folder of backups.
+    name: String,
+    /// Where that is, on the server.
+    path: String,
+    made_at: &'a str,
+    events: u64,
+    files: u64,
+    bytes: u64,
+    duration_ms: u64,
+}
+
+impl<'a> BackupView<'a> {
+    /// A backup that took so long.
+    pub(in crate::admin) fn new(report: &'a BackupReport, took: Duration) -> Self {
+        let BackupReport { path, made_at, files, bytes, events } = report;
+        Self {
+            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            path: path.display().to_string(),
+            made_at,
+            events: *events,
+            files: *files,
+            bytes: *bytes,
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! `casewire events`: what was published to a running server, and what became of it.
+
+use super::{
+    Outcome,
+    client::{Client, ServerArgs, segment},
+    listing::{self, PageArgs, SizeArgs},
+    output,
+};
+
+/// What `events` takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Events, newest first, without their payloads.
+    List(ListArgs),
+    /// One event, with its payload if the token may see it.
+    Show {
+        /// The event, evt_….
+        #[arg(value_name = "EVENT_ID")]
+        id: String,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// What became of one event, endpoint by endpoint.
+    Deliveries {
+        /// The event, evt_….
+        #[arg(value_name = "EVENT_ID")]
+        id: String,
+        #[command(flatten)]
+        page: SizeArgs,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    /// Of this type: cases.created, no pattern.
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+    /// About this resource: people/7.
+    #[arg(long, value_name = "TYPE/ID")]
+    resource: Option<String>,
+    #[command(flatten)]
+    page: PageArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Runs one action and prints what the server says.
+pub(super) async fn run(args: Args, json: bool) -> Outcome {
+    match args.action {
+        Action::List(ListArgs { event_type, resource, page, server }) => {
+            let filters = [("type", event_type.as_ref()), ("resource", resource.as_ref())];
+            let answer = page.get(&Client::new(&server)?, "/events", &filters).await?;
+            listing::print(&answer, &["id", "type", "created_at", "resource", "idempotency_key"], json);
+        }
+        Action::Show { id, server } => {
+            let answer = Client::new(&server)?.get(&format!("/events/{}", segment(&id))).await?;
+            if json { output::json(&answer) } else { output::object(&answer["data"]) }
+        }
+        Action::Deliveries { id, page, server } => {
+            let path = format!("/events/{}/deliveries", segment(&id));
+            let answer = page.get(&Client::new(&server)?, &path, &[]).await?;
+            listing::print(&answer, &["id", "status", "attempts", "next_attempt_at"], json);
+        }
+    }
+    Ok(())
+}
