@@ -22,6 +22,7 @@ mod page;
 mod query;
 mod views;
 
+mod audit;
 mod backup;
 mod deliveries;
 mod endpoints;
@@ -29,6 +30,7 @@ mod events;
 pub(crate) mod health;
 mod inbound;
 mod metrics;
+mod secrets;
 mod sources;
 mod stats;
 mod tokens;
@@ -84,12 +86,14 @@ fn operations() -> Vec<Operation> {
         .command("openapi");
     [
         endpoints::operations(),
+        secrets::operations(),
         stats::operations(),
         events::operations(),
         deliveries::operations(),
         sources::operations(),
         inbound::operations(),
         tokens::operations(),
+        audit::operations(),
         backup::operations(),
         metrics::operations(),
         health::operations(),

@@ -58,6 +58,12 @@ pub(super) const SOURCE: Parameter = Parameter::path("id", schema::source_id, "T
 /// A token in the path.
 pub(super) const TOKEN: Parameter = Parameter::path("id", schema::token_id, "The token.");
 
+/// `tenant` of what concerns one.
+pub(super) const TENANT: Parameter = Parameter::query(
+    "tenant",
+    schema::tenant,
+    "Whose; the caller's own if it is left out. Admins of the tenant `default` may name any.",
+);
 /// `type` of a filtered list.
 pub(super) const TYPE: Parameter =
     Parameter::query("type", schema::event_type, "Of events of this type; one type, no pattern.");

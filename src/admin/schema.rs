@@ -5,8 +5,9 @@
 //! its reader with [`Object`], in the reader's own words.
 
 use casewire_data::{
+    audit::Action,
     delivery::{DeliveryStatus, FailureClass},
-    id::{EndpointId, EventId, SourceId, TokenId},
+    id::{AuditId, EndpointId, EventId, SourceId, TokenId},
     limits,
     scope::Source,
     token::Scope,
@@ -99,6 +100,12 @@ words! {
     source_id = ulid(SourceId::PREFIX);
     /// The id of a token.
     token_id = ulid(TokenId::PREFIX);
+    /// The id of an entry of the audit.
+    audit_id = ulid(AuditId::PREFIX);
+    /// What the audit says was done.
+    audit_action = one_of(Action::ALL.iter().map(|action| action.as_str()));
+    /// Who the audit says did it.
+    audit_actor = one_of(["host", "engine", "token", "operator"]);
     /// A type of events.
     event_type = {
         let dotted = pattern(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*");
@@ -131,6 +138,8 @@ words! {
     params = texts_by_name(text(limits::PARAM_VALUE_BYTES_MAX), limits::PARAMS_MAX);
     /// The name of a source.
     source_name = pattern(&format!("[a-z0-9-]{{1,{}}}", limits::SOURCE_NAME_BYTES_MAX));
+    /// A word of a program's.
+    label = some_text(limits::LABEL_BYTES_MAX);
     /// Text for people to read.
     remark = text(limits::DESCRIPTION_BYTES_MAX);
     /// Any JSON.

@@ -25,6 +25,7 @@ mod sources;
 mod status;
 mod token;
 
+mod audit;
 mod backup;
 mod bench;
 mod check_url;
@@ -70,8 +71,10 @@ enum Command {
     Metrics(metrics::Args),
     /// Print the HTTP API as an OpenAPI document, to make clients of.
     Openapi(openapi::Args),
-    /// Make bearer tokens.
+    /// Make, list and delete bearer tokens.
     Token(token::Args),
+    /// See who did what, and prove that nobody changed the record of it.
+    Audit(audit::Args),
     /// See the formats that webhooks are sent in, check one of your own, and see what would be sent.
     Dialect(dialect::Args),
     /// Explain what the egress policy says of a URL.
@@ -106,6 +109,7 @@ impl Cli {
                 Command::Openapi(args) => openapi::run(&args),
                 Command::Metrics(args) => metrics::run(args, json).await,
                 Command::Token(args) => token::run(args, json).await,
+                Command::Audit(args) => audit::run(args, json).await,
                 Command::Dialect(args) => dialect::run(args, json),
                 Command::CheckUrl(args) => check_url::run(args, json).await,
                 Command::Backup(args) => backup::run(args, json).await,
