@@ -33,6 +33,8 @@ pub(super) fn operations() -> Vec<Operation> {
                 parameter::CURSOR,
             ])
             .answers(Success::page::<DeliveryView<'_, AttemptCount>>(200))
+            // The endpoint or the event that is asked for.
+            .problems(&[404])
             .command("deliveries list"),
         Operation::get("/events/{id}/deliveries", "listDeliveriesOfEvent", |route| route.to(list_of_event))
             .about("What became of an event, endpoint by endpoint", PAGES)

@@ -28,6 +28,23 @@ use crate::tenant::EventQuery;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
+        Operation::get("/events", "listEvents", |route| route.to(list))
+            .about(
+                "Events, newest first, without their payloads",
+                "A page may have fewer items than asked for, or none, and a `next_cursor` all the same: go on until \
+                 there is none.",
+            )
+            .scope(Scope::DeliveriesRead)
+            .with([
+                parameter::TYPE,
+                Parameter::query("resource", parameter::resource, "About this resource: its type and its id."),
+                parameter::SINCE,
+                parameter::UNTIL,
+                parameter::LIMIT,
+                parameter::CURSOR,
+            ])
+            .answers(Success::page::<EventView<'_>>(200))
+            .command("events list"),
         Operation::post("/events", "publishEvent", |route| route.to(publish))
             .about(
                 "Publishes an event",
@@ -46,23 +63,6 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers(Success::list::<ReceiptView<'_>>(202))
             .problems(&[409])
             .command("publish"),
-        Operation::get("/events", "listEvents", |route| route.to(list))
-            .about(
-                "Events, newest first, without their payloads",
-                "A page may have fewer items than asked for, or none, and a `next_cursor` all the same: go on until \
-                 there is none.",
-            )
-            .scope(Scope::DeliveriesRead)
-            .with([
-                parameter::TYPE,
-                Parameter::query("resource", parameter::resource, "About this resource: its type and its id."),
-                parameter::SINCE,
-                parameter::UNTIL,
-                parameter::LIMIT,
-                parameter::CURSOR,
-            ])
-            .answers(Success::page::<EventView<'_>>(200))
-            .command("events list"),
         Operation::get("/events/{id}", "getEvent", |route| route.to(show))
             .about("One event", "Its `data` is shown to tokens with the scope `payload:read` only.")
             .scope(Scope::DeliveriesRead)

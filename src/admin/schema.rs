@@ -53,6 +53,11 @@ pub(super) fn list(item: Schema, most: usize) -> Schema {
     json_schema!({ "type": "array", "items": item, "maxItems": most })
 }
 
+/// A list in which what stands twice counts once.
+pub(super) fn set(item: Schema) -> Schema {
+    json_schema!({ "type": "array", "items": item })
+}
+
 /// Names with texts, at most so many.
 pub(super) fn texts_by_name(value: Schema, most: usize) -> Schema {
     json_schema!({ "type": "object", "additionalProperties": value, "maxProperties": most })
@@ -123,9 +128,9 @@ words! {
     /// Why an attempt came to nothing.
     failure_class = one_of(FailureClass::ALL.map(FailureClass::as_str));
     /// Scopes of a token.
-    scopes = list(one_of(Scope::ALL.map(Scope::as_str)), Scope::ALL.len());
+    scopes = set(one_of(Scope::ALL.map(Scope::as_str)));
     /// The ways in which events come about.
-    ways = list(one_of([Source::Ui, Source::Api].map(Source::as_str)), 2);
+    ways = set(one_of([Source::Ui, Source::Api].map(Source::as_str)));
     /// A tenant.
     tenant = some_text(limits::TENANT_BYTES_MAX);
     /// Where deliveries go.

@@ -20,6 +20,12 @@ use super::{
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
+        Operation::get("/tokens", "listTokens", |route| route.to(list))
+            .about("Tokens, newest first, without their secrets", "")
+            .scope(Scope::Admin)
+            .with([parameter::TENANT, parameter::LIMIT, parameter::CURSOR])
+            .answers(Success::page::<TokenView<'_>>(200))
+            .command("token list"),
         Operation::post("/tokens", "createToken", |route| route.to(create))
             .about(
                 "Makes a token",
@@ -30,12 +36,6 @@ pub(super) fn operations() -> Vec<Operation> {
             .takes(description)
             .answers(Success::one::<TokenView<'_>>(201).always(&["token"]))
             .command("token create"),
-        Operation::get("/tokens", "listTokens", |route| route.to(list))
-            .about("Tokens, newest first, without their secrets", "")
-            .scope(Scope::Admin)
-            .with([parameter::TENANT, parameter::LIMIT, parameter::CURSOR])
-            .answers(Success::page::<TokenView<'_>>(200))
-            .command("token list"),
         Operation::delete("/tokens/{id}", "deleteToken", |route| route.to(delete))
             .about(
                 "Deletes a token",

@@ -20,8 +20,12 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Deliveries, those of the newest event first.
+    #[command(after_help = "Examples:
+  casewire deliveries list --status dead --since 2026-04-29T00:00:00Z
+  casewire deliveries list --endpoint wh_… --json | jq -r '.data[].id'")]
     List(ListArgs),
     /// One delivery with its attempts.
+    #[command(alias = "show")]
     Get {
         /// The delivery, evt_….wh_….
         #[arg(value_name = "DELIVERY_ID")]

@@ -19,10 +19,13 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Create a source; its secret is shown this once.
+    #[command(after_help = "Example:
+  CASEWIRE_SOURCE_SECRET=shared-with-github casewire sources create code --dialect github@1")]
     Create(CreateArgs),
     /// All sources, newest first.
     List(ServerArgs),
     /// One source.
+    #[command(alias = "get")]
     Show(IdArgs),
     /// Change what is given; the rest stays.
     Update(UpdateArgs),

@@ -9,7 +9,7 @@ use actix_web::http::Method;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use super::host::{Answer, PREFIX};
+use super::host::{Answer, Host, PREFIX};
 
 /// What the tests hold answers against.
 pub static CONTRACT: LazyLock<Contract> =
@@ -73,6 +73,51 @@ impl Operation {
                 (Some(told), Some(asked)) if told.starts_with('{') && !asked.is_empty() => {}
                 _ => return false,
             }
+        }
+    }
+}
+
+/// Ids to put into paths.
+pub struct Ids {
+    pub endpoint: String,
+    pub event: String,
+    pub source: String,
+    pub token: String,
+}
+
+impl Ids {
+    /// Of things that never were.
+    pub fn nobodys() -> Self {
+        let [endpoint, event, source, token] =
+            ["wh", "evt", "src", "tok"].map(|prefix| format!("{prefix}_01J1C6ZGQ6FQTH2X6M2VS3P0XW"));
+        Self { endpoint, event, source, token }
+    }
+
+    /// Of things of the tenant `default` that are made for it. The endpoint takes the event and is paused.
+    pub async fn of(host: &Host) -> Self {
+        let id = |answer: Answer| answer.data()["id"].as_str().expect("it is made").to_owned();
+        let post = async |path: &str, body: &str| id(host.call(Method::POST, path, body).await);
+        Self {
+            endpoint: host
+                .endpoint(r#"{"url":"http://127.0.0.1:9/","events":["a.*"],"status":"paused"}"#)
+                .await,
+            event: post("/events", r#"{"type":"a.b","data":1}"#).await,
+            source: post("/sources", r#"{"name":"theirs","dialect":"standard@1"}"#).await,
+            token: post("/tokens", r#"{"scopes":["payload:read"]}"#).await,
+        }
+    }
+
+    /// What to put in for a parameter of a path, by what the document says of it.
+    pub fn fill(&self, parameter: &Value) -> String {
+        let form = parameter["schema"]["pattern"].as_str().unwrap_or_default();
+        let Self { endpoint, event, source, token } = self;
+        match (form.starts_with("^evt_"), form.contains("wh_")) {
+            (true, true) => format!("{event}.{endpoint}"),
+            (true, false) => event.clone(),
+            (false, true) => endpoint.clone(),
+            _ if form.starts_with("^tok_") => token.clone(),
+            _ if form.starts_with("^src_") || parameter["name"] == "source" => source.clone(),
+            _ => panic!("the tests know no id for {parameter}"),
         }
     }
 }
