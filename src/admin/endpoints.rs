@@ -7,7 +7,7 @@ use casewire_data::{
     scope::Source,
     token::Scope,
 };
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::{
     answer,
@@ -31,10 +31,13 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers(Success::page::<EndpointView<'_>>(200))
             .command("endpoints list"),
         Operation::post("/endpoints", "createEndpoint", |route| route.to(create))
-            .about("Makes an endpoint", "Its secret is in this answer and in no other.")
+            .about(
+                "Makes an endpoint",
+                "Its secret, if its dialect has one, is in this answer and in no other.",
+            )
             .scope(Scope::EndpointsWrite)
             .takes(draft)
-            .answers(Success::one::<EndpointView<'_>>(201).always(&["secret"]))
+            .answers(Success::one::<EndpointView<'_>>(201))
             .problems(&[409])
             .command("endpoints create"),
         Operation::get("/endpoints/{id}", "getEndpoint", |route| route.to(show))
@@ -107,6 +110,9 @@ pub(super) async fn delete(request: HttpRequest) -> Result<HttpResponse, Problem
 
 fn draft() -> Object {
     let object = Object::new("EndpointDraft")
+        .example(
+            json!({ "url": "https://partner.example.com/webhooks", "events": ["cases.*", "people.created"] }),
+        )
         .required(
             "url",
             schema::url(),

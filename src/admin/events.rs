@@ -8,7 +8,7 @@ use casewire_data::{
     token::Scope,
     trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
 };
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::{
     answer,
@@ -172,6 +172,7 @@ fn draft() -> Object {
     );
     let key = schema::some_text(limits::IDEMPOTENCY_KEY_BYTES_MAX);
     Object::new("EventDraft")
+        .example(json!({ "type": "cases.created", "data": { "id": "C-1" }, "resource": { "type": "case", "id": "C-1" } }))
         .required("type", schema::event_type(), "Dotted words, the general ones first.")
         .required("data", schema::anything(), "The payload, which is passed on byte for byte.")
         .optional("idempotency_key", key, "The same key within 24 hours publishes once.")

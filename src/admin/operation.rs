@@ -8,7 +8,7 @@
 //! 2. What it shows is a type in `views` that derives `JsonSchema` beside `Serialize`, renamed to what readers call it;
 //!    its documentation is what they read. `#[schemars(schema_with = "shown::time")]` says more of a text.
 //! 3. What it takes is described beside the reader of its body, by a function that makes an [`Object`] in the same words:
-//!    `required`, `given`, `optional`. Parameters are in `parameter.rs`.
+//!    `required`, `given`, `optional`, with an example that the tests send. Parameters are in `parameter.rs`.
 //! 4. It names the command that does the same, or says why there is none.
 //!
 //! `tests/it/openapi.rs` walks over what is declared, and every answer that a test of the API gets is held against it.

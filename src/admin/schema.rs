@@ -158,12 +158,13 @@ pub(super) struct Object {
     name: &'static str,
     properties: Map<String, Value>,
     required: Vec<&'static str>,
+    example: Option<Value>,
 }
 
 impl Object {
     /// An object without fields yet, known by this name in the document.
     pub(super) fn new(name: &'static str) -> Self {
-        Self { name, properties: Map::new(), required: Vec::new() }
+        Self { name, properties: Map::new(), required: Vec::new(), example: None }
     }
 
     /// A field that must be there and not null.
@@ -183,6 +184,11 @@ impl Object {
         self.given(name, or_null(schema), about)
     }
 
+    /// One that is good; needed where a field is required.
+    pub(super) fn example(self, example: Value) -> Self {
+        Self { example: Some(example), ..self }
+    }
+
     /// What it is called in the document.
     pub(super) fn name(&self) -> &'static str {
         self.name
@@ -195,6 +201,9 @@ impl Object {
         });
         if !self.required.is_empty() {
             schema.insert("required".to_owned(), json!(self.required));
+        }
+        if let Some(example) = self.example {
+            schema.insert("examples".to_owned(), json!([example]));
         }
         schema
     }

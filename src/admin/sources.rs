@@ -5,7 +5,7 @@ use casewire_data::{
     source::{SourceDraft, SourcePatch},
     token::Scope,
 };
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::{
     answer,
@@ -107,6 +107,7 @@ fn prefix(request: &HttpRequest) -> &str {
 
 fn draft() -> Object {
     Object::new("SourceDraft")
+        .example(json!({ "name": "code", "dialect": "github@1", "secret": "shared-with-github" }))
         .required(
             "name",
             schema::source_name(),

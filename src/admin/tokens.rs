@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Payload};
 use casewire_data::{event::Tenant, token::Scope};
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::{
     answer,
@@ -94,6 +94,7 @@ struct TokenDraft {
 
 fn description() -> Object {
     Object::new("TokenDraft")
+        .example(json!({ "scopes": ["events:publish"], "description": "the case server" }))
         .optional("tenant", schema::tenant(), "Whose it is; the caller's own if absent.")
         .required("scopes", schema::scopes(), "What it may do: at least one. `admin` may do all.")
         .optional("description", schema::remark(), "For people to read.")
