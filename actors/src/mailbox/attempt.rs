@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use casewire_data::{
     Error, Timestamp,
-    delivery::{Attempt, EndpointEffect, FailureClass, Outcome, Verdict, judge},
+    delivery::{Attempt, EndpointEffect, FailureClass, Outcome, Transit, Verdict, judge},
     endpoint::Endpoint,
     store::{Fate, Settled},
 };
@@ -24,6 +24,7 @@ pub struct Finished {
     started_at: Timestamp,
     started: Instant,
     outcome: Outcome,
+    transit: Transit,
 }
 
 impl Mailbox {
@@ -42,7 +43,7 @@ impl Mailbox {
         let mailbox = self.own_address(context);
         if self.poisoned == Some(seq) {
             let outcome = quarantined("it made the endpoint's mailbox panic");
-            mailbox.do_send(Finished { turn, started_at, started, outcome });
+            mailbox.do_send(Finished { turn, started_at, started, outcome, transit: Transit::default() });
             return;
         }
         let (plan, dispatcher) = (self.plan.clone(), self.dispatcher.clone());
@@ -57,20 +58,21 @@ impl Mailbox {
                 }
                 match plan.request(&envelope, clock::wall()) {
                     Ok(request) => dispatcher.attempt(&request, plan.deadline).await,
-                    Err(error) => unsayable(&error),
+                    Err(error) => (unsayable(&error), Transit::default()),
                 }
             };
             let outcome = AssertUnwindSafe(attempt.instrument(span)).catch_unwind().await;
-            let outcome =
-                outcome.unwrap_or_else(|_| quarantined("the engine panicked while it made this delivery"));
-            mailbox.do_send(Finished { turn, started_at, started, outcome });
+            let (outcome, transit) = outcome.unwrap_or_else(|_| {
+                (quarantined("the engine panicked while it made this delivery"), Transit::default())
+            });
+            mailbox.do_send(Finished { turn, started_at, started, outcome, transit });
         }));
         self.current.set(None);
     }
 
     /// Notes what became of a delivery, and what follows for the endpoint.
     fn settle(&mut self, finished: Finished, ended: Instant, context: &mut Context<Self>) {
-        let Finished { turn, started_at, started, outcome } = finished;
+        let Finished { turn, started_at, started, outcome, transit } = finished;
         let event = &turn.envelope.event;
         let now = self.surroundings.clock.at(ended);
         let number = turn.attempts.saturating_add(1);
@@ -97,7 +99,13 @@ impl Mailbox {
             parked,
             floor: self.window.floor(),
             fate,
-            attempt: Attempt { number, started_at, duration_us, outcome: self.plan.without_secrets(outcome) },
+            attempt: Attempt {
+                number,
+                started_at,
+                duration_us,
+                outcome: self.plan.without_secrets(outcome),
+                transit,
+            },
         };
         self.surroundings.journal.settle(settled, &self.unwritten);
         // Only now: a stop that sees nothing in flight counts what the journal was told.
