@@ -99,9 +99,9 @@ impl Ledger {
         cursor
     }
 
-    /// Where an endpoint stands that something was routed to and that is not deleted.
-    pub fn get(&self, endpoint: u32) -> Option<&Cursor> {
-        self.cursors.get(&endpoint).filter(|_| !self.is_closed(endpoint))
+    /// Where an endpoint stands that something was routed to. What waits for a deleted one never ceases to.
+    pub fn kept(&self, endpoint: u32) -> Option<&Cursor> {
+        self.cursors.get(&endpoint)
     }
 
     /// Whether the endpoint was deleted.

@@ -8,6 +8,8 @@ mod failing_disk;
 mod formats;
 mod idempotency;
 mod listing;
+mod listing_cost;
+mod listing_model;
 mod power_loss;
 mod recovery;
 mod registry;

@@ -1,10 +1,12 @@
 //! What a stretch of the log is about, in so few bytes that those of a long log fit into memory.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Mutex, MutexGuard},
 };
+
+use rustc_hash::FxHashSet as HashSet;
 
 use super::super::record::Brief;
 
@@ -14,6 +16,8 @@ const PROBES: u64 = 6;
 /// Bytes of all digests together, enough for 8,000,000 events about as many resources. Beyond it the oldest stretches
 /// are forgotten, and looked at each time.
 const DIGESTS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a large digest.
+const ROOM_BYTES: usize = 64 * 1024;
 /// Bytes of a digest besides its bits.
 const OVERHEAD_BYTES: usize = 64;
 
@@ -107,7 +111,12 @@ impl Wanted {
 
 /// The digests of stretches that were looked at before, by where they begin in the log.
 #[derive(Debug, Default)]
-pub struct Digests(Mutex<Kept>);
+pub struct Digests {
+    kept: Mutex<Kept>,
+    /// How often a stretch was read.
+    #[cfg(test)]
+    pub looks: std::sync::atomic::AtomicUsize,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -126,6 +135,11 @@ impl Digests {
         self.kept().by_position.contains_key(&position)
     }
 
+    /// Whether one more can be remembered without another being forgotten.
+    pub fn has_room(&self) -> bool {
+        self.kept().bytes + ROOM_BYTES <= DIGESTS_BYTES_MAX
+    }
+
     /// Remembers a stretch, as long as there is room.
     pub fn keep(&self, position: u64, digest: Digest) {
         let mut kept = self.kept();
@@ -140,7 +154,7 @@ impl Digests {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().expect("nothing panics while it holds this lock")
+        self.kept.lock().expect("nothing panics while it holds this lock")
     }
 }
 
