@@ -112,7 +112,7 @@ pub struct Limits {
     /// Milliseconds that events and delivery records are kept.
     pub retention_ms: i64,
     /// Bytes of one log segment; retention gives the disk back in such pieces. In a log of more than 128 of them they
-    /// grow with it, up to 512 MiB.
+    /// grow with it, up to 256 MiB.
     pub segment_bytes_max: u64,
     /// Endpoints of one tenant.
     pub endpoints_per_tenant_max: usize,
