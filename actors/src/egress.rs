@@ -292,6 +292,16 @@ pub(crate) mod tests {
         }
     }
 
+    #[test]
+    fn a_name_that_is_not_there_is_told_from_one_that_cannot_be_looked_up() {
+        let words = |words: &str| {
+            unresolved("crm.example", &format!("failed to lookup address information: {words}"))
+        };
+        assert_eq!(words("Name or service not known"), "name not found: crm.example");
+        let later = "the name crm.example could not be looked up: Temporary failure in name resolution";
+        assert_eq!(words("Temporary failure in name resolution"), later);
+    }
+
     async fn connect(
         egress: &Egress,
         scheme: &str,

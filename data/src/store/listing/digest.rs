@@ -135,6 +135,11 @@ impl Digests {
         self.kept().by_position.contains_key(&position)
     }
 
+    /// How many stretches are known.
+    pub fn len(&self) -> usize {
+        self.kept().by_position.len()
+    }
+
     /// Whether one more can be remembered without another being forgotten.
     pub fn has_room(&self) -> bool {
         self.kept().bytes + ROOM_BYTES <= DIGESTS_BYTES_MAX

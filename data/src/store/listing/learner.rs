@@ -21,6 +21,11 @@ impl Store {
     pub fn learner(&self) -> Learner {
         Learner { store: self.clone(), learnt: None }
     }
+
+    /// How many blocks of the log are known, so that lists need not look at them in vain.
+    pub fn blocks_known(&self) -> usize {
+        self.shared.digests.len()
+    }
 }
 
 impl Learner {
