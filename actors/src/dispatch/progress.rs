@@ -1,5 +1,7 @@
 //! How far an attempt has come, noted as it goes, so that it outlives the end of the attempt's time.
 
+use std::num::NonZeroU32;
+
 use casewire_data::delivery::Transit;
 use tokio::time::Instant;
 
@@ -58,7 +60,8 @@ impl Stage {
     }
 }
 
-/// Whole microseconds between two moments.
-pub(super) fn micros(from: Instant, to: Instant) -> u32 {
-    u32::try_from(to.saturating_duration_since(from).as_micros()).unwrap_or(u32::MAX)
+/// Microseconds between two moments; what took less than one took one.
+pub(super) fn micros(from: Instant, to: Instant) -> NonZeroU32 {
+    let whole = u32::try_from(to.saturating_duration_since(from).as_micros());
+    whole.map_or(NonZeroU32::MAX, |whole| NonZeroU32::new(whole).unwrap_or(NonZeroU32::MIN))
 }

@@ -1,5 +1,7 @@
 //! Every row of the state machine: what an outcome comes to.
 
+use std::num::NonZeroU32;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -106,7 +108,7 @@ fn an_attempt_is_stored_compactly_and_reads_back() {
 #[test]
 fn an_attempt_that_was_stored_without_its_transit_is_read() {
     let outcome = failed(FailureClass::Timeout);
-    let transit = Transit { dns_us: Some(1), ..Transit::default() };
+    let transit = Transit { dns_us: NonZeroU32::new(1), ..Transit::default() };
     let attempt = Attempt { number: 3, started_at: NOW, duration_us: 9, outcome, transit };
     let before = rmp_serde::to_vec(&(attempt.number, NOW, attempt.duration_us, &attempt.outcome)).unwrap();
     let read = rmp_serde::from_slice::<Attempt>(&before).unwrap();
@@ -115,15 +117,15 @@ fn an_attempt_that_was_stored_without_its_transit_is_read() {
 
 #[test]
 fn a_transit_takes_few_bytes_and_none_is_lost() {
-    let [reused, opened] = [None, Some(70_000)].map(|step| Transit {
+    let [reused, opened] = [None, NonZeroU32::new(70_000)].map(|step| Transit {
         remote: Some("127.0.0.1:65535".parse().unwrap()),
         dns_us: step,
         connect_us: step,
         tls_us: step,
-        first_byte_us: Some(900),
+        first_byte_us: NonZeroU32::new(900),
     });
     let remote = Some("[2001:db8::1]:443".parse().unwrap());
-    let v6 = Transit { remote, dns_us: Some(u32::MAX), ..Transit::default() };
+    let v6 = Transit { remote, dns_us: Some(NonZeroU32::MAX), ..Transit::default() };
     for (transit, bytes_max) in [(Transit::default(), 6), (reused, 15), (opened, 27), (v6, 30)] {
         let stored = rmp_serde::to_vec(&transit).unwrap();
         assert!(stored.len() <= bytes_max, "{transit:?}: {} bytes", stored.len());

@@ -1,11 +1,11 @@
 //! An attempt's way over the wire: to whom it went, and where its time went.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroU32};
 
 use serde::{Deserialize, Serialize};
 
 /// See the module. What the attempt did not come to is absent, and all of it for one that was made before this was
-/// kept. Times are in microseconds, each step's own; a step that the deadline cut off has none.
+/// kept. Times are in microseconds, at least one, each step's own; a step that the deadline cut off has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transit {
     /// Who was called; if nobody accepted, the address that was tried last.
@@ -13,13 +13,13 @@ pub struct Transit {
     pub remote: Option<SocketAddr>,
     /// From asking for the host's addresses to having them judged. Absent, as are the next two, where an open
     /// connection was used again.
-    pub dns_us: Option<u32>,
+    pub dns_us: Option<NonZeroU32>,
     /// Until an address accepted, or the last one did not.
-    pub connect_us: Option<u32>,
+    pub connect_us: Option<NonZeroU32>,
     /// The TLS handshake; absent over plain http.
-    pub tls_us: Option<u32>,
+    pub tls_us: Option<NonZeroU32>,
     /// From when the request could be sent to the first byte of the answer.
-    pub first_byte_us: Option<u32>,
+    pub first_byte_us: Option<NonZeroU32>,
 }
 
 /// An address as its bytes and its port's, 6 or 18 of them.

@@ -1,6 +1,6 @@
 //! One attempt: how it went over the wire, and what the receiver answered.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, num::NonZeroU32};
 
 use casewire_data::delivery::{Attempt, Outcome};
 use serde::Serialize;
@@ -76,7 +76,7 @@ impl<'a> AttemptView<'a> {
 
 impl TimingView {
     fn new(attempt: &Attempt) -> Self {
-        let millis = |us: Option<u32>| us.map(|us| f64::from(us) / 1_000.0);
+        let millis = |us: Option<NonZeroU32>| us.map(|us| f64::from(us.get()) / 1_000.0);
         let transit = attempt.transit;
         Self {
             dns_ms: millis(transit.dns_us),

@@ -67,8 +67,10 @@ fn settle(writer: &mut Writer, store: &Store) {
     commit(writer, Write::Document(Document::EndpointDeleted(tombstone)), NOW);
 }
 
-/// Filters, each with what it takes of a delivery's standing.
-fn filters() -> Vec<(&'static str, DeliveryFilter, fn(&Listed) -> bool)> {
+/// What is asked for, in words, and which of the deliveries that the filter leads to it takes.
+type Question = (&'static str, DeliveryFilter, fn(&Listed) -> bool);
+
+fn questions() -> Vec<Question> {
     let filter = |endpoints: &[u32], among| DeliveryFilter {
         events: EventFilter::of(Tenant::default()),
         event: None,
@@ -171,7 +173,7 @@ fn a_page_reads_no_more_blocks_than_it_shows_whatever_is_asked_for_and_however_d
     assert!(store.shared.view().marks.len() > 40);
     let mut learner = store.learner();
     while learner.learn().unwrap() {}
-    for (name, filter, takes) in filters() {
+    for (name, filter, takes) in questions() {
         each_page_costs_what_it_shows(&store, name, &filter, takes);
     }
     // Where a page begins is one look, at any depth.
