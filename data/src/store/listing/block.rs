@@ -81,7 +81,7 @@ pub fn learn(shared: &Shared, block: &Block) -> Result<()> {
         digest::collect(&mut facts, &brief, body.routes());
         Ok(brief.seq + 1 < block.end)
     })?;
-    shared.digests.keep(block.position, Digest::of(&facts));
+    shared.digests.keep(block.position, Digest::of(&facts, block.position));
     Ok(())
 }
 
@@ -100,7 +100,7 @@ pub fn matches(shared: &Shared, block: &Block, filter: &EventFilter) -> Result<V
         Ok(brief.seq + 1 < block.end)
     })?;
     if learn {
-        shared.digests.keep(block.position, Digest::of(&facts));
+        shared.digests.keep(block.position, Digest::of(&facts, block.position));
     }
     Ok(found)
 }
