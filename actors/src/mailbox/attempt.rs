@@ -14,13 +14,15 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::{Flight, Mailbox, Turn};
-use crate::{clock, registry::Disable, span};
+use crate::{clock, plan::Plan, registry::Disable, span};
 
 /// An attempt is over.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Finished {
     turn: Turn,
+    /// What it was made by, and when by the wall's clock: the endpoint may have changed since.
+    made_by: (Arc<Plan>, Timestamp),
     started_at: Timestamp,
     started: Instant,
     outcome: Outcome,
@@ -43,7 +45,8 @@ impl Mailbox {
         let mailbox = self.own_address(context);
         if self.poisoned == Some(seq) {
             let outcome = quarantined("it made the endpoint's mailbox panic");
-            mailbox.do_send(Finished { turn, started_at, started, outcome, transit: Transit::default() });
+            let (made_by, transit) = ((self.plan.clone(), clock::wall()), Transit::default());
+            mailbox.do_send(Finished { turn, made_by, started_at, started, outcome, transit });
             return;
         }
         let (plan, dispatcher) = (self.plan.clone(), self.dispatcher.clone());
@@ -52,11 +55,12 @@ impl Mailbox {
         let span = span::of_attempt(&envelope, self.plan.endpoint.id, turn.attempts.saturating_add(1));
         // Boxed at once: it is large, and on its way into a task it would be copied again and again.
         actix_rt::spawn(Box::pin(async move {
+            let sent_at = clock::wall();
             let attempt = async {
                 if let Some(before) = before {
                     before(&envelope.event);
                 }
-                match plan.request(&envelope, clock::wall()) {
+                match plan.request(&envelope, sent_at) {
                     Ok(request) => dispatcher.attempt(&request, plan.deadline).await,
                     Err(error) => (unsayable(&error), Transit::default()),
                 }
@@ -65,18 +69,19 @@ impl Mailbox {
             let (outcome, transit) = outcome.unwrap_or_else(|_| {
                 (quarantined("the engine panicked while it made this delivery"), Transit::default())
             });
-            mailbox.do_send(Finished { turn, started_at, started, outcome, transit });
+            let made_by = (plan, sent_at);
+            mailbox.do_send(Finished { turn, made_by, started_at, started, outcome, transit });
         }));
         self.current.set(None);
     }
 
     /// Notes what became of a delivery, and what follows for the endpoint.
     fn settle(&mut self, finished: Finished, ended: Instant, context: &mut Context<Self>) {
-        let Finished { turn, started_at, started, outcome, transit } = finished;
+        let Finished { turn, made_by: (made_by, sent_at), started_at, started, outcome, transit } = finished;
         let event = &turn.envelope.event;
         let now = self.surroundings.clock.at(ended);
         let number = turn.attempts.saturating_add(1);
-        let ruling = self.plan.ruling(&outcome);
+        let ruling = made_by.ruling(&outcome, sent_at);
         let judgement = judge(&outcome, ruling, number, self.plan.delivery(event), &self.plan.schedule, now);
         let parked = self.in_flight.remove(&event.seq).is_some_and(|flight| flight.parked);
         if !parked {
@@ -103,13 +108,19 @@ impl Mailbox {
                 number,
                 started_at,
                 duration_us,
-                outcome: self.plan.without_secrets(outcome),
+                outcome: self.without_secrets(outcome, &made_by),
                 transit,
             },
         };
         self.surroundings.journal.settle(settled, &self.unwritten);
         // Only now: a stop that sees nothing in flight counts what the journal was told.
         self.surroundings.in_flight.end(self.ordinal(), event.seq);
+    }
+
+    /// Neither those that were in force when it was sent, nor those of now.
+    fn without_secrets(&self, outcome: Outcome, made_by: &Arc<Plan>) -> Outcome {
+        let outcome = made_by.without_secrets(outcome);
+        if Arc::ptr_eq(made_by, &self.plan) { outcome } else { self.plan.without_secrets(outcome) }
     }
 
     fn follow(&mut self, outcome: &Outcome, fate: Fate, now: Timestamp) {
@@ -158,7 +169,7 @@ impl Mailbox {
     /// Pauses at once; the registry's word follows when it is durable.
     fn pause_now(&mut self, reason: &str, now: Timestamp) {
         let paused = Arc::new(self.plan.endpoint.disabled(reason.to_owned(), now));
-        match crate::plan::Plan::new(paused, &self.surroundings.config) {
+        match Plan::new(paused, &self.surroundings.config) {
             Ok(plan) => self.plan = Arc::new(plan),
             Err(error) => tracing::error!(%error, "an endpoint in use no longer makes sense"),
         }
