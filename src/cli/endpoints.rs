@@ -21,7 +21,7 @@ enum Action {
     /// All endpoints, newest first.
     List(ServerArgs),
     /// One endpoint.
-    #[command(alias = "show")]
+    #[command(visible_alias = "show")]
     Get(IdArgs),
     /// Create an endpoint; its secret is shown this once.
     #[command(after_help = "Examples:

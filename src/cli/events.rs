@@ -22,7 +22,7 @@ enum Action {
   casewire events list --type cases.created --limit 200 --json")]
     List(ListArgs),
     /// One event, with its payload if the token may see it.
-    #[command(alias = "get")]
+    #[command(visible_alias = "get")]
     Show {
         /// The event, evt_….
         #[arg(value_name = "EVENT_ID")]

@@ -25,7 +25,7 @@ enum Action {
     /// All sources, newest first.
     List(ServerArgs),
     /// One source.
-    #[command(alias = "get")]
+    #[command(visible_alias = "get")]
     Show(IdArgs),
     /// Change what is given; the rest stays.
     Update(UpdateArgs),
