@@ -49,6 +49,7 @@ pub use casewire_data::{
     event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
     id::{DeliveryId, EndpointId, EventId, SourceId, TokenId},
     limits::Limits,
+    order::DeliveryOrder,
     pattern::Pattern,
     retry::RetrySchedule,
     scope::{EventScope, Source},

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Timestamp, dialect::Dialects, error::Result, event::Tenant, id::EndpointId, limits, pattern::Pattern,
-    retry::RetrySchedule, scope::EventScope, secret::Secret,
+    Timestamp, dialect::Dialects, error::Result, event::Tenant, id::EndpointId, limits, order::DeliveryOrder,
+    pattern::Pattern, retry::RetrySchedule, scope::EventScope, secret::Secret,
 };
 
 mod draft;
@@ -67,6 +67,9 @@ pub struct Endpoint {
     pub scope: EventScope,
     /// Static request headers, checked by [`check_header`](crate::dialect::check_header).
     pub headers: BTreeMap<String, String>,
+    /// Which of its deliveries are made one at a time and in publish order.
+    #[serde(default, skip_serializing_if = "DeliveryOrder::is_none")]
+    pub ordering: DeliveryOrder,
     /// Requests in flight at once; the engine's default if absent.
     pub max_in_flight: Option<u32>,
     /// Seconds of one attempt; the engine's default if absent.

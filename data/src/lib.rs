@@ -19,6 +19,7 @@ pub mod source;
 pub mod token;
 
 pub mod delivery;
+pub mod order;
 pub mod pace;
 pub mod retry;
 pub mod stats;

@@ -7,6 +7,7 @@ use actix_web::{
 };
 use casewire_data::{
     endpoint::{EndpointDraft, EndpointPatch, EndpointStatus},
+    order::DeliveryOrder,
     scope::Source,
     token::Scope,
 };
@@ -84,6 +85,7 @@ impl Read<'_> for EndpointDraft {
             sources: fields.optional("sources").unwrap_or_default(),
             sandbox: fields.optional("sandbox").unwrap_or_default(),
             headers: fields.optional("headers").unwrap_or_default(),
+            ordering: fields.optional("ordering").unwrap_or_default(),
             max_in_flight: fields.optional("max_in_flight"),
             timeout_seconds: fields.optional("timeout_seconds"),
             retry_schedule_seconds: fields.optional("retry").map(|Retry(seconds)| seconds),
@@ -107,6 +109,7 @@ impl Read<'_> for EndpointPatch {
             sources: fields.clearable("sources").map(Option::unwrap_or_default),
             sandbox: fields.clearable("sandbox").map(Option::unwrap_or_default),
             headers: fields.clearable("headers").map(Option::unwrap_or_default),
+            ordering: fields.clearable("ordering").map(Option::unwrap_or_default),
             max_in_flight: fields.clearable("max_in_flight"),
             timeout_seconds: fields.clearable("timeout_seconds"),
             retry_schedule_seconds: fields
@@ -125,6 +128,14 @@ impl Read<'_> for EndpointStatus {
             "paused" => Ok(Self::Paused),
             _ => Err(wrong("choose `active` or `paused`")),
         }
+    }
+}
+
+impl Read<'_> for DeliveryOrder {
+    fn read(raw: &RawValue) -> Result<Self, Wrong> {
+        let text = String::read(raw)?;
+        let order = Self::ALL.into_iter().find(|order| order.as_str() == text);
+        order.ok_or_else(|| wrong("choose `none`, `resource` or `endpoint`"))
     }
 }
 

@@ -50,6 +50,8 @@ pub(super) struct EndpointView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<&'a BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    ordering: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     max_in_flight: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout_seconds: Option<u32>,
@@ -93,6 +95,7 @@ impl<'a> EndpointView<'a> {
             sources: (!scope.sources.is_empty())
                 .then(|| scope.sources.iter().map(|it| it.as_str()).collect()),
             headers: Some(&endpoint.headers).filter(|headers| !headers.is_empty()),
+            ordering: (!endpoint.ordering.is_none()).then(|| endpoint.ordering.as_str()),
             max_in_flight: endpoint.max_in_flight,
             timeout_seconds: endpoint.timeout_seconds,
             retry: endpoint

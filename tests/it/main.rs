@@ -13,6 +13,7 @@ mod outcomes;
 mod schedule;
 mod scopes;
 
+mod ordering;
 mod pause;
 mod retry;
 

@@ -33,7 +33,9 @@ impl Mailbox {
         self.current.set(Some(seq));
         let started_at = self.surroundings.clock.at(started);
         let event_position = turn.envelope.event.position;
-        self.in_flight.insert(seq, Flight { parked: turn.parked, event_position, begun_at: started_at });
+        let (parked, lane) = (turn.parked, turn.lane);
+        let flight = Flight { parked, event_position, begun_at: started_at, lane, task: None };
+        self.in_flight.insert(seq, flight);
         self.retries.begun(seq);
         if turn.attempts == 0 {
             self.surroundings.counts.first_attempt(turn.envelope.event.published_at, started_at);
@@ -50,7 +52,7 @@ impl Mailbox {
         let envelope = turn.envelope.clone();
         let span = span::of_attempt(&envelope, self.plan.endpoint.id, turn.attempts.saturating_add(1));
         // Boxed at once: it is large, and on its way into a task it would be copied again and again.
-        actix_rt::spawn(Box::pin(async move {
+        let task = actix_rt::spawn(Box::pin(async move {
             let attempt = async {
                 if let Some(before) = before {
                     before(&envelope.event);
@@ -65,6 +67,11 @@ impl Mailbox {
                 outcome.unwrap_or_else(|_| quarantined("the engine panicked while it made this delivery"));
             mailbox.do_send(Finished { turn, started_at, started, outcome });
         }));
+        if self.order.is_kept()
+            && let Some(flight) = self.in_flight.get_mut(&seq)
+        {
+            flight.task = Some(task.abort_handle());
+        }
         self.current.set(None);
     }
 
@@ -98,8 +105,13 @@ impl Mailbox {
             floor: self.window.floor(),
             fate,
             attempt: Attempt { number, started_at, duration_us, outcome: self.plan.without_secrets(outcome) },
+            lane: turn.lane.filter(|_| matches!(fate, Fate::RetryAt(_))),
         };
         self.surroundings.journal.settle(settled, &self.unwritten);
+        if self.order.is_kept() {
+            // After it in the journal, or a crash in between would leave a later one as the first of its case.
+            self.settled_in_order(event.seq, turn.lane, parked, fate);
+        }
         // Only now: a stop that sees nothing in flight counts what the journal was told.
         self.surroundings.in_flight.end(self.ordinal(), event.seq);
     }

@@ -55,6 +55,7 @@ impl Mailbox {
     pub(super) fn has_room(&self) -> bool {
         self.window.len() < self.surroundings.config.limits.window_deliveries_max
             && self.ready_bytes < READY_BYTES_MAX
+            && !self.order.is_full()
     }
 
     pub(super) fn take(&mut self, envelope: Arc<Envelope>) {
@@ -85,9 +86,7 @@ impl Mailbox {
     pub(super) fn read_on(&mut self, now: Timestamp, context: &mut Context<Self>) {
         let limits = &self.surroundings.config.limits;
         let room = limits.window_deliveries_max.saturating_sub(self.window.len());
-        let hungry = self.ready.len() <= limits.window_deliveries_max / 2
-            && room > 0
-            && self.ready_bytes < READY_BYTES_MAX;
+        let hungry = self.ready.len() <= limits.window_deliveries_max / 2 && self.has_room();
         if !self.intake.begun || !self.intake.behind || self.intake.reading || self.is_held() || !hungry {
             return;
         }

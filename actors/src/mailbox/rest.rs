@@ -14,7 +14,8 @@ impl Mailbox {
         // While something is under way there is no probe, and its end does what is to be done next.
         let may_probe = self.intake.is_behind() && self.in_flight.is_empty() && self.ready.is_empty();
         let probe = self.pace.probe_at().filter(|_| may_probe && !self.intake.is_reading());
-        let times = [self.retries.next_due(), self.pace.rests_until(now), self.share.grows_at(), probe];
+        let retry = self.retries.next_due().filter(|_| self.may_read_due());
+        let times = [retry, self.pace.rests_until(now), self.share.grows_at(), probe];
         if let Some(at) = times.into_iter().flatten().min()
             && self.asked_for.is_none_or(|asked| at < asked)
         {
@@ -27,8 +28,10 @@ impl Mailbox {
 
     /// Says that it has nothing to do, or that it has.
     pub(super) fn note_rest(&self, now: Timestamp) {
-        let nothing_under_way = self.in_flight.is_empty() && self.ready.is_empty() && !self.retries.is_busy();
-        let nothing_to_read = !self.intake.is_reading() && (!self.intake.is_behind() || self.is_held());
+        let nothing_under_way = self.in_flight.is_empty() && !self.has_turns();
+        let may_go_on = self.intake.is_behind() || self.order.is_behind();
+        let nothing_to_read =
+            !self.intake.is_reading() && !self.order.is_reading() && (!may_go_on || self.is_held());
         let rest = (nothing_under_way && nothing_to_read).then(|| Rest {
             received: self.received,
             // A held one may have retries, for which it has not asked to be woken.

@@ -60,6 +60,7 @@ impl Retries {
             envelope: Arc::new(Envelope::new(waiting.event)),
             attempts: waiting.attempts,
             parked: true,
+            lane: None,
         })
     }
 
@@ -101,6 +102,18 @@ impl Retries {
         self.note(now);
     }
 
+    /// Nothing waits in the retry journal.
+    pub(super) fn is_clear(&self) -> bool {
+        self.known && self.next_due.is_none() && !self.is_busy()
+    }
+
+    /// All is to be read again.
+    pub(super) fn forget(&mut self) {
+        self.turns.clear();
+        self.known = false;
+        self.note(Timestamp::from_micros(i64::MIN));
+    }
+
     /// Forgets what was read; it is still in the retry journal.
     pub(super) fn give_back(&mut self) {
         if let Some(first) = self.turns.front() {
@@ -120,6 +133,7 @@ impl Mailbox {
             || retries.reading
             || !retries.turns.is_empty()
             || !self.intake.is_begun()
+            || !self.may_read_due()
             || self.is_held()
         {
             return;
@@ -129,7 +143,7 @@ impl Mailbox {
         retries.next_due = None;
         let release = retries.release;
         let under_way: HashSet<u64> = self.in_flight.keys().copied().collect();
-        let (ordinal, mailbox) = (self.ordinal(), context.address());
+        let (ordinal, order, mailbox) = (self.ordinal(), self.plan.endpoint.ordering, context.address());
         let journal = self.surroundings.journal.clone();
         actix_rt::spawn(async move {
             let read = move |store: &Store| {
@@ -138,7 +152,7 @@ impl Mailbox {
                     Release::Asked => DueUntil::LastAttemptBefore(store.position()),
                     Release::Before(position) => DueUntil::LastAttemptBefore(position),
                 };
-                (store.due(ordinal, until, READ_MAX, |seq| under_way.contains(&seq)), until)
+                (store.due(ordinal, until, order, READ_MAX, |seq| under_way.contains(&seq)), until)
             };
             if let Ok((due, until)) = journal.read(read).await {
                 mailbox.do_send(ReadDue { due, until });
@@ -181,6 +195,7 @@ impl Handler<ReadDue> for Mailbox {
         if let Some(next) = due.next {
             self.retries.note(next);
         }
+        self.pass_over_expired();
         // What was under way was left out by name; what began since notes itself when it fails.
         self.retries
             .turns

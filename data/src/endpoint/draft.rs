@@ -10,6 +10,7 @@ use crate::{
     error::Result,
     event::Tenant,
     id::EndpointId,
+    order::DeliveryOrder,
     scope::{EventScope, Source},
 };
 
@@ -40,6 +41,8 @@ pub struct EndpointDraft {
     pub sandbox: bool,
     /// Static request headers.
     pub headers: BTreeMap<String, String>,
+    /// Which of its deliveries are made one at a time and in publish order.
+    pub ordering: DeliveryOrder,
     /// Requests in flight at once.
     pub max_in_flight: Option<u32>,
     /// Seconds of one attempt.
@@ -73,6 +76,8 @@ pub struct EndpointPatch {
     pub sandbox: Option<bool>,
     /// New static headers, replacing all.
     pub headers: Option<BTreeMap<String, String>>,
+    /// New order; it holds for what waits, too.
+    pub ordering: Option<DeliveryOrder>,
     /// New limit of requests in flight.
     pub max_in_flight: Option<Option<u32>>,
     /// New deadline of one attempt.
@@ -129,6 +134,7 @@ impl EndpointDraft {
             params: BTreeMap::new(),
             scope: EventScope::default(),
             headers: BTreeMap::new(),
+            ordering: DeliveryOrder::None,
             max_in_flight: None,
             timeout_seconds: None,
             retry: None,
@@ -150,6 +156,7 @@ impl EndpointDraft {
             sources: Some(self.sources),
             sandbox: Some(self.sandbox),
             headers: Some(self.headers),
+            ordering: Some(self.ordering),
             max_in_flight: Some(self.max_in_flight),
             timeout_seconds: Some(self.timeout_seconds),
             retry_schedule_seconds: Some(self.retry_schedule_seconds),

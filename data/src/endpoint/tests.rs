@@ -61,6 +61,7 @@ fn every_wrong_field_is_named_at_once() {
         sources: vec![Source::Ui],
         sandbox: true,
         headers: BTreeMap::from([("Host".into(), "a".into()), ("X-A".into(), "a\nb".into())]),
+        ordering: DeliveryOrder::Resource,
         max_in_flight: Some(0),
         timeout_seconds: Some(limits::ATTEMPT_TIMEOUT_SECONDS_MAX + 1),
         retry_schedule_seconds: Some(vec![1, u64::MAX]),

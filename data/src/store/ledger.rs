@@ -258,7 +258,7 @@ mod tests {
     fn settled((endpoint, seq): (u32, u64), parked: bool, fate: Fate) -> Settled {
         let outcome = Outcome::Answered { status: 200, headers: Vec::new(), body: Vec::new() };
         let attempt = Attempt { number: 1, started_at: Timestamp::default(), duration_us: 1, outcome };
-        Settled { endpoint, seq, event_position: 0, parked, floor: seq / 2, fate, attempt }
+        Settled { endpoint, seq, event_position: 0, parked, floor: seq / 2, fate, attempt, lane: None }
     }
 
     proptest! {
@@ -277,7 +277,7 @@ mod tests {
                     5 => {
                         let from = if seq % 2 == 0 { Standing::Dead } else { Standing::Parked };
                         let due = Timestamp::default();
-                        ledger.requeued(&Requeued { endpoint, seq, event_position: 0, due, from });
+                        ledger.requeued(&Requeued { endpoint, seq, event_position: 0, due, from, lane: None });
                     }
                     6 => {
                         let lost = vec![Lost { endpoint, unread: 1, parked: 1, dead: 1 }];
