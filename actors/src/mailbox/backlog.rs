@@ -55,7 +55,7 @@ impl Mailbox {
     pub(super) fn has_room(&self) -> bool {
         self.window.len() < self.surroundings.config.limits.window_deliveries_max
             && self.ready_bytes < READY_BYTES_MAX
-            && !self.order.is_full()
+            && self.takes_new()
     }
 
     pub(super) fn take(&mut self, envelope: Arc<Envelope>) {
@@ -147,7 +147,7 @@ impl Handler<Read> for Mailbox {
     fn handle(&mut self, Read { backlog, after }: Read, context: &mut Self::Context) {
         self.intake.reading = false;
         match backlog {
-            Ok(backlog) if after == self.window.last_taken() && !self.is_held() => {
+            Ok(backlog) if after == self.window.last_taken() && !self.is_held() && self.takes_new() => {
                 for event in backlog.events {
                     self.take(Arc::new(Envelope::new(event)));
                 }

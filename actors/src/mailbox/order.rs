@@ -92,11 +92,6 @@ impl Order {
         self.cases().is_some_and(|cases| !cases.is_open || cases.lanes.has_unread())
     }
 
-    /// So many cases are blocked that no new event is taken.
-    pub(super) fn is_full(&self) -> bool {
-        self.cases().is_some_and(|cases| cases.is_open && cases.lanes.len() >= limits::BLOCKED_CASES_MAX)
-    }
-
     /// What waits in memory takes more than its share of it.
     pub(super) fn is_heavy(&self) -> bool {
         self.cases().is_some_and(|cases| cases.bytes > READY_BYTES_MAX / 2)
@@ -159,6 +154,15 @@ impl Turn {
 }
 
 impl Mailbox {
+    /// Whether new events are taken up: not before what all of them wait for, nor once too many cases are blocked.
+    pub(super) fn takes_new(&self) -> bool {
+        match &self.order.kept {
+            Kept::OfEndpoint => !self.retries.is_waiting(),
+            Kept::OfCases(cases) => !cases.is_open || cases.lanes.len() < limits::BLOCKED_CASES_MAX,
+            Kept::Nothing | Kept::Changing => true,
+        }
+    }
+
     /// The next delivery whose turn it is, in the order that is kept.
     pub(super) fn next_in_order(&mut self) -> Option<Turn> {
         match self.order.kept {
@@ -204,6 +208,7 @@ impl Mailbox {
         match (&mut self.order.kept, lane) {
             // There may be others with rows, from an earlier order or an operator.
             (Kept::OfEndpoint, _) if ended && had_row => self.retries.note(now),
+            (Kept::OfEndpoint, _) if !ended => self.give_back(),
             (Kept::OfCases(cases), Some(lane)) => {
                 let aside = cases.lanes.settled(lane, seq, ended);
                 self.set_aside(aside);

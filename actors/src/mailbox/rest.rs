@@ -13,7 +13,8 @@ impl Mailbox {
         }
         // While something is under way there is no probe, and its end does what is to be done next.
         let may_probe = self.intake.is_behind() && self.in_flight.is_empty() && self.ready.is_empty();
-        let probe = self.pace.probe_at().filter(|_| may_probe && !self.intake.is_reading());
+        let may_read = !self.intake.is_reading() && self.has_room();
+        let probe = self.pace.probe_at().filter(|_| may_probe && may_read);
         let retry = self.retries.next_due().filter(|_| self.may_read_due());
         let times = [retry, self.pace.rests_until(now), self.share.grows_at(), probe];
         if let Some(at) = times.into_iter().flatten().min()

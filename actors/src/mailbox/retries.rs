@@ -107,6 +107,11 @@ impl Retries {
         self.known && self.next_due.is_none() && !self.is_busy()
     }
 
+    /// Something waits for its time.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.known && self.next_due.is_some()
+    }
+
     /// All is to be read again.
     pub(super) fn forget(&mut self) {
         self.turns.clear();

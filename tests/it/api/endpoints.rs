@@ -75,16 +75,8 @@ async fn what_was_never_given_is_absent_and_extensions_follow_the_seeds_keys() {
         )
         .await;
     let full = host.call(Method::GET, &format!("/endpoints/{full}"), "").await.data();
-    let extensions = [
-        "name",
-        "agencies",
-        "sources",
-        "headers",
-        "ordering",
-        "max_in_flight",
-        "timeout_seconds",
-        "retry",
-    ];
+    let extensions =
+        ["name", "agencies", "sources", "headers", "ordering", "max_in_flight", "timeout_seconds", "retry"];
     assert_eq!(keys(&full), [&SEED_KEYS[..], &extensions[..]].concat());
     assert_eq!(full["headers"], json!({"x-a": "1"}));
     assert_eq!((&full["agencies"], &full["sources"]), (&json!(["north", "south"]), &json!(["ui", "api"])));
