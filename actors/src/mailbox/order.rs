@@ -134,7 +134,7 @@ impl Cases {
     }
 
     fn next(&mut self) -> Option<Turn> {
-        let turn = self.lanes.next()?;
+        let turn = self.lanes.begin_next()?;
         if !turn.parked {
             self.bytes -= turn.bytes();
         }

@@ -212,7 +212,7 @@ impl<T> Lanes<T> {
     }
 
     /// The next that waited in memory and may begin, which it then does.
-    pub fn next(&mut self) -> Option<T> {
+    pub fn begin_next(&mut self) -> Option<T> {
         while let Some(lane) = self.open.pop_front() {
             let Some(state) = self.lanes.get_mut(&lane) else { continue };
             state.listed = false;

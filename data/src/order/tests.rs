@@ -11,6 +11,9 @@ fn a_lane_is_what_it_was_in_every_version() {
     assert_ne!(Lane::of(&resource("people", "71")), Lane::of(&resource("people7", "1")));
 }
 
+/// What was read of a lane: deliveries, and whether there are more.
+type Answer = (LaneRead, Vec<(u64, u64)>, bool);
+
 /// Where a delivery stands for whoever looks from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stands {
@@ -32,7 +35,7 @@ struct World {
     asked_for: BTreeSet<u64>,
     taken: u64,
     lanes: Lanes<u64>,
-    reading: Vec<(LaneRead, Vec<(u64, u64)>, bool)>,
+    reading: Vec<Answer>,
 }
 
 impl World {
@@ -73,7 +76,7 @@ impl World {
     }
 
     fn next(&mut self) -> bool {
-        let next = self.lanes.next();
+        let next = self.lanes.begin_next();
         next.into_iter().for_each(|seq| self.begin(seq));
         next.is_some()
     }
@@ -212,7 +215,7 @@ fn what_retention_takes_blocks_nothing() {
     let reads = lanes.to_read();
     assert_eq!((reads.len(), reads[0].after), (1, 0));
     lanes.read(reads[0], vec![(8, 8)], false);
-    assert_eq!(lanes.next(), Some(8));
+    assert_eq!(lanes.begin_next(), Some(8));
     lanes.settled(Lane(1), 8, true);
     assert!(lanes.is_empty());
 }
