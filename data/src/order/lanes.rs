@@ -102,6 +102,14 @@ impl<T> State<T> {
         self.parked_through > self.read_through
     }
 
+    /// Something is waited for, and all that comes before a new one has a row: so may that one, or after a crash it would
+    /// be the first.
+    fn has_rows_only(&self) -> bool {
+        let all_have_rows = self.in_flight.is_none_or(|seq| self.failed.contains(&seq))
+            && self.queue.iter().all(|queued| queued.has_row);
+        self.has_unread() || (!self.failed.is_empty() && all_have_rows)
+    }
+
     /// The front of the queue may begin: nothing has failed, or it has itself and its time has come.
     fn is_open(&self) -> bool {
         let front = self.queue.front();
@@ -178,7 +186,7 @@ impl<T> Lanes<T> {
             self.lanes.insert(lane, State { in_flight: Some(seq), ..State::default() });
             return Arrival::Begin(item);
         };
-        if !state.failed.is_empty() || state.has_unread() {
+        if state.has_rows_only() {
             state.parked_through = state.parked_through.max(seq);
             return Arrival::Park(item);
         }

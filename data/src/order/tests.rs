@@ -1,3 +1,5 @@
+//! The lanes against an endpoint that looks at every delivery at every step.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
@@ -170,7 +172,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(2_048))]
     #[test]
     fn no_case_is_out_of_order_or_forgotten_whatever_happens(
         steps in proptest::collection::vec((0..24u8, 0..64usize), 0..250)
