@@ -174,6 +174,7 @@ impl Mailbox {
         self.join_crowd();
         self.make_room();
         self.begin_attempts(clock, context);
+        self.settle_order();
         self.read_on(now, context);
         self.read_cases(context);
         self.read_due(now, context);

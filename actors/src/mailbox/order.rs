@@ -267,42 +267,25 @@ impl Mailbox {
         self.order = Order { kept: Kept::Changing, changes: self.order.changes + 1 };
     }
 
-    /// Reads what must be known of cases, and what waits for them, if it is time.
-    pub(super) fn read_cases(&mut self, context: &mut Context<Self>) {
-        if matches!(self.order.kept, Kept::Changing)
-            && self.in_flight.is_empty()
-            && !self.retries.is_reading()
-        {
+    /// Keeps the order that the endpoint is to have, once all is over that was begun in another.
+    pub(super) fn settle_order(&mut self) {
+        let is_over = self.in_flight.is_empty() && !self.retries.is_reading();
+        if matches!(self.order.kept, Kept::Changing) && is_over {
             self.order = Order { changes: self.order.changes, ..Order::new(self.plan.endpoint.ordering) };
             self.retries.forget();
         }
-        let is_begun = self.intake.is_begun();
-        let (is_held, changes) = (self.is_held(), self.order.changes);
-        let next_new = self.ready.front().map_or(self.window.last_taken() + 1, |next| next.event.seq);
-        let Some(cases) = self.order.cases_mut() else { return };
-        if !is_begun || cases.reading {
-            return;
-        }
-        if cases.all_known && !cases.is_open && next_new > cases.hold_through {
-            cases.is_open = true;
-            cases.lanes.open();
-        }
-        let reads = match cases.all_known {
-            true if is_held || cases.lanes.loaded() > LOADED_MIN => return,
-            true => cases.lanes.to_read(),
-            false => Vec::new(),
-        };
-        if cases.all_known && reads.is_empty() {
-            return;
-        }
-        cases.reading = true;
-        let known_below = cases.known_below;
+    }
+
+    /// Reads what must be known of cases, and what waits for them, if it is time.
+    pub(super) fn read_cases(&mut self, context: &mut Context<Self>) {
+        let Some(wanted) = self.wanted_of_cases() else { return };
         let (journal, ordinal, mailbox) =
             (self.surroundings.journal.clone(), self.ordinal(), context.address());
+        let changes = self.order.changes;
         actix_rt::spawn(async move {
-            let read = move |store: &Store| match reads.is_empty() {
-                true => store.rows(ordinal, known_below, ROWS_MAX).map(Found::Rows),
-                false => {
+            let read = move |store: &Store| match wanted {
+                Wanted::Rows(from) => store.rows(ordinal, from, ROWS_MAX).map(Found::Rows),
+                Wanted::Behind(reads) => {
                     store.behind(ordinal, &reads, 4 * LOADED_MIN).map(|behind| Found::Behind(reads, behind))
                 }
             };
@@ -310,6 +293,26 @@ impl Mailbox {
                 mailbox.do_send(ReadCases { found, changes });
             }
         });
+    }
+
+    fn wanted_of_cases(&mut self) -> Option<Wanted> {
+        let (is_begun, is_held) = (self.intake.is_begun(), self.is_held());
+        let next_new = self.ready.front().map_or(self.window.last_taken() + 1, |next| next.event.seq);
+        let cases = self.order.cases_mut().filter(|cases| is_begun && !cases.reading)?;
+        if !cases.all_known {
+            cases.reading = true;
+            return Some(Wanted::Rows(cases.known_below));
+        }
+        if !cases.is_open && next_new > cases.hold_through {
+            cases.is_open = true;
+            cases.lanes.open();
+        }
+        if is_held || cases.lanes.loaded() > LOADED_MIN {
+            return None;
+        }
+        let reads = cases.lanes.to_read();
+        cases.reading = !reads.is_empty();
+        cases.reading.then_some(Wanted::Behind(reads))
     }
 
     fn know_rows(&mut self, rows: &[Row]) {
@@ -335,6 +338,13 @@ impl Mailbox {
             cases.lanes.read(read, turns.collect(), more);
         }
     }
+}
+
+/// What is to be read of cases.
+enum Wanted {
+    /// Rows from an event on.
+    Rows(u64),
+    Behind(Vec<LaneRead>),
 }
 
 enum Found {
