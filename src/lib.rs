@@ -47,10 +47,12 @@ pub use casewire_data::{
     dialect::{Dialect, Dialects, Mistake},
     endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
     event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
+    filter::Filter,
     id::{DeliveryId, EndpointId, EventId, SourceId, TokenId},
     limits::Limits,
     pattern::Pattern,
     retry::RetrySchedule,
+    route::Choice,
     scope::{EventScope, Source},
     secret::Secret,
     signature::verify,
@@ -64,4 +66,4 @@ pub use dialect_folder::read_dialects;
 pub use engine::{BackupReport, Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
-pub use tenant::{DeliveryQuery, EndpointInfo, EndpointReport, EventQuery, Page, TenantHandle};
+pub use tenant::{DeliveryQuery, EndpointInfo, EndpointReport, EventQuery, Page, Previewed, TenantHandle};

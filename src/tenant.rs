@@ -1,6 +1,7 @@
 //! One tenant's view of the engine: every look-up is scoped by it, so nothing of another tenant can be named.
 
 mod listings;
+mod preview;
 mod sources;
 mod stats;
 
@@ -25,6 +26,7 @@ use crate::{
     publisher::{Publisher, Receipt},
 };
 
+pub use preview::Previewed;
 pub use stats::EndpointReport;
 
 /// What one tenant can see and do. Cheap to clone; usable from any thread and any runtime.

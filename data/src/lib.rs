@@ -13,6 +13,7 @@ pub mod pattern;
 pub mod trace_context;
 
 pub mod endpoint;
+pub mod filter;
 pub mod route;
 pub mod scope;
 pub mod source;

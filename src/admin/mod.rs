@@ -25,6 +25,7 @@ mod events;
 pub(crate) mod health;
 mod inbound;
 mod metrics;
+mod preview;
 mod sources;
 mod stats;
 mod tokens;
@@ -71,6 +72,7 @@ fn routes(config: &mut ServiceConfig) {
                 .route(get().to(endpoints::list))
                 .route(web::post().to(endpoints::create)),
         )
+        .service(resource("/endpoints/preview", "POST").route(web::post().to(preview::show)))
         .service(
             resource("/endpoints/{id}", "GET, HEAD, PATCH, DELETE")
                 .route(get().to(endpoints::show))

@@ -3,6 +3,7 @@
 //! Adding a field to a stored type shows nothing to anybody until it is added here.
 
 mod backup;
+mod preview;
 mod source;
 
 use std::{
@@ -21,7 +22,7 @@ use casewire_data::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-pub(super) use self::{backup::BackupView, source::SourceView};
+pub(super) use self::{backup::BackupView, preview::PreviewView, source::SourceView};
 use crate::{publisher::Receipt, tenant::EndpointInfo};
 
 /// An endpoint: the seed's keys in the seed's order, then extensions where they differ from their default.
@@ -47,6 +48,8 @@ pub(super) struct EndpointView<'a> {
     agencies: Option<&'a BTreeSet<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sources: Option<Vec<&'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<&'a BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,6 +95,7 @@ impl<'a> EndpointView<'a> {
             agencies: Some(&scope.agencies).filter(|agencies| !agencies.is_empty()),
             sources: (!scope.sources.is_empty())
                 .then(|| scope.sources.iter().map(|it| it.as_str()).collect()),
+            filter: endpoint.filter.as_ref().and_then(|filter| serde_json::from_str(filter.as_str()).ok()),
             headers: Some(&endpoint.headers).filter(|headers| !headers.is_empty()),
             max_in_flight: endpoint.max_in_flight,
             timeout_seconds: endpoint.timeout_seconds,

@@ -3,6 +3,7 @@
 mod backup;
 mod endpoints;
 mod events;
+mod filter;
 mod lists;
 mod stats;
 mod tenancy;

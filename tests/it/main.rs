@@ -8,6 +8,7 @@ mod support;
 mod api;
 
 mod fan_out;
+mod filter;
 mod identity;
 mod outcomes;
 mod schedule;

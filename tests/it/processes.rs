@@ -243,6 +243,9 @@ fn every_command_speaks_json() {
     let scope = ["--agency", "north", "--agency", "south, west", "--source", "ui", "--sandbox=false"];
     let scoped = json(&[&create[..], &scope].concat(), "")["data"].take();
     assert_eq!((&scoped["agencies"], &scoped["sources"]), (&json!(["north", "south, west"]), &json!(["ui"])));
+    let preview =
+        json(&["endpoints", "preview", "--event", "cases.*", "--filter", r#"{"data.n":{"gt":1}}"#], "");
+    assert_eq!((&preview["taken"], &preview["data"][0]["because"]), (&json!(0), &json!("filter")));
     let update = ["endpoints", "update", scoped["id"].as_str().unwrap(), "--agency", "east"];
     let changed = json(&update, "")["data"].take();
     assert_eq!((&changed["agencies"], &changed["sources"]), (&json!(["east"]), &json!(["ui"])));

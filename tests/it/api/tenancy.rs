@@ -16,6 +16,7 @@ fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
     vec![
         (Method::GET, "/endpoints".into(), Scope::EndpointsRead),
         (Method::POST, "/endpoints".into(), Scope::EndpointsWrite),
+        (Method::POST, "/endpoints/preview".into(), Scope::EndpointsRead),
         (Method::GET, format!("/endpoints/{endpoint}"), Scope::EndpointsRead),
         (Method::PATCH, format!("/endpoints/{endpoint}"), Scope::EndpointsWrite),
         (Method::DELETE, format!("/endpoints/{endpoint}"), Scope::EndpointsWrite),
@@ -142,6 +143,7 @@ async fn probes_and_unknown_paths_ask_for_no_token() {
     for (method, path, allow) in [
         (Method::PUT, "/endpoints", "GET, HEAD, POST"),
         (Method::POST, "/endpoints/x", "GET, HEAD, PATCH, DELETE"),
+        (Method::GET, "/endpoints/preview", "POST"),
         (Method::PUT, "/events", "GET, HEAD, POST"),
         (Method::POST, "/deliveries", "GET, HEAD"),
         (Method::GET, "/events/batch", "POST"),
