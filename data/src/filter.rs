@@ -27,8 +27,8 @@ use serde_json::value::RawValue;
 
 use self::{
     condition::Condition,
-    json::{Sought, Value},
     place::Place,
+    seek::{Sought, Value},
 };
 use crate::{
     error::{Error, FieldError, Result},
@@ -37,9 +37,8 @@ use crate::{
 };
 
 mod condition;
-mod json;
-mod number;
 mod place;
+mod seek;
 
 /// See the module.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -14,7 +14,9 @@ pub mod trace_context;
 
 pub mod endpoint;
 pub mod filter;
+mod json;
 pub mod route;
+pub mod schema;
 pub mod scope;
 pub mod source;
 pub mod token;

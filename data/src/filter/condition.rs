@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::{Wrong, json::Value, members, number::Number};
-use crate::limits;
+use super::{Wrong, members, seek::Value};
+use crate::{json::Number, limits};
 
 /// What is wrong with a value that can be compared with nothing.
 const SCALAR: &str = "must be a string, a number, true, false or null";

@@ -2,12 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{
-    json::{Names, Value},
-    number::Number,
-};
+use super::seek::{Names, Value};
 use crate::{
     event::{Actor, ActorId, NewEvent},
+    json::Number,
     limits,
 };
 

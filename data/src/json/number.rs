@@ -1,10 +1,10 @@
 //! Numbers as JSON writes them, compared digit by digit: as doubles, two large ones that differ would be equal.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, fmt};
 
 /// A decimal number, without the zeros that say nothing: `1`, `1.0` and `10e-1` are the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Number {
+pub(crate) struct Number {
     negative: bool,
     /// How many digits stand before the decimal point; below 0, how many zeros behind it come first.
     magnitude: i64,
@@ -14,7 +14,7 @@ pub(super) struct Number {
 
 impl Number {
     /// Reads a number that is valid JSON. An exponent beyond 64 bits is the largest, or smallest, that there is.
-    pub(super) fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let (negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text),
@@ -32,6 +32,50 @@ impl Number {
         Self { negative, magnitude, digits: all[first..end].into() }
     }
 
+    /// Whether nothing is behind its decimal point.
+    pub(crate) fn is_integer(&self) -> bool {
+        self.trailing_zeros() >= 0
+    }
+
+    /// Whether it is a divisor that [`Number::is_multiple_of`] can work with: more than 0, of 18 digits at most.
+    pub(crate) fn can_divide(&self) -> bool {
+        !self.negative && !self.digits.is_empty() && self.digits.len() <= 18
+    }
+
+    /// Whether it is a whole number of times another one that [can divide](Number::can_divide).
+    pub(crate) fn is_multiple_of(&self, divisor: &Self) -> bool {
+        let zeros = self.trailing_zeros().saturating_sub(divisor.trailing_zeros());
+        if self.digits.is_empty() || zeros < 0 {
+            // The last digit is no zero, so that no power of ten divides it.
+            return self.digits.is_empty();
+        }
+        let divisor = divisor.digits.iter().fold(0u128, |sum, digit| sum * 10 + u128::from(digit - b'0'));
+        let append = |rest: u128, digit: u8| (rest * 10 + u128::from(digit)) % divisor;
+        let mut rest = self.digits.iter().fold(0, |rest, digit| append(rest, digit - b'0'));
+        // From 60 zeros on, all factors of 2 and 5 that 18 digits can have are in.
+        for _ in 0..zeros.min(60) {
+            rest = append(rest, 0);
+        }
+        rest == 0
+    }
+
+    /// What it is as a number of things, if it can be one; the most there is, if it is more.
+    pub(crate) fn as_count(&self) -> Option<u64> {
+        if self.negative || !self.is_integer() {
+            return None;
+        }
+        let zeros = usize::try_from(self.trailing_zeros().min(20)).unwrap_or(0);
+        let digits = self.digits.iter().chain(std::iter::repeat_n(&b'0', zeros));
+        let count =
+            digits.fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
+        Some(count)
+    }
+
+    /// The power of ten that its digits are to be multiplied with.
+    fn trailing_zeros(&self) -> i64 {
+        self.magnitude.saturating_sub(self.digits.len() as i64)
+    }
+
     fn cmp_absolute(&self, other: &Self) -> Ordering {
         match (self.digits.is_empty(), other.digits.is_empty()) {
             (true, true) => Ordering::Equal,
@@ -40,6 +84,24 @@ impl Number {
             (false, false) => {
                 self.magnitude.cmp(&other.magnitude).then_with(|| self.digits.cmp(&other.digits))
             }
+        }
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = str::from_utf8(&self.digits).unwrap_or_default();
+        let sign = if self.negative { "-" } else { "" };
+        let (point, zeros) = (usize::try_from(self.magnitude).unwrap_or(0), self.trailing_zeros());
+        match zeros {
+            _ if digits.is_empty() => f.write_str("0"),
+            0..20 => write!(f, "{sign}{digits}{}", "0".repeat(usize::try_from(zeros).unwrap_or(0))),
+            ..0 if point > 0 => write!(f, "{sign}{}.{}", &digits[..point], &digits[point..]),
+            ..0 if self.magnitude > -20 => {
+                let before = usize::try_from(-self.magnitude).unwrap_or(0);
+                write!(f, "{sign}0.{}{digits}", "0".repeat(before))
+            }
+            _ => write!(f, "{sign}{digits}e{zeros}"),
         }
     }
 }
@@ -102,6 +164,33 @@ mod tests {
                 assert_eq!(Number::of(one), Number::of(same[0]), "{one}");
             }
         }
+    }
+
+    #[test]
+    fn multiples_are_exact() {
+        for (value, divisor, multiple) in [
+            ("0.3", "0.1", true),
+            ("1e3", "7", false),
+            ("1e400", "1024", true),
+            ("1e400", "3", false),
+            ("-12.5", "2.5", true),
+            ("0", "5", true),
+            ("0.5", "1", false),
+            ("100000000000000000000000000000000000021", "3", true),
+            ("7", "1e1", false),
+            ("70", "1e1", true),
+        ] {
+            assert_eq!(Number::of(value).is_multiple_of(&Number::of(divisor)), multiple, "{value} {divisor}");
+        }
+        for (written, shown) in
+            [("-1.50", "-1.5"), ("1e3", "1000"), ("5e-3", "0.005"), ("0.0", "0"), ("1e99", "1e99")]
+        {
+            assert_eq!(Number::of(written).to_string(), shown);
+        }
+        let counts = ["0", "1e1", "1e99", "-1", "0.5"].map(|it| Number::of(it).as_count());
+        assert_eq!(counts, [Some(0), Some(10), Some(u64::MAX), None, None]);
+        assert!(["1.0", "1e3", "0", "10e-1"].iter().all(|it| Number::of(it).is_integer()));
+        assert!(!["1.5", "1e-1"].iter().any(|it| Number::of(it).is_integer()));
     }
 
     proptest! {
