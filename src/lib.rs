@@ -43,18 +43,19 @@ mod tenant;
 
 pub use casewire_data::{
     Error, ErrorKind, FieldError, Result, Timestamp,
+    audit::{Act, Action, AuditEntry, AuditQuery, Principal, PrincipalFilter},
     delivery::{Attempt, DeliveryRecord, DeliveryStatus, DeliverySummary, FailureClass, Outcome},
     dialect::{Dialect, Dialects, Mistake},
-    endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
+    endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus, Rotation},
     event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
     filter::Filter,
-    id::{DeliveryId, EndpointId, EventId, SourceId, TokenId},
+    id::{AuditId, DeliveryId, EndpointId, EventId, SourceId, TokenId},
     limits::Limits,
     pattern::Pattern,
     retry::RetrySchedule,
     route::Choice,
     scope::{EventScope, Source},
-    secret::Secret,
+    secret::{RetiringSecret, Secret},
     signature::verify,
     source::{InboundSource, SourceDraft, SourcePatch},
     stats,
@@ -66,4 +67,6 @@ pub use dialect_folder::read_dialects;
 pub use engine::{BackupReport, Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
-pub use tenant::{DeliveryQuery, EndpointInfo, EndpointReport, EventQuery, Page, Previewed, TenantHandle};
+pub use tenant::{
+    DeliveryQuery, EndpointInfo, EndpointReport, EventQuery, Page, Previewed, SecretInForce, TenantHandle,
+};

@@ -7,4 +7,5 @@ mod filter;
 mod lists;
 mod stats;
 mod tenancy;
+mod tokens;
 mod wrong_input;
