@@ -44,6 +44,7 @@ mod tenant;
 pub use casewire_data::{
     Error, ErrorKind, FieldError, Result, Timestamp,
     audit::{Act, Action, AuditEntry, AuditQuery, Principal, PrincipalFilter},
+    catalogue::{RegisteredType, ShippedType, TypeDraft},
     delivery::{Attempt, DeliveryRecord, DeliveryStatus, DeliverySummary, FailureClass, Outcome},
     dialect::{Dialect, Dialects, Mistake},
     endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus, Rotation},
@@ -54,6 +55,7 @@ pub use casewire_data::{
     pattern::Pattern,
     retry::RetrySchedule,
     route::Choice,
+    schema::Schema,
     scope::{EventScope, Source},
     secret::{RetiringSecret, Secret},
     signature::verify,
@@ -68,5 +70,6 @@ pub use engine::{BackupReport, Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
 pub use tenant::{
-    DeliveryQuery, EndpointInfo, EndpointReport, EventQuery, Page, Previewed, SecretInForce, TenantHandle,
+    CatalogueEntry, DeliveryQuery, EndpointInfo, EndpointReport, EndpointTrial, EventQuery, Page, Previewed,
+    SecretInForce, TenantHandle, TrialReport,
 };

@@ -13,6 +13,7 @@ pub mod pattern;
 pub mod trace_context;
 
 pub mod audit;
+pub mod catalogue;
 pub mod endpoint;
 pub mod filter;
 mod json;

@@ -19,6 +19,7 @@ use crate::{
     limits,
 };
 
+mod argument;
 mod check;
 mod compile;
 #[cfg(test)]

@@ -4,9 +4,11 @@
 
 mod audit;
 mod backup;
+mod event_type;
 mod preview;
 mod secrets;
 mod source;
+mod trial;
 
 use std::{
     borrow::Cow,
@@ -25,7 +27,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 pub(super) use self::{
-    audit::AuditView, backup::BackupView, preview::PreviewView, secrets::SecretsView, source::SourceView,
+    audit::AuditView, backup::BackupView, event_type::EventTypeView, preview::PreviewView,
+    secrets::SecretsView, source::SourceView, trial::TrialView,
 };
 use crate::{publisher::Receipt, tenant::EndpointInfo};
 

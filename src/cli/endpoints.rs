@@ -34,6 +34,10 @@ enum Action {
     Delete(IdArgs),
     /// How it has been doing: attempts of the last 24 hours, success, latency, and what waits.
     Stats(IdArgs),
+    /// Send it a sample event now, signed like any other, and see what it answers; also if it is paused.
+    ///
+    /// Nothing follows from how it goes, but the exit code: 1 if the receiver did not take it.
+    Test(TestArgs),
     /// Hold its events until it is resumed.
     Pause(IdArgs),
     /// Deliver what was held, and go on.
@@ -65,6 +69,17 @@ struct RotateArgs {
     /// A secret of your own; the environment keeps it out of process lists.
     #[arg(long, env = "CASEWIRE_ENDPOINT_SECRET", hide_env_values = true)]
     secret: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct TestArgs {
+    /// The endpoint, wh_….
+    id: String,
+    /// The event's type; the first that the endpoint takes if absent.
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -201,6 +216,7 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
             }
             return Ok(());
         }
+        Action::Test(args) => return test(args, json).await,
         Action::Pause(args) => set_status(&args, "paused").await?,
         Action::Resume(args) => set_status(&args, "active").await?,
         Action::Secret(args) => {
@@ -215,6 +231,16 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         output::line("\nThe secret is shown this once; give it to the receiver.");
     }
     Ok(())
+}
+
+async fn test(args: TestArgs, json: bool) -> Outcome {
+    let mut body = Map::new();
+    insert(&mut body, "type", args.event_type.map(Value::from));
+    let path = format!("{}/test", path(&args.id));
+    // A receiver may take as long as its endpoint allows.
+    let answer = Client::new(&args.server)?.post_and_wait(&path, &body).await?;
+    print(&answer, json);
+    if answer["data"]["delivered"] == json!(true) { Ok(()) } else { Err(Failure::Told) }
 }
 
 async fn preview(args: PreviewArgs, json: bool) -> Outcome {

@@ -2,6 +2,7 @@
 
 mod backup;
 mod endpoints;
+mod event_types;
 mod events;
 mod filter;
 mod lists;

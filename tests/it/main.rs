@@ -10,6 +10,7 @@ mod api;
 mod audit;
 mod rotation;
 
+mod catalogue;
 mod fan_out;
 mod filter;
 mod identity;

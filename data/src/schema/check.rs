@@ -7,10 +7,10 @@ use crate::limits;
 
 /// What is told of one value: more than anybody reads at once.
 const WRONG_MAX: usize = 20;
-/// Nodes that are looked at for one value. Schemas can be written that take longer than anybody waits.
+/// Nodes that are looked at for one value, and bytes that are held against patterns. Schemas can be written that take longer than anybody waits.
 const STEPS_MAX: u32 = 2_000_000;
 /// Nodes inside each other. What they are about nests no deeper than JSON may; several can be about the same value.
-const DEPTH_MAX: usize = 512;
+const DEPTH_MAX: usize = 400;
 /// Bytes of a text that is held against a pattern.
 const PATTERN_TEXT_BYTES_MAX: usize = 16 * 1024;
 
@@ -125,25 +125,20 @@ impl<'s> Check<'s> {
             (Rule::Size { least, most }, Tree::Object(members)) => {
                 self.is_within(at, members.len() as u64, "members", (*least, *most))
             }
-            (Rule::Required(names), Tree::Object(_)) => {
-                names.iter().fold(true, |fits, name| self.has(value, name, at) && fits)
-            }
+            (Rule::Required(names), Tree::Object(_)) => every(names, |name| self.has(value, name, at)),
             (Rule::Members(rules), Tree::Object(_)) => self.members_fit(rules, value, at),
-            (Rule::Names(node), Tree::Object(members)) => members.keys().fold(true, |fits, name| {
-                let fitting = self.would_fit(*node, &Tree::Text(name.clone()));
+            (Rule::Names(node), Tree::Object(members)) => every(members.keys(), |name| {
                 let message = || format!("has a name that is not allowed: `{}`", shown(name));
-                (fitting || self.refuse(at, message())) && fits
+                self.would_fit(*node, &Tree::Text(name.clone())) || self.refuse(at, message())
             }),
             (Rule::Dependent { name, required, node }, Tree::Object(members)) => {
                 if !members.contains_key(name.as_bytes()) {
                     return true;
                 }
-                let fits = required.iter().fold(true, |fits, name| self.has(value, name, at) && fits);
+                let fits = every(required, |name| self.has(value, name, at));
                 node.is_none_or(|node| self.fits(node, value, at)) && fits
             }
-            (Rule::All(nodes), _) => {
-                nodes.iter().fold(true, |fits, node| self.fits(*node, value, at) && fits)
-            }
+            (Rule::All(nodes), _) => every(nodes, |node| self.fits(*node, value, at)),
             (Rule::Any(nodes), _) => {
                 nodes.iter().any(|node| self.would_fit(*node, value))
                     || self.refuse(at, "fits none of the alternatives of `anyOf`")
@@ -172,7 +167,9 @@ impl<'s> Check<'s> {
             let named = rules.named.binary_search_by(|(own, _)| own.as_bytes().cmp(name));
             let mut nodes: Vec<NodeId> = named.ok().map(|index| rules.named[index].1).into_iter().collect();
             let text = String::from_utf8_lossy(name);
-            nodes.extend(rules.patterned.iter().filter(|(it, _)| it.is_match(&text)).map(|(_, node)| *node));
+            for (pattern, node) in &rules.patterned {
+                nodes.extend(self.is_match(pattern, &text).then_some(*node));
+            }
             if nodes.is_empty() {
                 nodes.extend(rules.rest);
             }
@@ -209,6 +206,12 @@ impl<'s> Check<'s> {
             || self.refuse(at, format!("does not match the pattern {}", limits::shorten(pattern.as_str())))
     }
 
+    /// Each byte is a step, since it is held against every state of the pattern.
+    fn is_match(&mut self, pattern: &regex_lite::Regex, text: &str) -> bool {
+        self.steps = self.steps.saturating_add(u32::try_from(text.len()).unwrap_or(u32::MAX));
+        self.steps <= STEPS_MAX && pattern.is_match(text)
+    }
+
     /// Whether a value fits, which is nobody's to know but the rule's that asks.
     fn would_fit(&mut self, node: NodeId, value: &Tree<'_>) -> bool {
         let telling = std::mem::replace(&mut self.telling, false);
@@ -233,6 +236,15 @@ impl<'s> Check<'s> {
         at.truncate(length);
         fits
     }
+}
+
+/// Whether all fit. Asks each, so that all that is wrong is told at once.
+fn every<I: IntoIterator>(items: I, mut fits: impl FnMut(I::Item) -> bool) -> bool {
+    let mut all_fit = true;
+    for item in items {
+        all_fit &= fits(item);
+    }
+    all_fit
 }
 
 fn shown(text: &[u8]) -> String {

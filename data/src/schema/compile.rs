@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, FieldError, Members, Node, NodeId, Result, Rule, Tree, Type};
+use super::{
+    Error, FieldError, Members, Node, NodeId, Result, Rule, Tree,
+    argument::{escape, show},
+};
 use crate::limits;
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -23,8 +26,9 @@ const ANNOTATIONS: [&str; 14] = [
     "contentSchema",
     "$defs",
 ];
-/// Bytes that a compiled pattern may take, so that no text takes long.
-const PATTERN_BYTES_MAX: usize = 32 * 1024;
+
+/// Schemas inside each other, or on the way from reference to reference.
+const DEPTH_MAX: usize = 128;
 
 type Object<'t> = BTreeMap<std::borrow::Cow<'t, [u8]>, Tree<'t>>;
 
@@ -37,6 +41,7 @@ pub(super) struct Compiler<'t> {
     /// For each node those about the very same value, which must not lead back to it.
     alongside: Vec<Vec<NodeId>>,
     wrong: Vec<FieldError>,
+    depth: usize,
 }
 
 impl<'t> Compiler<'t> {
@@ -47,6 +52,7 @@ impl<'t> Compiler<'t> {
             known: BTreeMap::new(),
             alongside: Vec::new(),
             wrong: Vec::new(),
+            depth: 0,
         };
         compiler.node("", root);
         if compiler.wrong.is_empty() && compiler.runs_in_a_circle() {
@@ -61,6 +67,10 @@ impl<'t> Compiler<'t> {
             return *known;
         }
         let id = self.nodes.len();
+        if self.depth >= DEPTH_MAX {
+            self.refuse(pointer, format!("is more than {DEPTH_MAX} schemas deep; make it flatter"));
+            return 0;
+        }
         if id >= limits::SCHEMA_NODES_MAX {
             if id == limits::SCHEMA_NODES_MAX {
                 self.refuse("", format!("has more than {id} schemas in it; make it simpler"));
@@ -73,7 +83,9 @@ impl<'t> Compiler<'t> {
         match tree {
             Tree::Bool(always) => self.nodes[id] = Node::Always(*always),
             Tree::Object(object) => {
+                self.depth += 1;
                 let rules = self.rules(id, pointer, object);
+                self.depth -= 1;
                 self.nodes[id] = Node::Rules(rules.into());
             }
             _ => self.refuse(pointer, "must be a schema: an object, true or false"),
@@ -310,24 +322,6 @@ impl<'t> Compiler<'t> {
         }
     }
 
-    fn types(&mut self, at: &str, value: &Tree<'_>) -> Option<Rule> {
-        let named = |it: &Tree<'_>| match it {
-            Tree::Text(text) => {
-                Type::ALL.iter().find(|(name, _)| name.as_bytes() == &**text).map(|(_, one)| *one)
-            }
-            _ => None,
-        };
-        let types: Option<Vec<_>> = match value {
-            Tree::Array(all) if !all.is_empty() => all.iter().map(named).collect(),
-            one => named(one).map(|one| vec![one]),
-        };
-        if types.is_none() {
-            let known = Type::ALL.map(|(name, _)| name).join(", ");
-            self.refuse(at, format!("must be one or a list of {known}"));
-        }
-        types.map(|types| Rule::Types(types.into()))
-    }
-
     fn alternatives(&mut self, id: NodeId, at: &str, value: &'t Tree<'t>) -> Box<[NodeId]> {
         match value {
             Tree::Array(items) if !items.is_empty() => items
@@ -380,61 +374,7 @@ impl<'t> Compiler<'t> {
         }
     }
 
-    fn pattern(&mut self, at: &str, value: &Tree<'_>) -> Option<regex_lite::Regex> {
-        match value {
-            Tree::Text(text) => self.regex(at, &String::from_utf8_lossy(text)),
-            _ => {
-                self.refuse(at, "must be a string");
-                None
-            }
-        }
-    }
-
-    fn regex(&mut self, at: &str, text: &str) -> Option<regex_lite::Regex> {
-        let compiled = regex_lite::RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build();
-        compiled.map_err(|error| self.refuse(at, format!("is a pattern that cannot be used: {error}"))).ok()
-    }
-
-    fn count(&mut self, at: &str, value: &Tree<'_>) -> u64 {
-        let Tree::Number(number) = value else {
-            self.refuse(at, "must be a whole number, 0 or more");
-            return 0;
-        };
-        number.as_count().unwrap_or_else(|| {
-            self.refuse(at, "must be a whole number, 0 or more");
-            0
-        })
-    }
-
-    fn names(&mut self, at: &str, value: &Tree<'_>) -> Box<[Box<str>]> {
-        let name = |it: &Tree<'_>| match it {
-            Tree::Text(text) => Some(String::from_utf8_lossy(text).into()),
-            _ => None,
-        };
-        let names = match value {
-            Tree::Array(items) => items.iter().map(name).collect(),
-            _ => None,
-        };
-        names.unwrap_or_else(|| {
-            self.refuse(at, "must be a list of names");
-            Box::default()
-        })
-    }
-
-    /// The members of a keyword's object, ascending: name, place and value.
-    fn entries(&mut self, at: &str, value: &'t Tree<'t>) -> Vec<(Box<str>, String, &'t Tree<'t>)> {
-        let Tree::Object(members) = value else {
-            self.refuse(at, "must be an object");
-            return Vec::new();
-        };
-        let entry = |(name, value): (&std::borrow::Cow<'_, [u8]>, &'t Tree<'t>)| {
-            let name = String::from_utf8_lossy(name);
-            (name.as_ref().into(), format!("{at}/{}", escape(&name)), value)
-        };
-        members.iter().map(entry).collect()
-    }
-
-    fn refuse(&mut self, pointer: &str, message: impl Into<String>) {
+    pub(super) fn refuse(&mut self, pointer: &str, message: impl Into<String>) {
         let path = pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
         let field =
             path.fold("schema".to_owned(), |field, step| format!("{field}.{}", limits::shorten(&step)));
@@ -463,20 +403,4 @@ impl<'t> Compiler<'t> {
 
 fn get<'t>(object: &'t Object<'t>, name: &str) -> Option<&'t Tree<'t>> {
     object.get(name.as_bytes())
-}
-
-fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
-}
-
-/// A value as an error shows it.
-fn show(value: &Tree<'_>) -> String {
-    match value {
-        Tree::Null => "null".to_owned(),
-        Tree::Bool(value) => value.to_string(),
-        Tree::Number(number) => limits::shorten(&number.to_string()),
-        Tree::Text(text) => format!("\"{}\"", limits::shorten(&String::from_utf8_lossy(text))),
-        Tree::Array(_) => "an array".to_owned(),
-        Tree::Object(_) => "an object".to_owned(),
-    }
 }

@@ -114,7 +114,7 @@ fn all_that_does_not_fit_is_named_by_its_place() {
     let value = r#"{"amount": -1.5, "owner": {}, "items": [{}, {"kind": "boat"}]}"#;
     assert_eq!(
         wrong(schema, value),
-        ["data.amount", "data.amount", "data.items[1].kind", "data.owner.id", "data.id"]
+        ["data.id", "data.amount", "data.amount", "data.items[1].kind", "data.owner.id"]
     );
     assert_eq!(wrong(schema, "[]"), ["data"]);
     let error =
@@ -166,4 +166,19 @@ fn a_schema_that_takes_for_ever_gives_up() {
     // As deep as JSON may be.
     let deep = "[".repeat(127) + &"]".repeat(127);
     assert_eq!(wrong(r##"{"items":{"$ref":"#"}}"##, &deep), [""; 0]);
+}
+
+#[test]
+fn neither_a_schema_nor_a_value_can_be_deep_enough_to_do_harm() {
+    let chain = |length: usize| {
+        let links: String =
+            (0..length).map(|n| format!(r##""d{n}":{{"$ref":"#/$defs/d{}"}},"##, n + 1)).collect();
+        format!(
+            r##"{{"properties":{{"x":{{"$ref":"#/$defs/d0"}}}},"$defs":{{{links}"d{length}":{{"$ref":"#"}}}}}}"##
+        )
+    };
+    assert_eq!(refused(&chain(1_500)).len(), 1);
+    let deep = "{\"x\":".repeat(126) + "1" + &"}".repeat(126);
+    assert_eq!(wrong(&chain(100), &deep), ["data"], "given up");
+    assert_eq!(wrong(&chain(0), &deep), [""; 0]);
 }
