@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use casewire_data::{
     Error, ErrorKind, Result,
-    delivery::{Attempt, FailureClass, Outcome, Verdict, judge},
+    delivery::{Attempt, FailureClass, Outcome, Transit, Verdict, judge},
     endpoint::Endpoint,
     event::{Event, Tenant},
 };
@@ -86,14 +86,17 @@ impl Trials {
 async fn attempt(plan: &Plan, dispatcher: &Dispatcher, event: Arc<Event>) -> TrialReport {
     let (envelope, begun) = (Envelope::new(event), Instant::now());
     let started_at = clock::wall();
-    let outcome = match plan.request(&envelope, started_at) {
+    let (outcome, transit) = match plan.request(&envelope, started_at) {
         Ok(request) => dispatcher.attempt(&request, plan.deadline).await,
-        Err(error) => Outcome::Failed { class: FailureClass::Request, message: error.to_string() },
+        Err(error) => {
+            (Outcome::Failed { class: FailureClass::Request, message: error.to_string() }, Transit::default())
+        }
     };
     let duration_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     let ruling = plan.ruling(&outcome, started_at);
     let delivery = plan.delivery(&envelope.event);
     let verdict = judge(&outcome, ruling, 1, delivery, &plan.schedule, clock::wall()).verdict;
-    let attempt = Attempt { number: 1, started_at, duration_us, outcome: plan.without_secrets(outcome) };
+    let attempt =
+        Attempt { number: 1, started_at, duration_us, outcome: plan.without_secrets(outcome), transit };
     TrialReport { attempt, delivered: verdict == Verdict::Delivered }
 }
