@@ -67,7 +67,7 @@ impl Publisher {
 
     /// Publishes an event; answers when it and the list of endpoints that it matched are on disk and synced.
     ///
-    /// `Invalid` names the fields at fault, and the endpoint if it is one whose dialect could not say the event without
+    /// `Invalid` names the fields at fault, those that do not fit the type's schema among them, and the endpoint if it is one whose dialect could not say the event without
     /// them; `Conflict` is an idempotency key used for another event, `Busy` a full queue (publish again shortly),
     /// `Storage` a disk that fails. After an error other than `Invalid`, `Conflict` or
     /// `Busy` the event may or may not be stored; publish it again with the same idempotency key.
@@ -124,6 +124,11 @@ impl Publisher {
                     format!("nothing is accepted since the journal failed: {failure}"),
                 ),
             });
+        }
+        for (index, event) in events.iter().enumerate() {
+            if let Some(registered) = self.tree.directory.with_schema(&self.tenant, &event.event_type) {
+                registered.check(&event.data).map_err(|error| place(index, error))?;
+            }
         }
         let event_types = events.iter().map(|event| &event.event_type);
         let matched = self.tree.matcher.matches(&self.tenant, event_types).await.map_err(|_| gone())?;

@@ -27,6 +27,7 @@ pub mod egress;
 pub mod directory;
 pub mod handshake;
 pub mod registry;
+pub mod trial;
 
 pub mod clock;
 pub mod in_flight;

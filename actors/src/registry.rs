@@ -1,8 +1,10 @@
 //! The registry: the one place where endpoints, sources and tokens change. What it answers is durable.
 
+mod event_types;
 mod revisions;
 mod sources;
 mod tokens;
+mod trials;
 
 use std::{
     rc::Rc,
@@ -34,12 +36,15 @@ use crate::{
     journal::Journal,
     matcher::{Matching, Subscribe},
     shard::{PutEndpoint, RemoveEndpoint, Shard, Told},
+    trial::Trials,
 };
 
 pub use self::{
+    event_types::{DeleteEventType, PutEventType},
     revisions::{Rotate, Update},
     sources::{CreateSource, DeleteSource, UpdateSource},
     tokens::{CreateToken, DeleteToken},
+    trials::Try,
 };
 
 /// The shards, known once all are started.
@@ -61,6 +66,7 @@ pub struct Registry {
     next_ordinal: u32,
     ids: UlidSequence,
     handshakes: Handshakes,
+    trials: Trials,
 }
 
 /// An endpoint that was stored, or not.
@@ -75,9 +81,10 @@ impl Registry {
         (matcher, shards): (Matching, Shards),
         next_ordinal: u32,
     ) -> Self {
+        let trials = Trials::new(&config, tls.clone());
         let handshakes = Handshakes::new(&config, tls);
         let ids = UlidSequence::after(0);
-        Self { config, directory, journal, matcher, shards, next_ordinal, ids, handshakes }
+        Self { config, directory, journal, matcher, shards, next_ordinal, ids, handshakes, trials }
     }
 
     fn next_id(&mut self, now: Timestamp) -> Result<u128> {

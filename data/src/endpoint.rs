@@ -1,6 +1,6 @@
 //! An endpoint: where a tenant wants its events delivered, which of them, and how.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use crate::{
     dialect::Dialects,
     error::Result,
     event::Tenant,
+    filter::Filter,
     id::EndpointId,
     limits,
     pattern::Pattern,
@@ -80,6 +81,9 @@ pub struct Endpoint {
     /// Which of the events that its patterns match it takes.
     #[serde(default)]
     pub scope: EventScope,
+    /// Which of those it takes by what they contain; all if absent.
+    #[serde(default)]
+    pub filter: Option<Arc<Filter>>,
     /// Static request headers, checked by [`check_header`](crate::dialect::check_header).
     pub headers: BTreeMap<String, String>,
     /// Requests in flight at once; the engine's default if absent.

@@ -13,8 +13,12 @@ pub mod pattern;
 pub mod trace_context;
 
 pub mod audit;
+pub mod catalogue;
 pub mod endpoint;
+pub mod filter;
+mod json;
 pub mod route;
+pub mod schema;
 pub mod scope;
 pub mod source;
 pub mod token;

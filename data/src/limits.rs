@@ -45,6 +45,24 @@ pub const PARAM_NAME_BYTES_MAX: usize = 64;
 pub const PARAM_VALUE_BYTES_MAX: usize = 1_024;
 /// Agencies that one endpoint names.
 pub const AGENCIES_MAX: usize = 256;
+/// Bytes of one endpoint's filter.
+pub const FILTER_BYTES_MAX: usize = 16 * 1024;
+/// Paths in one filter.
+pub const FILTER_CLAUSES_MAX: usize = 32;
+/// Values that one filter compares with.
+pub const FILTER_VALUES_MAX: usize = 512;
+/// Names in one path of a filter.
+pub const FILTER_DEPTH_MAX: usize = 32;
+/// Events that a preview of an endpoint looks at.
+pub const PREVIEW_EVENTS_MAX: u32 = 1_000;
+/// Bytes of the JSON Schema of one event type.
+pub const SCHEMA_BYTES_MAX: usize = 64 * 1024;
+/// Schemas inside one schema, itself included.
+pub const SCHEMA_NODES_MAX: usize = 2_000;
+/// Bytes of an event type's sample.
+pub const SAMPLE_BYTES_MAX: usize = 64 * 1024;
+/// Event types that one tenant registers.
+pub const EVENT_TYPES_PER_TENANT_MAX: usize = 1_000;
 /// Static headers of one endpoint.
 pub const HEADERS_MAX: usize = 32;
 /// Bytes of one static header's value.

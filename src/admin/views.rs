@@ -5,8 +5,11 @@
 mod attempt;
 mod audit;
 mod backup;
+mod event_type;
+mod preview;
 mod secrets;
 mod source;
+mod trial;
 
 use std::{
     borrow::Cow,
@@ -25,7 +28,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::attempt::AttemptView;
-pub(super) use self::{audit::AuditView, backup::BackupView, secrets::SecretsView, source::SourceView};
+pub(super) use self::{
+    audit::AuditView, backup::BackupView, event_type::EventTypeView, preview::PreviewView,
+    secrets::SecretsView, source::SourceView, trial::TrialView,
+};
 use crate::{publisher::Receipt, tenant::EndpointInfo};
 
 /// An endpoint: the seed's keys in the seed's order, then extensions where they differ from their default.
@@ -51,6 +57,8 @@ pub(super) struct EndpointView<'a> {
     agencies: Option<&'a BTreeSet<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sources: Option<Vec<&'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<&'a BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,6 +104,7 @@ impl<'a> EndpointView<'a> {
             agencies: Some(&scope.agencies).filter(|agencies| !agencies.is_empty()),
             sources: (!scope.sources.is_empty())
                 .then(|| scope.sources.iter().map(|it| it.as_str()).collect()),
+            filter: endpoint.filter.as_ref().and_then(|filter| serde_json::from_str(filter.as_str()).ok()),
             headers: Some(&endpoint.headers).filter(|headers| !headers.is_empty()),
             max_in_flight: endpoint.max_in_flight,
             timeout_seconds: endpoint.timeout_seconds,

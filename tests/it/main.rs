@@ -10,7 +10,9 @@ mod api;
 mod audit;
 mod rotation;
 
+mod catalogue;
 mod fan_out;
+mod filter;
 mod identity;
 mod outcomes;
 mod schedule;

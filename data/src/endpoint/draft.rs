@@ -38,6 +38,8 @@ pub struct EndpointDraft {
     pub sources: Vec<Source>,
     /// Whether it belongs to the sandbox of its dialect's system.
     pub sandbox: bool,
+    /// What it takes events by, as JSON; see [`Filter`](crate::filter::Filter).
+    pub filter: Option<String>,
     /// Static request headers.
     pub headers: BTreeMap<String, String>,
     /// Requests in flight at once.
@@ -71,6 +73,8 @@ pub struct EndpointPatch {
     pub sources: Option<Vec<Source>>,
     /// Whether it belongs to the sandbox.
     pub sandbox: Option<bool>,
+    /// New filter, as JSON.
+    pub filter: Option<Option<String>>,
     /// New static headers, replacing all.
     pub headers: Option<BTreeMap<String, String>>,
     /// New limit of requests in flight.
@@ -114,7 +118,26 @@ impl EndpointDraft {
         identity: EndpointIdentity,
         context: &EndpointContext<'_>,
     ) -> Result<Endpoint> {
-        let mut endpoint = Endpoint {
+        let random = identity.random;
+        let mut endpoint = self.empty(identity, context);
+        endpoint.apply(self.into_patch(), Some(random), context)?;
+        Ok(endpoint)
+    }
+
+    /// An endpoint that takes what the one would that the draft describes, but cannot be delivered to: it has no secret, and
+    /// no URL unless one is given. The error names every field that is wrong.
+    pub fn into_preview(self, tenant: Tenant, context: &EndpointContext<'_>) -> Result<Endpoint> {
+        let identity = EndpointIdentity { id: EndpointId::from_u128(0), ordinal: 0, tenant, random: [0; 32] };
+        let mut endpoint = self.empty(identity, context);
+        let mut patch = self.into_patch();
+        patch.url = patch.url.filter(|url| !url.is_empty());
+        endpoint.apply(patch, None, context)?;
+        Ok(endpoint)
+    }
+
+    /// An endpoint of the draft's dialect with nothing else of it.
+    fn empty(&self, identity: EndpointIdentity, context: &EndpointContext<'_>) -> Endpoint {
+        Endpoint {
             id: identity.id,
             ordinal: identity.ordinal,
             tenant: identity.tenant,
@@ -126,9 +149,10 @@ impl EndpointDraft {
             status_reason: None,
             secrets: Vec::new(),
             retiring: Vec::new(),
-            dialect: self.dialect.unwrap_or_else(|| context.default_dialect.to_owned()),
+            dialect: self.dialect.clone().unwrap_or_else(|| context.default_dialect.to_owned()),
             params: BTreeMap::new(),
             scope: EventScope::default(),
+            filter: None,
             headers: BTreeMap::new(),
             max_in_flight: None,
             timeout_seconds: None,
@@ -137,9 +161,12 @@ impl EndpointDraft {
             earlier_params: Vec::new(),
             created_at: context.now,
             updated_at: context.now,
-        };
-        // The rules of a field are those of a change to it, with nothing left out that must be there.
-        let all = EndpointPatch {
+        }
+    }
+
+    /// The rules of a field are those of a change to it, with nothing left out that must be there.
+    fn into_patch(self) -> EndpointPatch {
+        EndpointPatch {
             url: Some(self.url),
             events: Some(self.events),
             description: Some(self.description),
@@ -150,13 +177,12 @@ impl EndpointDraft {
             agencies: Some(self.agencies),
             sources: Some(self.sources),
             sandbox: Some(self.sandbox),
+            filter: Some(self.filter),
             headers: Some(self.headers),
             max_in_flight: Some(self.max_in_flight),
             timeout_seconds: Some(self.timeout_seconds),
             retry_schedule_seconds: Some(self.retry_schedule_seconds),
-        };
-        endpoint.apply(all, Some(identity.random), context)?;
-        Ok(endpoint)
+        }
     }
 }
 

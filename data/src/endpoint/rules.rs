@@ -1,12 +1,16 @@
 //! The rules of an endpoint's fields: the same at its creation and at every change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{Endpoint, EndpointContext, EndpointPatch, EndpointStatus};
 use crate::{
     address::EgressPolicy,
     dialect::{Dialect, Dialects, check_header},
     error::{Error, FieldError, Result},
+    filter::Filter,
     limits,
     retry::RetrySchedule,
 };
@@ -39,6 +43,9 @@ impl Endpoint {
         }
         if let Some(sources) = patch.sources {
             self.scope.sources = sources.into_iter().collect();
+        }
+        if let Some(filter) = patch.filter {
+            wrong.or_set(&mut self.filter, check_filter(filter));
         }
         if let Some(description) = patch.description {
             wrong.or_set(&mut self.description, check_text("description", description));
@@ -196,6 +203,10 @@ fn check_agencies(agencies: Vec<String>) -> Result<BTreeSet<String>> {
     }
     wrong.into_result()?;
     Ok(agencies.into_iter().collect())
+}
+
+fn check_filter(filter: Option<String>) -> Result<Option<Arc<Filter>>> {
+    Ok(filter.as_deref().map(Filter::new).transpose()?.flatten().map(Arc::new))
 }
 
 fn check_sandbox(sandbox: bool, dialect: &Dialect) -> Result<bool> {
