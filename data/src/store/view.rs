@@ -165,7 +165,7 @@ impl View {
                 }
             }
             Kind::Expired => self.ledger.expired(&codec::unpack(body, "an expiry in the log")?),
-            Kind::Document => {}
+            Kind::Document | Kind::Audit => {}
         }
         Ok(())
     }
