@@ -55,13 +55,16 @@ pub struct Down {
     pub probe_at: Timestamp,
     /// A probe is under way: the breaker is half open.
     pub is_probing: bool,
+    /// The next probe is what failed before, rather than what is new, if there is either: were it always the same, one
+    /// event that the receiver can do nothing with would keep it down.
+    is_for_retry: bool,
     interval_millis: i64,
 }
 
 impl Down {
     /// Down since a time, and probed at the next occasion.
     fn since(since: Timestamp) -> Self {
-        Self { since, probe_at: since, is_probing: false, interval_millis: PROBE_MILLIS_MIN }
+        Self { since, probe_at: since, is_probing: false, is_for_retry: false, interval_millis: PROBE_MILLIS_MIN }
     }
 
     fn wait(&mut self, now: Timestamp) {
@@ -145,6 +148,11 @@ impl Pace {
         self.down
     }
 
+    /// Whether the endpoint is down and to be probed with what failed before, rather than with what is new.
+    pub fn probes_with_retry(&self) -> bool {
+        self.down.is_some_and(|down| down.is_for_retry)
+    }
+
     /// A request begins.
     pub fn begins(&mut self, now: Timestamp) {
         if let Some(spacing) = &mut self.spacing {
@@ -152,6 +160,7 @@ impl Pace {
         }
         if let Some(down) = &mut self.down {
             down.is_probing = true;
+            down.is_for_retry = !down.is_for_retry;
         }
     }
 

@@ -185,7 +185,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_second_has_more_than_the_limit_and_a_twentieth_however_late_the_looks(
-            per_second in 1_u32..3_000, gaps in proptest::collection::vec(0_i64..120_000, 1..200),
+            per_second in 1_u32..2_000, gaps in proptest::collection::vec(0_i64..120_000, 1..100),
         ) {
             let looks = gaps.iter().scan(0, |at, gap| { *at += gap; Some(*at) });
             let most = most_in_a_second(&begun(f64::from(per_second), looks));

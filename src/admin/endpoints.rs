@@ -79,6 +79,7 @@ impl Read<'_> for EndpointDraft {
             sandbox: fields.optional("sandbox").unwrap_or_default(),
             headers: fields.optional("headers").unwrap_or_default(),
             max_in_flight: fields.optional("max_in_flight"),
+            rate_limit_per_second: fields.optional("rate_limit_per_second"),
             timeout_seconds: fields.optional("timeout_seconds"),
             retry_schedule_seconds: fields.optional("retry").map(|Retry(seconds)| seconds),
         };
@@ -102,6 +103,7 @@ impl Read<'_> for EndpointPatch {
             sandbox: fields.clearable("sandbox").map(Option::unwrap_or_default),
             headers: fields.clearable("headers").map(Option::unwrap_or_default),
             max_in_flight: fields.clearable("max_in_flight"),
+            rate_limit_per_second: fields.clearable("rate_limit_per_second"),
             timeout_seconds: fields.clearable("timeout_seconds"),
             retry_schedule_seconds: fields
                 .clearable("retry")

@@ -54,8 +54,9 @@ impl Endpoint {
             if status == EndpointStatus::Active && context.dialects.get(&self.dialect).is_err() {
                 wrong.or_set(&mut (), Err(Error::field("status", self.speechless_reason())));
             }
-            // Who makes it active gives it another chance, and all of the time for it.
-            self.failing = self.failing.take().filter(|_| status != EndpointStatus::Active);
+            // Who makes it active again gives it another chance, and all of the time for it.
+            let resumes = self.status == EndpointStatus::Paused && status == EndpointStatus::Active;
+            self.failing = self.failing.take().filter(|_| !resumes);
             self.status = status;
             // Paused by its owner, it stays so when its dialect is back.
             if status == EndpointStatus::Active || self.is_speechless() {

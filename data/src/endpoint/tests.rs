@@ -118,7 +118,8 @@ fn limits_hold_for_url_headers_dialect_and_empty_lists() {
 #[test]
 fn who_moves_or_resumes_an_endpoint_gives_it_another_chance() {
     let failing = Failing { since: NOW, disables_at: None };
-    let noted = create(draft()).unwrap().noted(Some(failing));
+    let draft = EndpointDraft { status: Some(EndpointStatus::Paused), ..draft() };
+    let noted = create(draft).unwrap().noted(Some(failing));
     assert_eq!(noted.updated_at, NOW, "the engine's notes are no change of its owner's");
     let patched = |patch| with(NOW, |context| noted.patched(patch, context)).unwrap().failing;
     let same = EndpointPatch {
