@@ -76,7 +76,10 @@ impl HealthBook {
             entries.remove(&endpoint);
             return;
         }
-        if entries.len() >= REMEMBERED_MAX && !entries.contains_key(&endpoint) && entries.len().is_power_of_two() {
+        if entries.len() >= REMEMBERED_MAX
+            && !entries.contains_key(&endpoint)
+            && entries.len().is_power_of_two()
+        {
             entries.retain(|_, condition| !is_forgettable(condition));
         }
         entries.insert(endpoint, condition);
@@ -91,7 +94,10 @@ impl HealthBook {
     pub fn troubled(&self) -> Troubled {
         let entries = self.lock();
         let count = |is: fn(&Condition) -> bool| entries.values().filter(|one| is(one)).count() as u64;
-        Troubled { failing: count(|one| one.health.failing().is_some()), down: count(|one| one.down.is_some()) }
+        Troubled {
+            failing: count(|one| one.health.failing().is_some()),
+            down: count(|one| one.down.is_some()),
+        }
     }
 
     /// What is known is whole whatever panicked.

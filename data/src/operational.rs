@@ -158,7 +158,13 @@ impl<'a> LastData<'a> {
 
 impl Notice {
     /// An endpoint is failing, after so many attempts in a row; a warning if it says when it will be disabled.
-    pub fn failing(endpoint: &Endpoint, failing: Failing, attempts: u32, last: &Outcome, at: Timestamp) -> Self {
+    pub fn failing(
+        endpoint: &Endpoint,
+        failing: Failing,
+        attempts: u32,
+        last: &Outcome,
+        at: Timestamp,
+    ) -> Self {
         let data = Data {
             since: Some(failing.since.to_rfc3339_seconds()),
             attempts: Some(attempts),
@@ -214,7 +220,8 @@ impl Notice {
 
     /// So many more of a kind, since a time, than were told one by one.
     fn more(tenant: Tenant, kind: Kind, more: More, since: Timestamp, at: Timestamp) -> Self {
-        let data = Data { since: Some(since.to_rfc3339_seconds()), more: Some(more.count), ..Data::default() };
+        let data =
+            Data { since: Some(since.to_rfc3339_seconds()), more: Some(more.count), ..Data::default() };
         Self { tenant, kind, at, about: more.about, event: event(kind, &data, None, at) }
     }
 
@@ -336,7 +343,8 @@ pub fn refuse_reserved(event_type: &EventType) -> Result<()> {
     if !is_operational(event_type.as_str()) {
         return Ok(());
     }
-    let message = "begins with `casewire`, which is kept for events of the engine itself; choose another first segment";
+    let message =
+        "begins with `casewire`, which is kept for events of the engine itself; choose another first segment";
     Err(crate::Error::field("type", message))
 }
 

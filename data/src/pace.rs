@@ -64,7 +64,13 @@ pub struct Down {
 impl Down {
     /// Down since a time, and probed at the next occasion.
     fn since(since: Timestamp) -> Self {
-        Self { since, probe_at: since, is_probing: false, is_for_retry: false, interval_millis: PROBE_MILLIS_MIN }
+        Self {
+            since,
+            probe_at: since,
+            is_probing: false,
+            is_for_retry: false,
+            interval_millis: PROBE_MILLIS_MIN,
+        }
     }
 
     fn wait(&mut self, now: Timestamp) {

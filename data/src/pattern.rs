@@ -207,14 +207,21 @@ mod tests {
 
     #[test]
     fn operational_events_are_for_patterns_that_name_them() {
-        for text in ["casewire.*", "casewire.endpoint.failing", "casewire.*.failing", "casewire.e*", "casewire.[e]*"] {
+        for text in
+            ["casewire.*", "casewire.endpoint.failing", "casewire.*.failing", "casewire.e*", "casewire.[e]*"]
+        {
             assert!(pattern(text).matches("casewire.endpoint.failing"), "{text}");
             assert!(!pattern(text).matches("casewired.endpoint.failing"), "{text}");
         }
-        for text in ["*", "**", "casewire*", "c*.failing", "*.endpoint.failing", "?asewire.*", "[c]asewire.*"] {
+        for text in ["*", "**", "casewire*", "c*.failing", "*.endpoint.failing", "?asewire.*", "[c]asewire.*"]
+        {
             assert!(!pattern(text).matches("casewire.endpoint.failing"), "{text}");
             let host = "casewired.endpoint.failing";
-            assert_eq!(pattern(text).matches(host), glob::Pattern::new(text).unwrap().matches(host), "{text}");
+            assert_eq!(
+                pattern(text).matches(host),
+                glob::Pattern::new(text).unwrap().matches(host),
+                "{text}"
+            );
         }
     }
 

@@ -143,7 +143,9 @@ mod tests {
 
     #[test]
     fn a_rate_is_a_number_in_its_range_to_three_decimals() {
-        for (given, kept) in [(0.01, "0.01"), (0.5, "0.5"), (3.0, "3"), (10_000.0, "10000"), (0.33333, "0.333")] {
+        for (given, kept) in
+            [(0.01, "0.01"), (0.5, "0.5"), (3.0, "3"), (10_000.0, "10000"), (0.33333, "0.333")]
+        {
             assert_eq!(limit(given).to_string(), kept);
         }
         for wrong in [0.0, -1.0, 0.009, 10_000.1, f64::NAN, f64::INFINITY] {
@@ -157,7 +159,11 @@ mod tests {
         for per_second in [0.5, 3.0, 20.0, 100.0, 1_000.0, 10_000.0] {
             let begun = begun(per_second, (0..20_000).map(|ms| ms * 1_000));
             let wanted = 20.0 * per_second;
-            assert!((0.95 * wanted..=wanted + 1.0).contains(&(begun.len() as f64)), "{per_second}: {}", begun.len());
+            assert!(
+                (0.95 * wanted..=wanted + 1.0).contains(&(begun.len() as f64)),
+                "{per_second}: {}",
+                begun.len()
+            );
         }
     }
 

@@ -85,7 +85,11 @@ impl RateView {
         if per_second.fract() > 0.0 {
             return Self::Fraction(per_second);
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is 10,000 at most")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate is 10,000 at most"
+        )]
         Self::Whole(per_second as u32)
     }
 }

@@ -129,7 +129,11 @@ async fn who_was_failing_before_a_restart_is_probed_first() {
     let probes = receiver.received(before + 2).await.split_off(before);
     assert!(probes.iter().all(|probe| probe.concurrent == 1), "{probes:?}");
     let stats = home.tenant().endpoint_stats(endpoint).await.unwrap();
-    assert_eq!(stats.failing.map(|failing| failing.since), Some(since), "it fails since then, not since the start");
+    assert_eq!(
+        stats.failing.map(|failing| failing.since),
+        Some(since),
+        "it fails since then, not since the start"
+    );
     mended.store(true, Ordering::SeqCst);
     receiver.received_all(&events).await;
 }
@@ -144,6 +148,7 @@ async fn a_hundred_endpoints_that_come_back_are_never_sent_more_than_their_limit
         let draft = EndpointDraft {
             max_in_flight: Some(2),
             rate_limit_per_second: Some(25.0),
+            retry_schedule_seconds: Some(vec![1; 10]),
             ..to(receiver.at(&format!("/{n}")), &["*"])
         };
         home.subscribe(draft).await;
@@ -155,9 +160,11 @@ async fn a_hundred_endpoints_that_come_back_are_never_sent_more_than_their_limit
     };
     wait_until(down, |all| *all).await;
     mended.store(true, Ordering::SeqCst);
-    let acknowledged = async || home.engine.metrics().lines().find_map(|line| {
-        line.strip_prefix("casewire_deliveries_total{result=\"delivered\"} ")?.parse::<usize>().ok()
-    });
+    let acknowledged = async || {
+        home.engine.metrics().lines().find_map(|line| {
+            line.strip_prefix("casewire_deliveries_total{result=\"delivered\"} ")?.parse::<usize>().ok()
+        })
+    };
     wait_until(acknowledged, |count| *count == Some(ENDPOINTS * events.len())).await;
     let requests = receiver.requests();
     for n in 0..ENDPOINTS {

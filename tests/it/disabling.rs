@@ -44,11 +44,15 @@ async fn who_never_acknowledges_is_paused_with_a_reason_and_nothing_is_lost() {
     let shown = host.call(Method::GET, &format!("/endpoints/{endpoint}"), "").await.data();
     assert_eq!(shown["status"], "paused");
     let reason = shown["status_reason"].as_str().unwrap();
-    assert!(reason.starts_with("no delivery has succeeded since ") && reason.contains("(last: 500)"), "{reason}");
+    assert!(
+        reason.starts_with("no delivery has succeeded since ") && reason.contains("(last: 500)"),
+        "{reason}"
+    );
     let audit = host.call(Method::GET, "/audit", "").await.text;
     assert!(audit.contains("endpoint.disable"), "{audit}");
     let told = wait_until(async || watcher.requests(), |told| told.len() >= 3).await;
-    let told: Vec<serde_json::Value> = told.iter().map(|it| serde_json::from_slice(&it.body).unwrap()).collect();
+    let told: Vec<serde_json::Value> =
+        told.iter().map(|it| serde_json::from_slice(&it.body).unwrap()).collect();
     let types: Vec<_> = told.iter().map(|it| it["type"].as_str().unwrap()).collect();
     let failing = "casewire.endpoint.failing";
     assert_eq!(types, [failing, failing, "casewire.endpoint.disabled"]);
@@ -90,7 +94,8 @@ async fn the_period_goes_on_over_a_restart_and_begins_anew_with_another_chance()
 #[tokio::test]
 async fn a_success_now_and_then_is_enough_and_without_a_period_nobody_is_disabled() {
     let home = home(Some(1_000));
-    let receiver = Receiver::start(|request| Reply::status(if request.text().contains("good") { 204 } else { 500 }));
+    let receiver =
+        Receiver::start(|request| Reply::status(if request.text().contains("good") { 204 } else { 500 }));
     let (broken, _) = broken();
     let draft = EndpointDraft { retry_schedule_seconds: Some(vec![0; 2]), ..to(receiver.url(), &["*"]) };
     let endpoint = home.subscribe(draft).await;

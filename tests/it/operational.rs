@@ -92,18 +92,23 @@ async fn what_becomes_of_a_notice_raises_none_and_nothing_is_stored_that_nobody_
     let about: Vec<_> = seen.iter().map(|it| it["data"]["delivery"]["event_id"].clone()).collect();
     assert_eq!(about, [json!(heard.to_string()), json!(last.to_string())]);
     let stored = home.tenant().events(EventQuery::default(), None, 200).await.unwrap();
-    let stored = stored.items.iter().filter(|event| event.event_type().as_str().starts_with("casewire.")).count();
+    let stored =
+        stored.items.iter().filter(|event| event.event_type().as_str().starts_with("casewire.")).count();
     assert_eq!(stored, 2);
 }
 
 #[tokio::test]
 async fn the_life_of_an_endpoint_is_told() {
     let home = Embedded::start();
-    let (watcher, receiver) = (Receiver::willing(), Receiver::start(|request| {
-        Reply::status(if request.text().contains("cases.gone") { 410 } else { 204 })
-    }));
+    let (watcher, receiver) = (
+        Receiver::willing(),
+        Receiver::start(|request| {
+            Reply::status(if request.text().contains("cases.gone") { 410 } else { 204 })
+        }),
+    );
     // One at a time, so that they come in order.
-    home.subscribe(EndpointDraft { max_in_flight: Some(1), ..to(watcher.url(), &["casewire.endpoint.*"]) }).await;
+    home.subscribe(EndpointDraft { max_in_flight: Some(1), ..to(watcher.url(), &["casewire.endpoint.*"]) })
+        .await;
     let endpoint = home.subscribe(to(receiver.url(), &["cases.*"])).await;
     home.set_status(endpoint, EndpointStatus::Paused).await;
     told(&watcher, 1).await;
@@ -112,7 +117,8 @@ async fn the_life_of_an_endpoint_is_told() {
     let gone = home.publish("cases.gone").await;
     home.until(gone, endpoint, DeliveryStatus::Held).await;
     let told = told(&watcher, 3).await;
-    let types: Vec<_> = told.iter().map(|it| it["type"].as_str().unwrap().rsplit('.').next().unwrap()).collect();
+    let types: Vec<_> =
+        told.iter().map(|it| it["type"].as_str().unwrap().rsplit('.').next().unwrap()).collect();
     assert_eq!(types, ["paused", "resumed", "disabled"]);
     assert!(told[2]["data"]["reason"].as_str().unwrap().contains("410"), "{}", told[2]);
 }
@@ -145,9 +151,8 @@ async fn a_burst_of_dead_letters_is_told_in_part_and_counted() {
         home.subscribe(to(failing.at(&format!("/{n}")), &["cases.*"])).await;
     }
     home.publish_many("cases.created", 20).await;
-    let sum = |bodies: &[Value]| {
-        bodies.iter().map(|it| it["data"]["more"].as_u64().unwrap_or(1)).sum::<u64>()
-    };
+    let sum =
+        |bodies: &[Value]| bodies.iter().map(|it| it["data"]["more"].as_u64().unwrap_or(1)).sum::<u64>();
     let told = wait_until(async || bodies(&watcher), |bodies| sum(bodies) >= DEAD as u64).await;
     assert_eq!(sum(&told), DEAD as u64);
     assert!(told.len() < DEAD, "{} notices", told.len());
@@ -158,7 +163,11 @@ async fn types_of_the_engine_are_refused_from_hosts_and_in_vocabularies_without_
     let host = Host::start().await;
     for (path, body, field) in [
         ("/events", json!({"type": "casewire.endpoint.failing", "data": {}}), "type"),
-        ("/events/batch", json!({"events": [{"type": "a.b", "data": 1}, {"type": "casewire", "data": 1}]}), "events[1].type"),
+        (
+            "/events/batch",
+            json!({"events": [{"type": "a.b", "data": 1}, {"type": "casewire", "data": 1}]}),
+            "events[1].type",
+        ),
     ] {
         let refused = host.call(Method::POST, path, &body.to_string()).await.problem(422);
         assert_eq!(fields(&refused), [field], "{refused}");

@@ -2,8 +2,8 @@
 
 use casewire_data::{
     Timestamp,
-    health::{self, Change, Failing},
     delivery::{EndpointEffect, FailureClass, Outcome},
+    health::{self, Change, Failing},
     operational::{Kind, Notice, is_operational},
     store::Fate,
 };

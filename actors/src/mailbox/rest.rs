@@ -39,7 +39,11 @@ impl Mailbox {
             // A held one may have retries, for which it has not asked to be woken.
             clean: if self.intake.is_behind() || self.is_held() { None } else { Some(self.window.floor()) },
             // Not before another request may begin: who comes after it knows nothing of the one before.
-            since: self.rest.get().map_or(now, |rest| rest.since).max(self.pace.waits_until(now).unwrap_or(now)),
+            since: self
+                .rest
+                .get()
+                .map_or(now, |rest| rest.since)
+                .max(self.pace.waits_until(now).unwrap_or(now)),
         });
         self.rest.set(rest);
     }

@@ -77,8 +77,9 @@ impl Handler<Disable> for Registry {
         let operational = self.audience.operational.clone();
         Box::pin(async move {
             match put.await {
-                Ok(disabled) => operational
-                    .tell(&tenant, Kind::EndpointDisabled, || Notice::disabled(&disabled, now)),
+                Ok(disabled) => {
+                    operational.tell(&tenant, Kind::EndpointDisabled, || Notice::disabled(&disabled, now))
+                }
                 Err(error) => tracing::error!(%error, "a disabled endpoint was not made durable"),
             }
             drop(told);

@@ -17,7 +17,8 @@ fn at(millis: i64) -> Timestamp {
 
 fn endpoint(ordinal: u32, tenant: &str) -> Endpoint {
     let (dialects, egress) = (Dialects::builtin(), EgressPolicy::default());
-    let context = EndpointContext { dialects: &dialects, default_dialect: "standard@1", egress: &egress, now: at(0) };
+    let context =
+        EndpointContext { dialects: &dialects, default_dialect: "standard@1", egress: &egress, now: at(0) };
     let tenant = Tenant::new(tenant).unwrap();
     let identity = EndpointIdentity { id: EndpointId::from_u128(1), ordinal, tenant, random: [9; 32] };
     let draft = EndpointDraft {
@@ -78,7 +79,9 @@ fn types_of_the_engine_are_not_a_hosts() {
     for kind in Kind::ALL {
         assert!(refuse_reserved(&kind.event_type()).is_err());
     }
-    for (name, free) in [("casewire", false), ("casewire.x", false), ("casewires.x", true), ("x.casewire", true)] {
+    for (name, free) in
+        [("casewire", false), ("casewire.x", false), ("casewires.x", true), ("x.casewire", true)]
+    {
         assert_eq!(refuse_reserved(&EventType::new(name).unwrap()).is_ok(), free, "{name}");
     }
 }

@@ -231,13 +231,26 @@ mod tests {
     #[test]
     fn operational_events_are_found_as_by_each_pattern_alone() {
         let texts = [
-            "*", "c*", "casewire*", "casewire.*", "casewire.endpoint.*", "*.endpoint.failing", "casewire.*.failing",
-            "casewire.endpoint.failing", "?asewire.*", "casewire.[e]*.failing", "**",
+            "*",
+            "c*",
+            "casewire*",
+            "casewire.*",
+            "casewire.endpoint.*",
+            "*.endpoint.failing",
+            "casewire.*.failing",
+            "casewire.endpoint.failing",
+            "?asewire.*",
+            "casewire.[e]*.failing",
+            "**",
         ];
         let index = PatternIndex::new(texts.map(pattern).into_iter().zip(0..));
         for name in ["casewire.endpoint.failing", "casewired.endpoint.failing", "casewire.delivery.dead"] {
-            let each: Vec<u32> =
-                texts.iter().zip(0..).filter(|(text, _)| pattern(text).matches(name)).map(|(_, at)| at).collect();
+            let each: Vec<u32> = texts
+                .iter()
+                .zip(0..)
+                .filter(|(text, _)| pattern(text).matches(name))
+                .map(|(_, at)| at)
+                .collect();
             assert_eq!(index.matches(name), each, "{name}");
         }
     }
