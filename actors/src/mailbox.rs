@@ -164,13 +164,13 @@ impl Mailbox {
     /// As [`Mailbox::work`], by a clock that was read just now.
     fn work_at(&mut self, clock: Instant, context: &mut Context<Self>) {
         let now = self.surroundings.clock.at(clock);
-        self.join_crowd();
+        self.join_crowd(now);
         self.make_room();
         self.begin_attempts(clock, context);
         self.read_on(now, context);
         self.read_due(now, context);
         self.ask_to_be_woken(now);
-        self.join_crowd();
+        self.join_crowd(now);
         self.note_rest(now);
     }
 

@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use casewire_data::{
+    ErrorKind,
     event::Tenant,
     operational::{Desk, Kind, Notice},
     route::Routes,
@@ -98,9 +99,14 @@ impl Herald {
             return;
         }
         let publication = Publication { tenant: tenant.clone(), events: vec![(event, Ok(routes))] };
-        if let Err(error) = self.journal.publish(publication).await {
-            tracing::warn!(%tenant, kind = kind.as_str(), %error, "an operational event was not published");
-            self.operational.desk().give_back(&tenant, kind, about);
+        match self.journal.publish(publication).await {
+            Ok(_) => {}
+            // The engine stops, as it may at any time: what was not told by then is lost.
+            Err(error) if error.kind() == ErrorKind::Closed => {}
+            Err(error) => {
+                tracing::warn!(%tenant, kind = kind.as_str(), %error, "an operational event was not published");
+                self.operational.desk().give_back(&tenant, kind, about);
+            }
         }
     }
 }
