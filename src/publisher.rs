@@ -4,7 +4,7 @@ use casewire_data::{
     Error, ErrorKind, Result, Timestamp,
     event::{Actor, NewEvent, Resource, Tenant},
     id::EventId,
-    limits,
+    limits, operational,
     store::{Publication, Published},
 };
 use serde::Serialize;
@@ -91,7 +91,7 @@ impl Publisher {
 
     /// Publishes an event with all that can be said of it. Answers as [`Publisher::publish`].
     pub async fn publish_event(&self, event: NewEvent) -> Result<Receipt> {
-        event.check()?;
+        check(&event)?;
         let mut receipts = self.commit(vec![event], |_, error| error).await?;
         receipts.pop().ok_or_else(gone)
     }
@@ -104,7 +104,7 @@ impl Publisher {
             return Err(Error::field("events", message));
         }
         for (index, event) in events.iter().enumerate() {
-            event.check().map_err(|error| error.under(&format!("events[{index}]")))?;
+            check(event).map_err(|error| error.under(&format!("events[{index}]")))?;
         }
         self.commit(events, |index, error| error.under(&format!("events[{index}]"))).await
     }
@@ -141,6 +141,12 @@ impl Publisher {
             self.tree.journal.publish(Publication { tenant: self.tenant.clone(), events }).await?;
         Ok(published.into_iter().map(receipt).collect())
     }
+}
+
+/// Whether a host may publish it.
+fn check(event: &NewEvent) -> Result<()> {
+    event.check()?;
+    operational::refuse_reserved(&event.event_type)
 }
 
 fn receipt(published: Published) -> Receipt {

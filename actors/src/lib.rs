@@ -19,6 +19,7 @@ pub mod shard;
 pub mod surroundings;
 
 pub mod mailbox;
+pub mod operational;
 pub mod plan;
 
 pub mod dispatch;
@@ -30,6 +31,7 @@ pub mod registry;
 pub mod trial;
 
 pub mod clock;
+pub mod health;
 pub mod in_flight;
 pub mod metrics;
 mod span;

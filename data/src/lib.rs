@@ -24,7 +24,10 @@ pub mod source;
 pub mod token;
 
 pub mod delivery;
+pub mod health;
+pub mod operational;
 pub mod pace;
+pub mod rate;
 pub mod retry;
 pub mod stats;
 pub mod window;

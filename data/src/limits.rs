@@ -133,6 +133,8 @@ pub struct Limits {
     pub in_flight_max: u32,
     /// Milliseconds of one attempt from connect to the end of the response body, unless the endpoint says otherwise.
     pub attempt_timeout_ms: u32,
+    /// Milliseconds without a single success after which an endpoint that is attempted is disabled; never if absent.
+    pub disable_after_ms: Option<i64>,
     /// Milliseconds that events and delivery records are kept.
     pub retention_ms: i64,
     /// Bytes of one log segment; retention gives the disk back in such pieces. In a log of more than 128 of them they
@@ -151,6 +153,7 @@ impl Default for Limits {
             mailbox_rest_ms: 30_000,
             in_flight_max: 32,
             attempt_timeout_ms: 20_000,
+            disable_after_ms: Some(5 * 24 * 3_600_000),
             retention_ms: 7 * 24 * 3_600_000,
             segment_bytes_max: 64 * 1024 * 1024,
             endpoints_per_tenant_max: 100_000,
@@ -179,6 +182,9 @@ impl Limits {
             10,
             u64::from(ATTEMPT_TIMEOUT_SECONDS_MAX) * 1_000,
         );
+        if let Some(after_ms) = self.disable_after_ms {
+            range("disable_after_ms", after_ms.try_into().unwrap_or(0), 100, 366 * 86_400_000);
+        }
         range("retention_ms", self.retention_ms.try_into().unwrap_or(0), 1_000, 10 * 366 * 86_400_000);
         range("segment_bytes_max", self.segment_bytes_max, 64 * 1024, 4 << 30);
         range("endpoints_per_tenant_max", self.endpoints_per_tenant_max as u64, 1, 10_000_000);

@@ -188,6 +188,11 @@ impl Matched {
         Self { lookout: Lookout::new(filters), plain: plain.into(), scoped, speakers }
     }
 
+    /// Whether no endpoint takes any event of the type.
+    pub fn is_nothing(&self) -> bool {
+        self.plain.is_empty() && self.scoped.is_empty()
+    }
+
     /// Where an event goes. `Invalid` if a dialect that is to say it cannot: names the fields at fault, the endpoint and
     /// what to do.
     pub fn routes(&self, event: &NewEvent) -> Result<Routes> {

@@ -87,6 +87,7 @@ pub(super) fn draft(fields: &mut Fields<'_>) -> EndpointDraft {
         filter: fields.optional("filter").map(|filter: &RawValue| filter.get().to_owned()),
         headers: fields.optional("headers").unwrap_or_default(),
         max_in_flight: fields.optional("max_in_flight"),
+        rate_limit_per_second: fields.optional("rate_limit_per_second"),
         timeout_seconds: fields.optional("timeout_seconds"),
         retry_schedule_seconds: fields.optional("retry").map(|Retry(seconds)| seconds),
     }
@@ -111,6 +112,7 @@ impl Read<'_> for EndpointPatch {
                 .map(|filter: Option<&RawValue>| filter.map(|it| it.get().to_owned())),
             headers: fields.clearable("headers").map(Option::unwrap_or_default),
             max_in_flight: fields.clearable("max_in_flight"),
+            rate_limit_per_second: fields.clearable("rate_limit_per_second"),
             timeout_seconds: fields.clearable("timeout_seconds"),
             retry_schedule_seconds: fields
                 .clearable("retry")

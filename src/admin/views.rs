@@ -21,6 +21,7 @@ use casewire_data::{
     delivery::{DeliveryRecord, DeliverySummary},
     endpoint::EndpointStatus,
     event::{Actor, ActorId, Event},
+    rate::RateLimit,
     secret::Secret,
     token::{Scope, Token},
 };
@@ -64,6 +65,8 @@ pub(super) struct EndpointView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_in_flight: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    rate_limit_per_second: Option<RateView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     timeout_seconds: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry: Option<RetryView>,
@@ -76,6 +79,29 @@ pub(super) struct EndpointView<'a> {
     /// What verifies its deliveries, where that is not the secret itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
+}
+
+/// A rate as it is written by people: 10 rather than 10.0.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum RateView {
+    Whole(u32),
+    Fraction(f64),
+}
+
+impl RateView {
+    fn new(limit: RateLimit) -> Self {
+        let per_second = limit.per_second();
+        if per_second.fract() > 0.0 {
+            return Self::Fraction(per_second);
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate is 10,000 at most"
+        )]
+        Self::Whole(per_second as u32)
+    }
 }
 
 #[derive(Serialize)]
@@ -107,6 +133,7 @@ impl<'a> EndpointView<'a> {
             filter: endpoint.filter.as_ref().and_then(|filter| serde_json::from_str(filter.as_str()).ok()),
             headers: Some(&endpoint.headers).filter(|headers| !headers.is_empty()),
             max_in_flight: endpoint.max_in_flight,
+            rate_limit_per_second: endpoint.rate_limit_per_second.map(RateView::new),
             timeout_seconds: endpoint.timeout_seconds,
             retry: endpoint
                 .retry

@@ -170,6 +170,9 @@ struct RestArgs {
     /// Requests in flight at once.
     #[arg(long, value_name = "N")]
     max_in_flight: Option<u32>,
+    /// Requests that may begin in a second, evenly spaced: 0.01 to 10000; `none` takes the limit away.
+    #[arg(long, value_name = "N", value_parser = rate)]
+    rate_limit_per_second: Option<Value>,
     /// Seconds that one attempt may take.
     #[arg(long, value_name = "SECONDS")]
     timeout_seconds: Option<u32>,
@@ -308,10 +311,19 @@ impl RestArgs {
         insert(&mut body, "filter", self.filter.clone());
         insert(&mut body, "headers", object_of(&self.header));
         insert(&mut body, "max_in_flight", self.max_in_flight.map(Value::from));
+        insert(&mut body, "rate_limit_per_second", self.rate_limit_per_second.clone());
         insert(&mut body, "timeout_seconds", self.timeout_seconds.map(Value::from));
         let retry = self.retry_schedule_seconds.as_ref().map(|delays| json!({ "schedule_seconds": delays }));
         insert(&mut body, "retry", retry);
         body
+    }
+}
+
+/// A number as it was written, or null for `none`; its range is the server's to check.
+fn rate(text: &str) -> Result<Value, String> {
+    match text {
+        "none" => Ok(Value::Null),
+        number => number.parse().map(Value::Number).map_err(|_| "write a number, or none".to_owned()),
     }
 }
 

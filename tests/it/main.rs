@@ -25,7 +25,10 @@ mod idempotency;
 mod pressure;
 
 mod backlog;
+mod breaker;
+mod disabling;
 mod isolation;
+mod limits;
 mod pace;
 
 mod restart;
@@ -48,6 +51,7 @@ mod verifiers;
 
 mod log;
 mod metrics;
+mod operational;
 mod trace_context;
 
 mod dialect_docs;

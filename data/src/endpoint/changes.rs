@@ -24,10 +24,12 @@ impl Endpoint {
             filter,
             headers,
             max_in_flight,
+            rate_limit_per_second,
             timeout_seconds,
             retry,
             held_through: _,
             earlier_params: _,
+            failing: _,
             created_at: _,
             updated_at: _,
         } = self;
@@ -46,6 +48,7 @@ impl Endpoint {
             ("filter", *filter != other.filter),
             ("headers", *headers != other.headers),
             ("max_in_flight", *max_in_flight != other.max_in_flight),
+            ("rate_limit_per_second", *rate_limit_per_second != other.rate_limit_per_second),
             ("timeout_seconds", *timeout_seconds != other.timeout_seconds),
             ("retry", *retry != other.retry),
         ];

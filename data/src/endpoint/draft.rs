@@ -44,6 +44,8 @@ pub struct EndpointDraft {
     pub headers: BTreeMap<String, String>,
     /// Requests in flight at once.
     pub max_in_flight: Option<u32>,
+    /// Requests that may begin in a second: 0.01 to 10,000.
+    pub rate_limit_per_second: Option<f64>,
     /// Seconds of one attempt.
     pub timeout_seconds: Option<u32>,
     /// Delays in seconds after the first attempt and each one after it.
@@ -79,6 +81,8 @@ pub struct EndpointPatch {
     pub headers: Option<BTreeMap<String, String>>,
     /// New limit of requests in flight.
     pub max_in_flight: Option<Option<u32>>,
+    /// New limit of requests in a second.
+    pub rate_limit_per_second: Option<Option<f64>>,
     /// New deadline of one attempt.
     pub timeout_seconds: Option<Option<u32>>,
     /// New retry schedule.
@@ -155,10 +159,12 @@ impl EndpointDraft {
             filter: None,
             headers: BTreeMap::new(),
             max_in_flight: None,
+            rate_limit_per_second: None,
             timeout_seconds: None,
             retry: None,
             held_through: 0,
             earlier_params: Vec::new(),
+            failing: None,
             created_at: context.now,
             updated_at: context.now,
         }
@@ -180,6 +186,7 @@ impl EndpointDraft {
             filter: Some(self.filter),
             headers: Some(self.headers),
             max_in_flight: Some(self.max_in_flight),
+            rate_limit_per_second: Some(self.rate_limit_per_second),
             timeout_seconds: Some(self.timeout_seconds),
             retry_schedule_seconds: Some(self.retry_schedule_seconds),
         }

@@ -12,6 +12,7 @@ use crate::{
     error::{Error, FieldError, Result},
     filter::Filter,
     limits,
+    rate::RateLimit,
     retry::RetrySchedule,
 };
 
@@ -27,7 +28,10 @@ impl Endpoint {
     ) -> Result<()> {
         let mut wrong = Wrong::default();
         if let Some(url) = &patch.url {
+            let before = self.url.clone();
             wrong.or_set(&mut self.url, check_url(url, context.egress));
+            // Whatever was wrong is said of the receiver that it was.
+            self.failing = self.failing.take().filter(|_| self.url == before);
         }
         // Changes that do not ask the dialect are possible even if it is gone.
         let in_dialect =
@@ -57,6 +61,9 @@ impl Endpoint {
             if status == EndpointStatus::Active && context.dialects.get(&self.dialect).is_err() {
                 wrong.or_set(&mut (), Err(Error::field("status", self.speechless_reason())));
             }
+            // Who makes it active again gives it another chance, and all of the time for it.
+            let resumes = self.status == EndpointStatus::Paused && status == EndpointStatus::Active;
+            self.failing = self.failing.take().filter(|_| !resumes);
             self.status = status;
             // Paused by its owner, it stays so when its dialect is back.
             if status == EndpointStatus::Active || self.is_speechless() {
@@ -68,6 +75,9 @@ impl Endpoint {
         }
         if let Some(most) = patch.max_in_flight {
             wrong.or_set(&mut self.max_in_flight, check_range("max_in_flight", most, limits::IN_FLIGHT_MAX));
+        }
+        if let Some(per_second) = patch.rate_limit_per_second {
+            wrong.or_set(&mut self.rate_limit_per_second, per_second.map(RateLimit::new).transpose());
         }
         if let Some(timeout) = patch.timeout_seconds {
             let checked = check_range("timeout_seconds", timeout, limits::ATTEMPT_TIMEOUT_SECONDS_MAX);
