@@ -142,6 +142,11 @@ impl Journal {
         self.audited(act, Some(Write::Document(document))).await
     }
 
+    /// Writes what the engine has noted of an endpoint, which is nobody's act; answers when it is durable.
+    pub async fn note(&self, document: Document) -> Result<()> {
+        self.write(Write::Document(document), None).await.map(drop)
+    }
+
     /// Has the audit say what somebody did, and makes the change by which it was done, if there is one; answers when both
     /// are durable. A change that is refused leaves nothing in the audit.
     pub async fn audited(&self, act: Act, change: Option<Write>) -> Result<()> {

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod backlog;
+mod health;
 mod order;
 mod rest;
 mod retries;
@@ -20,7 +21,7 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, WeakAddr};
-use casewire_data::{Timestamp, order::Lane, pace::Pace, window::Window};
+use casewire_data::{Timestamp, health::Health, order::Lane, pace::Pace, window::Window};
 use rustc_hash::FxHashMap as HashMap;
 use tokio::task::AbortHandle;
 
@@ -45,6 +46,7 @@ pub struct Mailbox {
     shard: Addr<Shard>,
     dispatcher: Rc<Dispatcher>,
     pace: Pace,
+    health: Health,
     window: Window,
     /// Taken up, not begun: the end of the window.
     ready: VecDeque<Arc<Envelope>>,
@@ -118,8 +120,10 @@ impl Mailbox {
     ) -> Self {
         let Beginning { plan, clean, current, poisoned, rest } = beginning;
         let dispatcher = Rc::new(new_dispatcher(&plan, &surroundings));
+        let condition = surroundings.health.read(plan.endpoint.ordinal);
         Self {
-            pace: plan.pace(),
+            pace: condition.pace(plan.pace()),
+            health: condition.health,
             window: Window::new(clean.unwrap_or(0)),
             ready: VecDeque::new(),
             ready_bytes: 0,
@@ -171,7 +175,7 @@ impl Mailbox {
     /// As [`Mailbox::work`], by a clock that was read just now.
     fn work_at(&mut self, clock: Instant, context: &mut Context<Self>) {
         let now = self.surroundings.clock.at(clock);
-        self.join_crowd();
+        self.join_crowd(now);
         self.make_room();
         self.begin_attempts(clock, context);
         self.settle_order();
@@ -179,7 +183,7 @@ impl Mailbox {
         self.read_cases(context);
         self.read_due(now, context);
         self.ask_to_be_woken(now);
-        self.join_crowd();
+        self.join_crowd(now);
         self.note_rest(now);
     }
 
@@ -195,7 +199,10 @@ impl Mailbox {
             if !self.may_begin_another(allowed as usize) || !self.has_share(now) {
                 break;
             }
-            let Some(turn) = self.next_turn() else { break };
+            let Some(turn) = self.next_turn() else {
+                self.pace.rests(now);
+                break;
+            };
             self.begin(turn, clock, context);
         }
     }
@@ -217,7 +224,8 @@ impl Mailbox {
 
     /// Something waits for its turn, or will in a moment.
     fn has_turns(&self) -> bool {
-        !self.ready.is_empty() || self.retries.is_busy() || self.order.has_next()
+        let has_new = !self.ready.is_empty() && self.may_begin_new();
+        has_new || self.retries.is_busy() || self.order.has_next()
     }
 
     /// Retries come first: they are older, and bounded by what was read.
@@ -314,7 +322,11 @@ impl Handler<Wake> for Mailbox {
         self.asked_for = None;
         // It may be an earlier mailbox of this endpoint that asked to be woken.
         if look_again || !self.retries.is_known() {
-            self.retries.note(self.now());
+            let now = self.now();
+            self.retries.note(now);
+            if look_again {
+                self.pace.probe_now(now);
+            }
         }
         self.work(context);
     }
@@ -349,8 +361,8 @@ impl Handler<Replan> for Mailbox {
     fn handle(&mut self, Replan { plan, told: _told }: Replan, context: &mut Self::Context) {
         self.received += 1;
         let resumes = self.plan.is_paused() && !plan.is_paused();
-        let moved =
-            self.plan.endpoint.url != plan.endpoint.url || self.plan.in_flight_max != plan.in_flight_max;
+        let moved = self.plan.endpoint.url != plan.endpoint.url;
+        let is_resized = self.plan.in_flight_max != plan.in_flight_max;
         // A receiver that must answer with the secret has yet to show that it knows the new one.
         let is_rekeyed = self.plan.endpoint.secrets != plan.endpoint.secrets;
         let reordered = self.plan.endpoint.ordering != plan.endpoint.ordering;
@@ -359,12 +371,14 @@ impl Handler<Replan> for Mailbox {
             self.change_order();
         }
         self.pace.set_in_flight_max(self.plan.in_flight_max);
-        if moved {
+        self.pace.set_rate_limit(self.plan.endpoint.rate_limit_per_second);
+        if moved || is_resized {
             self.dispatcher = Rc::new(new_dispatcher(&self.plan, &self.surroundings));
         }
-        if moved || resumes || is_rekeyed {
-            // Whatever was wrong with it is said of the endpoint that it was.
-            self.pace = self.plan.pace();
+        if moved || resumes {
+            self.forgive();
+        } else if is_resized || is_rekeyed {
+            self.pace.forgive(self.plan.pace());
         }
         if self.plan.is_paused() {
             self.give_back();

@@ -5,8 +5,11 @@
 mod attempt;
 mod audit;
 mod backup;
+mod event_type;
+mod preview;
 mod secrets;
 mod source;
+mod trial;
 
 use std::{
     borrow::Cow,
@@ -18,6 +21,7 @@ use casewire_data::{
     delivery::{DeliveryRecord, DeliverySummary},
     endpoint::EndpointStatus,
     event::{Actor, ActorId, Event},
+    rate::RateLimit,
     secret::Secret,
     token::{Scope, Token},
 };
@@ -25,7 +29,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::attempt::AttemptView;
-pub(super) use self::{audit::AuditView, backup::BackupView, secrets::SecretsView, source::SourceView};
+pub(super) use self::{
+    audit::AuditView, backup::BackupView, event_type::EventTypeView, preview::PreviewView,
+    secrets::SecretsView, source::SourceView, trial::TrialView,
+};
 use crate::{publisher::Receipt, tenant::EndpointInfo};
 
 /// An endpoint: the seed's keys in the seed's order, then extensions where they differ from their default.
@@ -52,11 +59,15 @@ pub(super) struct EndpointView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sources: Option<Vec<&'static str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<&'a BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ordering: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_in_flight: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_limit_per_second: Option<RateView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout_seconds: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,6 +81,29 @@ pub(super) struct EndpointView<'a> {
     /// What verifies its deliveries, where that is not the secret itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
+}
+
+/// A rate as it is written by people: 10 rather than 10.0.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum RateView {
+    Whole(u32),
+    Fraction(f64),
+}
+
+impl RateView {
+    fn new(limit: RateLimit) -> Self {
+        let per_second = limit.per_second();
+        if per_second.fract() > 0.0 {
+            return Self::Fraction(per_second);
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate is 10,000 at most"
+        )]
+        Self::Whole(per_second as u32)
+    }
 }
 
 #[derive(Serialize)]
@@ -98,9 +132,11 @@ impl<'a> EndpointView<'a> {
             agencies: Some(&scope.agencies).filter(|agencies| !agencies.is_empty()),
             sources: (!scope.sources.is_empty())
                 .then(|| scope.sources.iter().map(|it| it.as_str()).collect()),
+            filter: endpoint.filter.as_ref().and_then(|filter| serde_json::from_str(filter.as_str()).ok()),
             headers: Some(&endpoint.headers).filter(|headers| !headers.is_empty()),
             ordering: (!endpoint.ordering.is_none()).then(|| endpoint.ordering.as_str()),
             max_in_flight: endpoint.max_in_flight,
+            rate_limit_per_second: endpoint.rate_limit_per_second.map(RateView::new),
             timeout_seconds: endpoint.timeout_seconds,
             retry: endpoint
                 .retry

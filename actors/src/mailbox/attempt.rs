@@ -40,6 +40,7 @@ impl Mailbox {
         let flight = Flight { parked, event_position, begun_at: started_at, lane, task: None };
         self.in_flight.insert(seq, flight);
         self.retries.begun(seq);
+        self.pace.begins(started_at);
         if turn.attempts == 0 {
             self.surroundings.counts.first_attempt(turn.envelope.event.published_at, started_at);
         }
@@ -90,6 +91,7 @@ impl Mailbox {
         let number = turn.attempts.saturating_add(1);
         let ruling = made_by.ruling(&outcome, sent_at);
         let judgement = judge(&outcome, ruling, number, self.plan.delivery(event), &self.plan.schedule, now);
+        self.order.settles();
         let parked = self.in_flight.remove(&event.seq).is_some_and(|flight| flight.parked);
         if !parked {
             self.window.settle(event.seq);
@@ -102,8 +104,18 @@ impl Mailbox {
         let duration_us = u64::try_from((ended - started).as_micros()).unwrap_or(u64::MAX);
         self.stats.note(now, duration_us, &outcome, fate);
         span::attempted(&turn.envelope, self.plan.endpoint.id, number, &outcome, fate);
-        self.follow(&outcome, fate, now);
+        if let Fate::RetryAt(due) = fate {
+            self.retries.note(due);
+        }
+        let diagnosis = self.diagnose(&outcome, fate, now);
+        if fate == Fate::Dead {
+            self.tell_dead(&turn.envelope, number, &outcome, now);
+        }
+        // What the receiver has asked for is its own word; what has been seen of it counts beside.
         self.affect(judgement.effect, now, context);
+        if !self.disabling {
+            self.affect(diagnosis, now, context);
+        }
         let settled = Settled {
             endpoint: self.ordinal(),
             seq: event.seq,
@@ -133,28 +145,6 @@ impl Mailbox {
     fn without_secrets(&self, outcome: Outcome, made_by: &Arc<Plan>) -> Outcome {
         let outcome = made_by.without_secrets(outcome);
         if Arc::ptr_eq(made_by, &self.plan) { outcome } else { self.plan.without_secrets(outcome) }
-    }
-
-    fn follow(&mut self, outcome: &Outcome, fate: Fate, now: Timestamp) {
-        match fate {
-            Fate::Delivered => {
-                if self.pace.succeeded() {
-                    tracing::info!(endpoint = %self.plan.endpoint.id, "the endpoint answers again");
-                    self.retries.release();
-                }
-            }
-            Fate::RetryAt(_) | Fate::Dead => {
-                let is_the_endpoints_fault = outcome.failure_class() != Some(FailureClass::Quarantined);
-                if is_the_endpoints_fault && self.pace.failed(now) {
-                    tracing::warn!(endpoint = %self.plan.endpoint.id, "the endpoint is down; its backlog waits");
-                    self.give_back();
-                    self.retries.end_release(now);
-                }
-            }
-        }
-        if let Fate::RetryAt(due) = fate {
-            self.retries.note(due);
-        }
     }
 
     fn affect(&mut self, effect: EndpointEffect, now: Timestamp, context: &mut Context<Self>) {
