@@ -55,6 +55,7 @@ impl Mailbox {
     pub(super) fn has_room(&self) -> bool {
         self.window.len() < self.surroundings.config.limits.window_deliveries_max
             && self.ready_bytes < READY_BYTES_MAX
+            && self.takes_new()
     }
 
     pub(super) fn take(&mut self, envelope: Arc<Envelope>) {
@@ -83,7 +84,7 @@ impl Mailbox {
 
     /// Whether something may be read with which an endpoint that is down is probed: it is time, and nothing is at hand.
     pub(super) fn may_fetch_probe(&self, now: Timestamp) -> bool {
-        let has_one = !self.ready.is_empty() || !self.in_flight.is_empty() || self.retries.is_busy();
+        let has_one = self.has_turns() || !self.in_flight.is_empty();
         !has_one && !self.intake.reading && self.pace.waits_until(now).is_none()
     }
 
@@ -91,15 +92,15 @@ impl Mailbox {
     pub(super) fn read_on(&mut self, now: Timestamp, context: &mut Context<Self>) {
         let limits = &self.surroundings.config.limits;
         let room = limits.window_deliveries_max.saturating_sub(self.window.len());
-        let hungry = self.ready.len() <= limits.window_deliveries_max / 2
-            && room > 0
-            && self.ready_bytes < READY_BYTES_MAX;
+        let hungry = self.ready.len() <= limits.window_deliveries_max / 2 && self.has_room();
         if !self.intake.begun || !self.intake.behind || self.intake.reading || self.is_held() || !hungry {
             return;
         }
         let mut events_max = room;
         if self.pace.is_down() {
-            if !self.may_fetch_probe(now) || (self.pace.probes_with_retry() && self.retries.is_due(now)) {
+            // Where an order is kept, what is new may have to wait for what failed.
+            let prefers_retry = self.pace.probes_with_retry() || self.order.is_kept();
+            if !self.may_fetch_probe(now) || (prefers_retry && self.retries.is_due(now)) {
                 return;
             }
             events_max = 1;
@@ -157,6 +158,7 @@ impl Handler<Read> for Mailbox {
             Ok(backlog)
                 if after == self.window.last_taken()
                     && !self.is_held()
+                    && self.takes_new()
                     && !(self.pace.is_down() && backlog.events.len() > 1) =>
             {
                 for event in backlog.events {
