@@ -102,6 +102,17 @@ const KEYS: &[Key] = &[
         },
     },
     Key {
+        flag: "disable-after-hours",
+        value: "HOURS",
+        help: "How long an endpoint may fail, without a single success, before it is paused; fractions allowed, 0 for \
+               as long as it likes [default: 120]",
+        apply: |settings, text| {
+            let after_ms = millis(text, 3_600_000.0)?;
+            settings.limits.disable_after_ms = (text.parse() != Ok(0.0)).then_some(after_ms);
+            Ok(())
+        },
+    },
+    Key {
         flag: "max-in-flight",
         value: "N",
         help: "Requests in flight to one endpoint, unless the endpoint says otherwise [default: 32]",

@@ -52,6 +52,7 @@ pub type Committed = (Arc<Envelope>, Routes);
 /// Takes what is committed, in publish order. Called on the journal's thread: it must not block.
 pub type OnCommit = Box<dyn FnMut(Vec<Committed>) + Send>;
 
+#[expect(clippy::large_enum_variant, reason = "most commands are writes, and each is moved once")]
 enum Command {
     Write(Write, Waiter),
     Read(Reading),
@@ -141,6 +142,11 @@ impl Journal {
         self.audited(act, Some(Write::Document(document))).await
     }
 
+    /// Writes what the engine has noted of an endpoint, which is nobody's act; answers when it is durable.
+    pub async fn note(&self, document: Document) -> Result<()> {
+        self.write(Write::Document(document), None).await.map(drop)
+    }
+
     /// Has the audit say what somebody did, and makes the change by which it was done, if there is one; answers when both
     /// are durable. A change that is refused leaves nothing in the audit.
     pub async fn audited(&self, act: Act, change: Option<Write>) -> Result<()> {
@@ -173,6 +179,11 @@ impl Journal {
     /// Notes that a delivery is set aside. Durable soon.
     pub fn park(&self, parked: Parked) {
         self.leave(Write::Park(parked), None);
+    }
+
+    /// Gives a delivery that has a row its case. Durable soon.
+    pub fn enrol(&self, requeued: Requeued) {
+        self.leave(Write::Enrol(requeued), None);
     }
 
     /// Reads on the reader's thread, after all that was written before is in.

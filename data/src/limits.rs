@@ -45,6 +45,24 @@ pub const PARAM_NAME_BYTES_MAX: usize = 64;
 pub const PARAM_VALUE_BYTES_MAX: usize = 1_024;
 /// Agencies that one endpoint names.
 pub const AGENCIES_MAX: usize = 256;
+/// Bytes of one endpoint's filter.
+pub const FILTER_BYTES_MAX: usize = 16 * 1024;
+/// Paths in one filter.
+pub const FILTER_CLAUSES_MAX: usize = 32;
+/// Values that one filter compares with.
+pub const FILTER_VALUES_MAX: usize = 512;
+/// Names in one path of a filter.
+pub const FILTER_DEPTH_MAX: usize = 32;
+/// Events that a preview of an endpoint looks at.
+pub const PREVIEW_EVENTS_MAX: u32 = 1_000;
+/// Bytes of the JSON Schema of one event type.
+pub const SCHEMA_BYTES_MAX: usize = 64 * 1024;
+/// Schemas inside one schema, itself included.
+pub const SCHEMA_NODES_MAX: usize = 2_000;
+/// Bytes of an event type's sample.
+pub const SAMPLE_BYTES_MAX: usize = 64 * 1024;
+/// Event types that one tenant registers.
+pub const EVENT_TYPES_PER_TENANT_MAX: usize = 1_000;
 /// Static headers of one endpoint.
 pub const HEADERS_MAX: usize = 32;
 /// Bytes of one static header's value.
@@ -65,6 +83,9 @@ pub const SECRET_OVERLAP_SECONDS: u32 = 86_400;
 pub const SECRET_OVERLAP_SECONDS_MAX: u32 = 30 * 86_400;
 /// Requests that one endpoint may have in flight at once: the most that can be set.
 pub const IN_FLIGHT_MAX: u32 = 1_024;
+/// Cases of an endpoint with `ordering: resource` that may be blocked, or waited for, at once; beyond it the endpoint takes
+/// no new events until some are through. 10 MB at most.
+pub const BLOCKED_CASES_MAX: usize = 65_536;
 /// Seconds that one attempt may take: the most that can be set.
 pub const ATTEMPT_TIMEOUT_SECONDS_MAX: u32 = 120;
 /// Delays in one retry schedule.
@@ -115,6 +136,8 @@ pub struct Limits {
     pub in_flight_max: u32,
     /// Milliseconds of one attempt from connect to the end of the response body, unless the endpoint says otherwise.
     pub attempt_timeout_ms: u32,
+    /// Milliseconds without a single success after which an endpoint that is attempted is disabled; never if absent.
+    pub disable_after_ms: Option<i64>,
     /// Milliseconds that events and delivery records are kept.
     pub retention_ms: i64,
     /// Bytes of one log segment; retention gives the disk back in such pieces. In a log of more than 128 of them they
@@ -133,6 +156,7 @@ impl Default for Limits {
             mailbox_rest_ms: 30_000,
             in_flight_max: 32,
             attempt_timeout_ms: 20_000,
+            disable_after_ms: Some(5 * 24 * 3_600_000),
             retention_ms: 7 * 24 * 3_600_000,
             segment_bytes_max: 64 * 1024 * 1024,
             endpoints_per_tenant_max: 100_000,
@@ -161,6 +185,9 @@ impl Limits {
             10,
             u64::from(ATTEMPT_TIMEOUT_SECONDS_MAX) * 1_000,
         );
+        if let Some(after_ms) = self.disable_after_ms {
+            range("disable_after_ms", after_ms.try_into().unwrap_or(0), 100, 366 * 86_400_000);
+        }
         range("retention_ms", self.retention_ms.try_into().unwrap_or(0), 1_000, 10 * 366 * 86_400_000);
         range("segment_bytes_max", self.segment_bytes_max, 64 * 1024, 4 << 30);
         range("endpoints_per_tenant_max", self.endpoints_per_tenant_max as u64, 1, 10_000_000);

@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Payload};
 use casewire_data::{
     endpoint::{EndpointDraft, EndpointPatch, EndpointStatus},
     limits,
+    order::DeliveryOrder,
     scope::Source,
     token::Scope,
 };
@@ -36,7 +37,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Its secret, if its dialect has one, is in this answer and in no other.",
             )
             .scope(Scope::EndpointsWrite)
-            .takes(draft)
+            .takes(described_draft)
             .answers(Success::one::<EndpointView<'_>>(201))
             .problems(&[409])
             .command("endpoints create"),
@@ -108,7 +109,7 @@ pub(super) async fn delete(request: HttpRequest) -> Result<HttpResponse, Problem
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn draft() -> Object {
+fn described_draft() -> Object {
     let object = Object::new("EndpointDraft")
         .example(
             json!({ "url": "https://partner.example.com/webhooks", "events": ["cases.*", "people.created"] }),
@@ -117,7 +118,13 @@ fn draft() -> Object {
             "url",
             schema::url(),
             "Where its deliveries go: https, or http where the operator allows it.",
-        )
+        );
+    like_draft(object)
+}
+
+/// What a draft has besides its URL.
+pub(super) fn like_draft(object: Object) -> Object {
+    let object = object
         .given(
             "events",
             schema::event_patterns(),
@@ -154,8 +161,11 @@ fn alike(object: Object) -> Object {
         .optional("agencies", labels, "Takes events of these agencies only; all if there is none.")
         .optional("sources", schema::ways(), "Takes events that came about in these ways only.")
         .optional("sandbox", schema::yes_or_no(), "It belongs to the sandbox of the dialect's system.")
+        .optional("filter", schema::filter(), "Takes events by what they contain; all of it must hold.")
         .optional("headers", headers, "Static request headers.")
+        .optional("ordering", schema::ordering(), "What goes out one at a time and in publish order.")
         .optional("max_in_flight", schema::whole(1, in_flight), "Requests in flight at once.")
+        .optional("rate_limit_per_second", schema::rate(), "Requests that may begin in a second.")
         .optional("timeout_seconds", schema::whole(1, seconds), "Seconds that one attempt may take.")
         .optional("retry", retry.schema(), "When failed attempts are made again.")
 }
@@ -163,25 +173,33 @@ fn alike(object: Object) -> Object {
 impl Read<'_> for EndpointDraft {
     fn read(raw: &RawValue) -> Result<Self, Wrong> {
         let mut fields = Fields::of(raw)?;
-        let draft = Self {
-            // Whether they may be absent is not for this reader to say: a dialect can have default events.
-            url: fields.given("url").unwrap_or_default(),
-            events: fields.given("events").unwrap_or_default(),
-            description: fields.optional("description"),
-            name: fields.optional("name"),
-            status: fields.given("status"),
-            secret: fields.given("secret"),
-            dialect: fields.optional("dialect"),
-            params: fields.optional("params").unwrap_or_default(),
-            agencies: fields.optional("agencies").unwrap_or_default(),
-            sources: fields.optional("sources").unwrap_or_default(),
-            sandbox: fields.optional("sandbox").unwrap_or_default(),
-            headers: fields.optional("headers").unwrap_or_default(),
-            max_in_flight: fields.optional("max_in_flight"),
-            timeout_seconds: fields.optional("timeout_seconds"),
-            retry_schedule_seconds: fields.optional("retry").map(|Retry(seconds)| seconds),
-        };
+        let draft = draft(&mut fields);
         fields.finish().map(|()| draft)
+    }
+}
+
+/// The fields of an endpoint that is to be.
+pub(super) fn draft(fields: &mut Fields<'_>) -> EndpointDraft {
+    EndpointDraft {
+        // Whether they may be absent is not for this reader to say: a dialect can have default events.
+        url: fields.given("url").unwrap_or_default(),
+        events: fields.given("events").unwrap_or_default(),
+        description: fields.optional("description"),
+        name: fields.optional("name"),
+        status: fields.given("status"),
+        secret: fields.given("secret"),
+        dialect: fields.optional("dialect"),
+        params: fields.optional("params").unwrap_or_default(),
+        agencies: fields.optional("agencies").unwrap_or_default(),
+        sources: fields.optional("sources").unwrap_or_default(),
+        sandbox: fields.optional("sandbox").unwrap_or_default(),
+        filter: fields.optional("filter").map(|filter: &RawValue| filter.get().to_owned()),
+        headers: fields.optional("headers").unwrap_or_default(),
+        ordering: fields.optional("ordering").unwrap_or_default(),
+        max_in_flight: fields.optional("max_in_flight"),
+        rate_limit_per_second: fields.optional("rate_limit_per_second"),
+        timeout_seconds: fields.optional("timeout_seconds"),
+        retry_schedule_seconds: fields.optional("retry").map(|Retry(seconds)| seconds),
     }
 }
 
@@ -199,8 +217,13 @@ impl Read<'_> for EndpointPatch {
             agencies: fields.clearable("agencies").map(Option::unwrap_or_default),
             sources: fields.clearable("sources").map(Option::unwrap_or_default),
             sandbox: fields.clearable("sandbox").map(Option::unwrap_or_default),
+            filter: fields
+                .clearable("filter")
+                .map(|filter: Option<&RawValue>| filter.map(|it| it.get().to_owned())),
             headers: fields.clearable("headers").map(Option::unwrap_or_default),
+            ordering: fields.clearable("ordering").map(Option::unwrap_or_default),
             max_in_flight: fields.clearable("max_in_flight"),
+            rate_limit_per_second: fields.clearable("rate_limit_per_second"),
             timeout_seconds: fields.clearable("timeout_seconds"),
             retry_schedule_seconds: fields
                 .clearable("retry")
@@ -218,6 +241,14 @@ impl Read<'_> for EndpointStatus {
             "paused" => Ok(Self::Paused),
             _ => Err(wrong("choose `active` or `paused`")),
         }
+    }
+}
+
+impl Read<'_> for DeliveryOrder {
+    fn read(raw: &RawValue) -> Result<Self, Wrong> {
+        let text = String::read(raw)?;
+        let order = Self::ALL.into_iter().find(|order| order.as_str() == text);
+        order.ok_or_else(|| wrong("choose `none`, `resource` or `endpoint`"))
     }
 }
 

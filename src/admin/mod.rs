@@ -26,14 +26,17 @@ mod audit;
 mod backup;
 mod deliveries;
 mod endpoints;
+mod event_types;
 mod events;
 pub(crate) mod health;
 mod inbound;
 mod metrics;
+mod preview;
 mod secrets;
 mod sources;
 mod stats;
 mod tokens;
+mod trial;
 
 mod openapi;
 
@@ -88,7 +91,10 @@ fn operations() -> Vec<Operation> {
         endpoints::operations(),
         secrets::operations(),
         stats::operations(),
+        preview::operations(),
+        trial::operations(),
         events::operations(),
+        event_types::operations(),
         deliveries::operations(),
         sources::operations(),
         inbound::operations(),

@@ -133,7 +133,6 @@ impl Operation {
     }
 
     /// Makes something of a name, or replaces it.
-    #[allow(dead_code, reason = "the routes that put are on their way")]
     pub(super) fn put(path: &'static str, id: &'static str, mount: fn(Route) -> Route) -> Self {
         Self::new(Method::PUT, path, id, mount)
     }
@@ -239,11 +238,12 @@ impl Operation {
             // Everything that asks for a scope looks at what is stored.
             statuses.extend([403, 503]);
         }
-        if scoped && self.method != Method::GET {
+        if scoped && !self.only_looks() {
             // A change waits in the journal's queue, which can be full.
             statuses.insert(429);
         }
-        if self.parameters.iter().any(Parameter::is_in_path) {
+        // Whoever puts makes what is not there.
+        if self.method != Method::PUT && self.parameters.iter().any(Parameter::is_in_path) {
             statuses.insert(404);
         }
         if self.parameters.iter().any(|parameter| !parameter.is_in_path()) {
@@ -253,6 +253,13 @@ impl Operation {
             statuses.extend([400, 408, 413, 415, 422]);
         }
         statuses
+    }
+
+    /// Whether nothing is stored by it.
+    fn only_looks(&self) -> bool {
+        use Scope::{DeliveriesRead, EndpointsRead, PayloadRead};
+        let reads = matches!(self.access, Access::Scope(EndpointsRead | DeliveriesRead | PayloadRead));
+        self.method == Method::GET || reads
     }
 
     fn route(&self) -> Route {

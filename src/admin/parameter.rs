@@ -58,6 +58,12 @@ pub(super) const SOURCE: Parameter = Parameter::path("id", schema::source_id, "T
 /// A token in the path.
 pub(super) const TOKEN: Parameter = Parameter::path("id", schema::token_id, "The token.");
 
+/// An event type in the path.
+pub(super) const EVENT_TYPE: Parameter = Parameter::path("type", schema::event_type, "The event type.");
+
+/// `force` of a schema.
+pub(super) const FORCE: Parameter =
+    Parameter::query("force", schema::yes_or_no, "Accept a schema that samples do not fit.");
 /// `tenant` of what concerns one.
 pub(super) const TENANT: Parameter = Parameter::query(
     "tenant",

@@ -53,6 +53,12 @@ impl Query {
         (limit.unwrap_or(LIMIT_DEFAULT), after)
     }
 
+    /// A flag: false if it is absent.
+    pub(super) fn flag(&mut self, name: &'static str) -> bool {
+        let read = |value: &str| value.parse().map_err(|_| "choose true or false".to_owned());
+        self.optional(name, read).unwrap_or_default()
+    }
+
     /// An id; `form` is what one looks like.
     pub(super) fn id<Id: FromStr>(&mut self, name: &'static str, form: &str) -> Option<Id> {
         self.optional(name, |value| {

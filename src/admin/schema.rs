@@ -9,6 +9,7 @@ use casewire_data::{
     delivery::{DeliveryStatus, FailureClass},
     id::{AuditId, EndpointId, EventId, SourceId, TokenId},
     limits,
+    order::DeliveryOrder,
     scope::Source,
     token::Scope,
 };
@@ -73,6 +74,30 @@ fn ulid(prefix: &str) -> Schema {
     pattern(&format!("{prefix}{ULID}"))
 }
 
+fn filter_by_path() -> Schema {
+    let scalar = json!({ "type": ["string", "number", "boolean", "null"] });
+    let ordered = json!({ "type": ["string", "number"] });
+    let list =
+        json!({ "type": "array", "items": scalar, "minItems": 1, "maxItems": limits::FILTER_VALUES_MAX });
+    let text = json!({ "type": "string" });
+    let operators = json!({
+        "type": "object",
+        "properties": {
+            "eq": scalar, "ne": scalar, "in": list, "not_in": list,
+            "gt": ordered, "gte": ordered, "lt": ordered, "lte": ordered,
+            "exists": { "type": "boolean" }, "prefix": text, "suffix": text, "contains": scalar,
+        },
+        "additionalProperties": false,
+        "minProperties": 1,
+    });
+    json_schema!({
+        "type": "object",
+        "additionalProperties": { "anyOf": [scalar, list, operators] },
+        "maxProperties": limits::FILTER_CLAUSES_MAX,
+        "examples": [{ "data.status": ["open", "reopened"], "data.amount": { "gte": 1000 } }],
+    })
+}
+
 /// Words of the field's own. In `shown` stand the same as `schema_with` takes them.
 macro_rules! words {
     ($($(#[$about:meta])* $name:ident = $schema:expr;)*) => {
@@ -125,8 +150,16 @@ words! {
     endpoint_status = one_of(["active", "paused"]);
     /// How a delivery stands.
     delivery_status = one_of(DeliveryStatus::ALL.map(DeliveryStatus::as_str));
+    /// Whether an endpoint that fails is spared.
+    breaker_state = one_of(["closed", "open", "half_open"]);
+    /// Which deliveries go out one at a time.
+    ordering = one_of(DeliveryOrder::ALL.map(DeliveryOrder::as_str));
+    /// Requests in a second.
+    rate = json_schema!({ "type": "number", "minimum": 0.01, "maximum": 10_000 });
     /// Why an attempt came to nothing.
     failure_class = one_of(FailureClass::ALL.map(FailureClass::as_str));
+    /// Why an endpoint would not take an event.
+    choice = one_of(["pattern", "scope", "filter", "dialect"]);
     /// Scopes of a token.
     scopes = set(one_of(Scope::ALL.map(Scope::as_str)));
     /// The ways in which events come about.
@@ -147,6 +180,10 @@ words! {
     label = some_text(limits::LABEL_BYTES_MAX);
     /// Text for people to read.
     remark = text(limits::DESCRIPTION_BYTES_MAX);
+    /// What an endpoint takes events by.
+    filter = filter_by_path();
+    /// A JSON Schema.
+    json_schema = json_schema!({ "type": ["object", "boolean"] });
     /// Any JSON.
     anything = json_schema!({});
     /// Text or a whole number.

@@ -2,6 +2,8 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use casewire_data::{
+    health::Failing,
+    pace::Down,
     stats::{Counts, HourCounts, Latency},
     token::Scope,
 };
@@ -58,6 +60,10 @@ struct ReportView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "shown::time")]
     oldest_waiting_at: Option<String>,
+    breaker: BreakerView,
+    /// Absent if it is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing: Option<FailingView>,
     /// One by one, the newest last; those without attempts among them.
     hours: Vec<HourView>,
 }
@@ -86,6 +92,35 @@ struct DeliveriesView {
     dead: u64,
     expired: u64,
     retrying: u64,
+}
+
+/// Whether an endpoint that keeps failing is spared: `open` while nothing is sent to it, `half_open` while one request
+/// finds out whether it answers again.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Breaker")]
+struct BreakerView {
+    #[schemars(schema_with = "shown::breaker_state")]
+    state: &'static str,
+    /// Absent if it is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::time")]
+    since: Option<String>,
+    /// When the next request finds out, if none does now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::time")]
+    next_probe_at: Option<String>,
+}
+
+/// For how long an endpoint has acknowledged nothing.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Failing")]
+struct FailingView {
+    #[schemars(schema_with = "shown::time")]
+    since: String,
+    /// When it is paused if it goes on like this. Absent as long as its owner was not warned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::time")]
+    disables_at: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -119,8 +154,28 @@ impl ReportView {
             },
             backlog: report.backlog,
             oldest_waiting_at: report.oldest_waiting_at.map(|at| at.to_string()),
+            breaker: BreakerView::new(report.down),
+            failing: report.failing.map(FailingView::new),
             hours: report.attempts.hours.iter().map(hour).collect(),
         }
+    }
+}
+
+impl BreakerView {
+    fn new(down: Option<Down>) -> Self {
+        let Some(down) = down else { return Self { state: "closed", since: None, next_probe_at: None } };
+        Self {
+            state: if down.is_probing { "half_open" } else { "open" },
+            since: Some(down.since.to_string()),
+            next_probe_at: (!down.is_probing).then(|| down.probe_at.to_string()),
+        }
+    }
+}
+
+impl FailingView {
+    fn new(failing: Failing) -> Self {
+        let disables_at = failing.disables_at.map(|at| at.to_string());
+        Self { since: failing.since.to_string(), disables_at }
     }
 }
 

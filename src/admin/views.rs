@@ -5,9 +5,12 @@
 mod attempt;
 mod audit;
 mod backup;
+mod event_type;
+mod preview;
 mod secrets;
 mod source;
 mod token;
+mod trial;
 
 use std::{
     borrow::Cow,
@@ -19,6 +22,7 @@ use casewire_data::{
     delivery::{DeliveryRecord, DeliverySummary},
     endpoint::EndpointStatus,
     event::{Actor, ActorId, Event},
+    rate::RateLimit,
     secret::Secret,
 };
 use schemars::JsonSchema;
@@ -27,7 +31,8 @@ use serde_json::value::RawValue;
 
 use self::attempt::AttemptView;
 pub(super) use self::{
-    audit::AuditView, backup::BackupView, secrets::SecretsView, source::SourceView, token::TokenView,
+    audit::AuditView, backup::BackupView, event_type::EventTypeView, preview::PreviewView,
+    secrets::SecretsView, source::SourceView, token::TokenView, trial::TrialView,
 };
 use super::schema::shown;
 use crate::{publisher::Receipt, tenant::EndpointInfo};
@@ -71,12 +76,24 @@ pub(super) struct EndpointView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "shown::ways")]
     sources: Option<Vec<&'static str>>,
+    /// What it takes events by, as it was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::filter")]
+    filter: Option<&'a RawValue>,
     /// Static request headers.
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<&'a BTreeMap<String, String>>,
+    /// What goes out one at a time and in publish order, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::ordering")]
+    ordering: Option<&'static str>,
     /// Requests in flight at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_in_flight: Option<u32>,
+    /// Requests that may begin in a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::rate")]
+    rate_limit_per_second: Option<RateView>,
     /// Seconds that one attempt may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout_seconds: Option<u32>,
@@ -95,6 +112,29 @@ pub(super) struct EndpointView<'a> {
     /// What verifies its deliveries, where that is not the secret itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
+}
+
+/// A rate as it is written by people: 10 rather than 10.0.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum RateView {
+    Whole(u32),
+    Fraction(f64),
+}
+
+impl RateView {
+    fn new(limit: RateLimit) -> Self {
+        let per_second = limit.per_second();
+        if per_second.fract() > 0.0 {
+            return Self::Fraction(per_second);
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate is 10,000 at most"
+        )]
+        Self::Whole(per_second as u32)
+    }
 }
 
 /// When failed attempts are made again.
@@ -126,8 +166,11 @@ impl<'a> EndpointView<'a> {
             agencies: Some(&scope.agencies).filter(|agencies| !agencies.is_empty()),
             sources: (!scope.sources.is_empty())
                 .then(|| scope.sources.iter().map(|it| it.as_str()).collect()),
+            filter: endpoint.filter.as_ref().and_then(|filter| serde_json::from_str(filter.as_str()).ok()),
             headers: Some(&endpoint.headers).filter(|headers| !headers.is_empty()),
+            ordering: (!endpoint.ordering.is_none()).then(|| endpoint.ordering.as_str()),
             max_in_flight: endpoint.max_in_flight,
+            rate_limit_per_second: endpoint.rate_limit_per_second.map(RateView::new),
             timeout_seconds: endpoint.timeout_seconds,
             retry: endpoint
                 .retry

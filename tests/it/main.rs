@@ -11,12 +11,15 @@ mod openapi;
 mod audit;
 mod rotation;
 
+mod catalogue;
 mod fan_out;
+mod filter;
 mod identity;
 mod outcomes;
 mod schedule;
 mod scopes;
 
+mod ordering;
 mod pause;
 mod retry;
 
@@ -24,7 +27,10 @@ mod idempotency;
 mod pressure;
 
 mod backlog;
+mod breaker;
+mod disabling;
 mod isolation;
+mod limits;
 mod pace;
 
 mod restart;
@@ -47,6 +53,7 @@ mod verifiers;
 
 mod log;
 mod metrics;
+mod operational;
 mod trace_context;
 
 mod dialect_docs;

@@ -36,8 +36,11 @@ impl Mailbox {
         self.current.set(Some(seq));
         let started_at = self.surroundings.clock.at(started);
         let event_position = turn.envelope.event.position;
-        self.in_flight.insert(seq, Flight { parked: turn.parked, event_position, begun_at: started_at });
+        let (parked, lane) = (turn.parked, turn.lane);
+        let flight = Flight { parked, event_position, begun_at: started_at, lane, task: None };
+        self.in_flight.insert(seq, flight);
         self.retries.begun(seq);
+        self.pace.begins(started_at);
         if turn.attempts == 0 {
             self.surroundings.counts.first_attempt(turn.envelope.event.published_at, started_at);
         }
@@ -54,7 +57,7 @@ impl Mailbox {
         let envelope = turn.envelope.clone();
         let span = span::of_attempt(&envelope, self.plan.endpoint.id, turn.attempts.saturating_add(1));
         // Boxed at once: it is large, and on its way into a task it would be copied again and again.
-        actix_rt::spawn(Box::pin(async move {
+        let task = actix_rt::spawn(Box::pin(async move {
             let sent_at = clock::wall();
             let attempt = async {
                 if let Some(before) = before {
@@ -72,6 +75,11 @@ impl Mailbox {
             let made_by = (plan, sent_at);
             mailbox.do_send(Finished { turn, made_by, started_at, started, outcome, transit });
         }));
+        if self.order.is_kept()
+            && let Some(flight) = self.in_flight.get_mut(&seq)
+        {
+            flight.task = Some(task.abort_handle());
+        }
         self.current.set(None);
     }
 
@@ -83,6 +91,7 @@ impl Mailbox {
         let number = turn.attempts.saturating_add(1);
         let ruling = made_by.ruling(&outcome, sent_at);
         let judgement = judge(&outcome, ruling, number, self.plan.delivery(event), &self.plan.schedule, now);
+        self.order.settles();
         let parked = self.in_flight.remove(&event.seq).is_some_and(|flight| flight.parked);
         if !parked {
             self.window.settle(event.seq);
@@ -95,8 +104,18 @@ impl Mailbox {
         let duration_us = u64::try_from((ended - started).as_micros()).unwrap_or(u64::MAX);
         self.stats.note(now, duration_us, &outcome, fate);
         span::attempted(&turn.envelope, self.plan.endpoint.id, number, &outcome, fate);
-        self.follow(&outcome, fate, now);
+        if let Fate::RetryAt(due) = fate {
+            self.retries.note(due);
+        }
+        let diagnosis = self.diagnose(&outcome, fate, now);
+        if fate == Fate::Dead {
+            self.tell_dead(&turn.envelope, number, &outcome, now);
+        }
+        // What the receiver has asked for is its own word; what has been seen of it counts beside.
         self.affect(judgement.effect, now, context);
+        if !self.disabling {
+            self.affect(diagnosis, now, context);
+        }
         let settled = Settled {
             endpoint: self.ordinal(),
             seq: event.seq,
@@ -111,8 +130,13 @@ impl Mailbox {
                 outcome: self.without_secrets(outcome, &made_by),
                 transit,
             },
+            lane: turn.lane.filter(|_| matches!(fate, Fate::RetryAt(_))),
         };
         self.surroundings.journal.settle(settled, &self.unwritten);
+        if self.order.is_kept() {
+            // After it in the journal, or a crash in between would leave a later one as the first of its case.
+            self.settled_in_order(event.seq, turn.lane, parked, fate);
+        }
         // Only now: a stop that sees nothing in flight counts what the journal was told.
         self.surroundings.in_flight.end(self.ordinal(), event.seq);
     }
@@ -121,28 +145,6 @@ impl Mailbox {
     fn without_secrets(&self, outcome: Outcome, made_by: &Arc<Plan>) -> Outcome {
         let outcome = made_by.without_secrets(outcome);
         if Arc::ptr_eq(made_by, &self.plan) { outcome } else { self.plan.without_secrets(outcome) }
-    }
-
-    fn follow(&mut self, outcome: &Outcome, fate: Fate, now: Timestamp) {
-        match fate {
-            Fate::Delivered => {
-                if self.pace.succeeded() {
-                    tracing::info!(endpoint = %self.plan.endpoint.id, "the endpoint answers again");
-                    self.retries.release();
-                }
-            }
-            Fate::RetryAt(_) | Fate::Dead => {
-                let is_the_endpoints_fault = outcome.failure_class() != Some(FailureClass::Quarantined);
-                if is_the_endpoints_fault && self.pace.failed(now) {
-                    tracing::warn!(endpoint = %self.plan.endpoint.id, "the endpoint is down; its backlog waits");
-                    self.give_back();
-                    self.retries.end_release(now);
-                }
-            }
-        }
-        if let Fate::RetryAt(due) = fate {
-            self.retries.note(due);
-        }
     }
 
     fn affect(&mut self, effect: EndpointEffect, now: Timestamp, context: &mut Context<Self>) {

@@ -55,6 +55,7 @@ impl Mailbox {
     pub(super) fn has_room(&self) -> bool {
         self.window.len() < self.surroundings.config.limits.window_deliveries_max
             && self.ready_bytes < READY_BYTES_MAX
+            && self.takes_new()
     }
 
     pub(super) fn take(&mut self, envelope: Arc<Envelope>) {
@@ -81,22 +82,27 @@ impl Mailbox {
         self.retries.note(self.now());
     }
 
+    /// Whether something may be read with which an endpoint that is down is probed: it is time, and nothing is at hand.
+    pub(super) fn may_fetch_probe(&self, now: Timestamp) -> bool {
+        let has_one = self.has_turns() || !self.in_flight.is_empty();
+        !has_one && !self.intake.reading && self.pace.waits_until(now).is_none()
+    }
+
     /// Reads on when half the window is free. An endpoint that is down gets one event, as a probe, when it is time.
     pub(super) fn read_on(&mut self, now: Timestamp, context: &mut Context<Self>) {
         let limits = &self.surroundings.config.limits;
         let room = limits.window_deliveries_max.saturating_sub(self.window.len());
-        let hungry = self.ready.len() <= limits.window_deliveries_max / 2
-            && room > 0
-            && self.ready_bytes < READY_BYTES_MAX;
+        let hungry = self.ready.len() <= limits.window_deliveries_max / 2 && self.has_room();
         if !self.intake.begun || !self.intake.behind || self.intake.reading || self.is_held() || !hungry {
             return;
         }
         let mut events_max = room;
-        if let Some(probe_at) = self.pace.probe_at() {
-            if now < probe_at || !self.ready.is_empty() || !self.in_flight.is_empty() {
+        if self.pace.is_down() {
+            // Where an order is kept, what is new may have to wait for what failed.
+            let prefers_retry = self.pace.probes_with_retry() || self.order.is_kept();
+            if !self.may_fetch_probe(now) || (prefers_retry && self.retries.is_due(now)) {
                 return;
             }
-            self.pace.probed(now);
             events_max = 1;
         }
         self.intake.reading = true;
@@ -148,7 +154,13 @@ impl Handler<Read> for Mailbox {
     fn handle(&mut self, Read { backlog, after }: Read, context: &mut Self::Context) {
         self.intake.reading = false;
         match backlog {
-            Ok(backlog) if after == self.window.last_taken() && !self.is_held() => {
+            // Read before it went down, it is more than a probe.
+            Ok(backlog)
+                if after == self.window.last_taken()
+                    && !self.is_held()
+                    && self.takes_new()
+                    && !(self.pace.is_down() && backlog.events.len() > 1) =>
+            {
                 for event in backlog.events {
                     self.take(Arc::new(Envelope::new(event)));
                 }

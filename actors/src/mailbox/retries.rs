@@ -60,11 +60,22 @@ impl Retries {
             envelope: Arc::new(Envelope::new(waiting.event)),
             attempts: waiting.attempts,
             parked: true,
+            lane: None,
         })
     }
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         if self.reading || !self.turns.is_empty() { None } else { self.next_due }
+    }
+
+    /// Whether something is due at a time, as far as is known.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.release != Release::No || self.next_due.is_some_and(|due| due <= now)
+    }
+
+    /// Whether some have been read and wait for their turn.
+    pub(super) fn has_turns(&self) -> bool {
+        !self.turns.is_empty()
     }
 
     pub(super) fn is_known(&self) -> bool {
@@ -101,6 +112,23 @@ impl Retries {
         self.note(now);
     }
 
+    /// Nothing waits in the retry journal.
+    pub(super) fn is_clear(&self) -> bool {
+        self.known && self.next_due.is_none() && !self.is_busy()
+    }
+
+    /// Something waits for its time.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.known && self.next_due.is_some()
+    }
+
+    /// All is to be read again.
+    pub(super) fn forget(&mut self) {
+        self.turns.clear();
+        self.known = false;
+        self.note(Timestamp::from_micros(i64::MIN));
+    }
+
     /// Forgets what was read; it is still in the retry journal.
     pub(super) fn give_back(&mut self) {
         if let Some(first) = self.turns.front() {
@@ -114,22 +142,31 @@ impl Retries {
 impl Mailbox {
     /// Reads what is due, if something is and nothing read is left.
     pub(super) fn read_due(&mut self, now: Timestamp, context: &mut Context<Self>) {
-        let retries = &mut self.retries;
-        let is_due = retries.release != Release::No || retries.next_due.is_some_and(|due| due <= now);
-        if !is_due
+        let retries = &self.retries;
+        if !retries.is_due(now)
             || retries.reading
             || !retries.turns.is_empty()
             || !self.intake.is_begun()
+            || !self.may_read_due()
             || self.is_held()
         {
             return;
+        }
+        let mut most = READ_MAX;
+        if self.pace.is_down() {
+            // One at a time, as a probe, in turn with what is new. The others wait, and use up nothing of their schedule.
+            let prefers_retry = self.pace.probes_with_retry() || self.order.is_kept();
+            if !self.may_fetch_probe(now) || (self.intake.is_behind() && !prefers_retry) {
+                return;
+            }
+            most = 1;
         }
         let retries = &mut self.retries;
         retries.reading = true;
         retries.next_due = None;
         let release = retries.release;
         let under_way: HashSet<u64> = self.in_flight.keys().copied().collect();
-        let (ordinal, mailbox) = (self.ordinal(), context.address());
+        let (ordinal, order, mailbox) = (self.ordinal(), self.plan.endpoint.ordering, context.address());
         let journal = self.surroundings.journal.clone();
         actix_rt::spawn(async move {
             let read = move |store: &Store| {
@@ -138,7 +175,7 @@ impl Mailbox {
                     Release::Asked => DueUntil::LastAttemptBefore(store.position()),
                     Release::Before(position) => DueUntil::LastAttemptBefore(position),
                 };
-                (store.due(ordinal, until, READ_MAX, |seq| under_way.contains(&seq)), until)
+                (store.due(ordinal, until, order, most, |seq| under_way.contains(&seq)), until)
             };
             if let Ok((due, until)) = journal.read(read).await {
                 mailbox.do_send(ReadDue { due, until });
@@ -181,11 +218,13 @@ impl Handler<ReadDue> for Mailbox {
         if let Some(next) = due.next {
             self.retries.note(next);
         }
+        self.pass_over_expired();
         // What was under way was left out by name; what began since notes itself when it fails.
         self.retries
             .turns
             .extend(due.waiting.into_iter().filter(|waiting| !begun.contains(&waiting.event.seq)));
-        if self.is_held() || release_ended {
+        let is_too_much = self.pace.is_down() && self.retries.turns.len() > 1;
+        if self.is_held() || release_ended || is_too_much {
             self.retries.give_back();
         }
         self.work(context);

@@ -81,6 +81,7 @@ impl Operation {
 pub struct Ids {
     pub endpoint: String,
     pub event: String,
+    pub event_type: String,
     pub source: String,
     pub token: String,
 }
@@ -90,7 +91,7 @@ impl Ids {
     pub fn nobodys() -> Self {
         let [endpoint, event, source, token] =
             ["wh", "evt", "src", "tok"].map(|prefix| format!("{prefix}_01J1C6ZGQ6FQTH2X6M2VS3P0XW"));
-        Self { endpoint, event, source, token }
+        Self { endpoint, event, event_type: "never.was".to_owned(), source, token }
     }
 
     /// Of things of the tenant `default` that are made for it. The endpoint takes the event and is paused.
@@ -102,6 +103,10 @@ impl Ids {
                 .endpoint(r#"{"url":"http://127.0.0.1:9/","events":["a.*"],"status":"paused"}"#)
                 .await,
             event: post("/events", r#"{"type":"a.b","data":1}"#).await,
+            event_type: {
+                let put = host.call(Method::PUT, "/event-types/a.b", r#"{"sample":1}"#).await;
+                put.data()["name"].as_str().expect("it is registered").to_owned()
+            },
             source: post("/sources", r#"{"name":"theirs","dialect":"standard@1"}"#).await,
             token: post("/tokens", r#"{"scopes":["payload:read"]}"#).await,
         }
@@ -110,11 +115,12 @@ impl Ids {
     /// What to put in for a parameter of a path, by what the document says of it.
     pub fn fill(&self, parameter: &Value) -> String {
         let form = parameter["schema"]["pattern"].as_str().unwrap_or_default();
-        let Self { endpoint, event, source, token } = self;
+        let Self { endpoint, event, event_type, source, token } = self;
         match (form.starts_with("^evt_"), form.contains("wh_")) {
             (true, true) => format!("{event}.{endpoint}"),
             (true, false) => event.clone(),
             (false, true) => endpoint.clone(),
+            _ if parameter["name"] == "type" => event_type.clone(),
             _ if form.starts_with("^tok_") => token.clone(),
             _ if form.starts_with("^src_") || parameter["name"] == "source" => source.clone(),
             _ => panic!("the tests know no id for {parameter}"),
