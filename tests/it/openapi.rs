@@ -3,4 +3,5 @@
 
 mod described;
 mod document;
+mod hostile;
 mod walk;

@@ -16,7 +16,11 @@ async fn soon(host: &Host, method: Method, path: &str, body: &str) -> Answer {
     let begun = Instant::now();
     let answer = host.call(method.clone(), path, body).await;
     let (took, start) = (begun.elapsed(), body.get(..body.len().min(80)).unwrap_or_default());
-    eprintln!("{took:?} {method} {path} {start} -> {} {}", answer.status, answer.text.get(..answer.text.len().min(200)).unwrap_or(""));
+    eprintln!(
+        "{took:?} {method} {path} {start} -> {} {}",
+        answer.status,
+        answer.text.get(..answer.text.len().min(200)).unwrap_or("")
+    );
     assert!(took < SOON, "{method} {path} {start} took {took:?}");
     assert!(answer.status < 500, "{method} {path} {start}: {}", answer.text);
     answer
@@ -61,8 +65,10 @@ fn schemas() -> Vec<(String, Value)> {
         .collect::<serde_json::Map<_, _>>()
         .into();
     let long_name = "n".repeat(30_000);
-    let mistakes: Value = (0..4_000).map(|n| (format!("{n}"), json!(1))).collect::<serde_json::Map<_, _>>().into();
-    let many: Value = (0..5_000).map(|n| (format!("{}", n), json!(n))).collect::<serde_json::Map<_, _>>().into();
+    let mistakes: Value =
+        (0..4_000).map(|n| (format!("{n}"), json!(1))).collect::<serde_json::Map<_, _>>().into();
+    let many: Value =
+        (0..5_000).map(|n| (format!("{}", n), json!(n))).collect::<serde_json::Map<_, _>>().into();
     vec![
         with(json!({ "$ref": "#" }), json!(1)),
         with(json!({ "$ref": "#/$defs/s0", "$defs": circle }), json!(1)),
@@ -130,8 +136,34 @@ async fn whatever_stands_for_an_event_type_is_one_or_leads_nowhere() {
     let id = host.endpoint(r#"{"url":"http://127.0.0.1:9/","events":["*"]}"#).await;
     let long = ["a".repeat(EVENT_TYPE_BYTES_MAX), "a".repeat(EVENT_TYPE_BYTES_MAX + 1), "a.".repeat(5_000)];
     let odd = [
-        "a%2Fb", "%2F", "..", ".", "a..b", ".a", "a.", "*", "a.*", "%00", "%FF", "%F0%9F%98%80", "a%20b", "a%0D%0Ab",
-        "a%2E%2Eb", "a;b", "a%3Fb", "a%23b", "%25", "%", "%zz", "a+b", "a%2Bb", "a:b", "_", "-", "0", "casewire.x",
+        "a%2Fb",
+        "%2F",
+        "..",
+        ".",
+        "a..b",
+        ".a",
+        "a.",
+        "*",
+        "a.*",
+        "%00",
+        "%FF",
+        "%F0%9F%98%80",
+        "a%20b",
+        "a%0D%0Ab",
+        "a%2E%2Eb",
+        "a;b",
+        "a%3Fb",
+        "a%23b",
+        "%25",
+        "%",
+        "%zz",
+        "a+b",
+        "a%2Bb",
+        "a:b",
+        "_",
+        "-",
+        "0",
+        "casewire.x",
         "casewire",
     ];
     for name in odd.into_iter().chain(long.iter().map(String::as_str)) {
@@ -180,9 +212,32 @@ fn filters() -> Vec<String> {
         format!(r#"{{"data.a":{{"lt":{}}}}}"#, "9".repeat(16_000)),
         format!(r#"{{"data.a":{{"contains":"{}"}}}}"#, "ab".repeat(7_000)),
     ];
-    let odd = ["", ".", "..", "/", "//", "/data/~", "/data/~2", "/data/~01", "data", "data.", "tags", "tags.", "TYPE"];
+    let odd = [
+        "",
+        ".",
+        "..",
+        "/",
+        "//",
+        "/data/~",
+        "/data/~2",
+        "/data/~01",
+        "data",
+        "data.",
+        "tags",
+        "tags.",
+        "TYPE",
+    ];
     filters.extend(odd.map(path));
-    let values = ["null", "[]", "{}", r#"{"gt":null}"#, r#"{"exists":1}"#, r#"{"regex":"(a+)+"}"#, r#"{"eq":{}}"#, "[[1]]"];
+    let values = [
+        "null",
+        "[]",
+        "{}",
+        r#"{"gt":null}"#,
+        r#"{"exists":1}"#,
+        r#"{"regex":"(a+)+"}"#,
+        r#"{"eq":{}}"#,
+        "[[1]]",
+    ];
     filters.extend(values.map(|value| format!(r#"{{"data.a":{value}}}"#)));
     filters.extend(["[]", "null", "1", "\"x\"", "true", "{}"].map(str::to_owned));
     filters
@@ -192,21 +247,36 @@ fn filters() -> Vec<String> {
 async fn filters_of_any_kind_are_refused_or_looked_through_soon() {
     let host = Host::start().await;
     let id = host.endpoint(r#"{"url":"http://127.0.0.1:9/","events":["*"],"status":"paused"}"#).await;
-    let large = json!({ "type": "a.b", "data": { "a": "ab".repeat(50_000), "p1": vec![1; 1_000] } }).to_string();
+    let large =
+        json!({ "type": "a.b", "data": { "a": "ab".repeat(50_000), "p1": vec![1; 1_000] } }).to_string();
     for _ in 0..20 {
         host.call(Method::POST, "/events", &large).await;
     }
     for filter in filters() {
         let fields = format!(r#""events":["*"],"filter":{filter}"#);
         soon(&host, Method::POST, "/endpoints/preview", &format!(r#"{{{fields},"last":1000}}"#)).await;
-        let made = soon(&host, Method::POST, "/endpoints", &format!(r#"{{"url":"http://127.0.0.1:9/",{fields}}}"#)).await;
+        let made =
+            soon(&host, Method::POST, "/endpoints", &format!(r#"{{"url":"http://127.0.0.1:9/",{fields}}}"#))
+                .await;
         let path = format!("/endpoints/{id}");
         let changed = soon(&host, Method::PATCH, &path, &format!(r#"{{"filter":{filter}}}"#)).await;
         assert_eq!(made.status == 201, changed.status == 200, "{filter}");
         soon(&host, Method::GET, &path, "").await;
         soon(&host, Method::POST, "/events", &large).await;
     }
-    for last in ["0", "1001", "-1", "1.5", "1e3", "4294967296", "99999999999999999999", "1e999", "null", "\"9\"", "[]"] {
+    for last in [
+        "0",
+        "1001",
+        "-1",
+        "1.5",
+        "1e3",
+        "4294967296",
+        "99999999999999999999",
+        "1e999",
+        "null",
+        "\"9\"",
+        "[]",
+    ] {
         let body = format!(r#"{{"events":["*"],"last":{last}}}"#);
         soon(&host, Method::POST, "/endpoints/preview", &body).await.problem(422);
     }
