@@ -47,9 +47,10 @@ pub use casewire_data::{
     dialect::{Dialect, Dialects, Mistake},
     endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
     event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
-    id::{DeliveryId, EndpointId, EventId, SourceId, TokenId},
+    id::{DeliveryId, EndpointId, EventId, ReplayId, SourceId, TokenId},
     limits::Limits,
     pattern::Pattern,
+    replay::{ReplayQuery, ReplayState, ReplayStatus},
     retry::RetrySchedule,
     scope::{EventScope, Source},
     secret::Secret,
@@ -64,4 +65,4 @@ pub use dialect_folder::read_dialects;
 pub use engine::{BackupReport, Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
-pub use tenant::{DeliveryQuery, EndpointInfo, EndpointReport, EventQuery, Page, TenantHandle};
+pub use tenant::{DeliveryQuery, EndpointInfo, EndpointReport, EventQuery, Page, ReplayReport, TenantHandle};

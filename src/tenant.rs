@@ -1,6 +1,7 @@
 //! One tenant's view of the engine: every look-up is scoped by it, so nothing of another tenant can be named.
 
 mod listings;
+mod replays;
 mod sources;
 mod stats;
 
@@ -19,7 +20,10 @@ use casewire_data::{
     store::{DeliveryStanding, Requeued, Standing, Store},
 };
 
-pub use self::listings::{DeliveryQuery, EventQuery, Page};
+pub use self::{
+    listings::{DeliveryQuery, EventQuery, Page},
+    replays::ReplayReport,
+};
 use crate::{
     engine::gone,
     publisher::{Publisher, Receipt},
@@ -142,7 +146,8 @@ impl TenantHandle {
             DeliveryStanding::Delivered | DeliveryStanding::Cancelled => Standing::Delivered,
         };
         let due = self.tree.clock.now();
-        self.tree.requeue(Requeued { endpoint: ordinal, seq, event_position, due, from }).await
+        let requeued = Requeued { endpoint: ordinal, seq, event_position, due, from, replayed: false };
+        self.tree.requeue(requeued).await
     }
 
     fn info(&self, endpoint: Arc<Endpoint>) -> EndpointInfo {
@@ -191,8 +196,8 @@ impl TenantHandle {
         let status = match (standing, self.tree.directory.by_ordinal(ordinal)) {
             (DeliveryStanding::Delivered, _) => DeliveryStatus::Delivered,
             (_, None) | (DeliveryStanding::Cancelled, _) => DeliveryStatus::Cancelled,
-            (DeliveryStanding::Dead, _) => DeliveryStatus::Dead,
             _ if self.tree.in_flight.contains(ordinal, seq) => DeliveryStatus::InFlight,
+            (DeliveryStanding::Dead, _) => DeliveryStatus::Dead,
             (_, Some(endpoint)) if endpoint.status == EndpointStatus::Paused => DeliveryStatus::Held,
             _ if attempted => DeliveryStatus::Retrying,
             _ => DeliveryStatus::Pending,

@@ -161,10 +161,15 @@ impl Journal {
         answered.await.map_err(|_| self.failure().unwrap_or_else(closed))?
     }
 
-    /// Notes an attempt and its fate. Durable soon; until it is written it counts as unwritten.
-    pub fn settle(&self, settled: Settled, unwritten: &Unwritten) {
+    /// Notes an attempt and its fate. Durable soon; until it is written it counts as unwritten. `replayed` if a replay
+    /// asked for it: whether the event was not routed to the endpoint before.
+    pub fn settle(&self, settled: Settled, replayed: Option<bool>, unwritten: &Unwritten) {
         unwritten.add();
-        self.leave(Write::Settle(settled), Some(unwritten.clone()));
+        let write = match replayed {
+            None => Write::Settle(settled),
+            Some(missing) => Write::SettleReplayed { settled, missing },
+        };
+        self.leave(write, Some(unwritten.clone()));
     }
 
     /// Has settlements written now, without waiting for company.

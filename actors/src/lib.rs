@@ -20,6 +20,7 @@ pub mod surroundings;
 
 pub mod mailbox;
 pub mod plan;
+pub mod replay;
 
 pub mod dispatch;
 pub mod egress;

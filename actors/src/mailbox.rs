@@ -5,6 +5,7 @@
 
 mod attempt;
 mod backlog;
+mod replays;
 mod rest;
 mod retries;
 mod share;
@@ -21,7 +22,8 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, 
 use casewire_data::{Timestamp, pace::Pace, store::Parked, window::Window};
 use rustc_hash::FxHashMap as HashMap;
 
-use self::{backlog::Intake, retries::Retries, share::Share};
+pub use self::replays::{DropReplay, Feed};
+use self::{backlog::Intake, replays::Replays, retries::Retries, share::Share};
 use crate::{
     dispatch::{DispatchConfig, Dispatcher},
     envelope::Envelope,
@@ -50,6 +52,7 @@ pub struct Mailbox {
     unwritten: Unwritten,
     intake: Intake,
     retries: Retries,
+    replays: Replays,
     share: Share,
     stats: OwnStats,
     draining: bool,
@@ -73,6 +76,8 @@ pub struct Mailbox {
 struct Flight {
     /// The delivery has a row of its own in the retry journal.
     parked: bool,
+    /// A replay asked for it.
+    replayed: bool,
     event_position: u64,
     begun_at: Timestamp,
 }
@@ -81,7 +86,11 @@ struct Flight {
 struct Turn {
     envelope: Arc<Envelope>,
     attempts: u16,
+    /// How many of them its schedule does not count.
+    earlier: u16,
     parked: bool,
+    /// If a replay asked for it: whether the event was not routed to the endpoint before.
+    replayed: Option<bool>,
 }
 
 /// What a mailbox begins with.
@@ -122,6 +131,7 @@ impl Mailbox {
             }),
             intake: Intake::new(clean.is_none()),
             retries: Retries::new(clean.is_none()),
+            replays: Replays::default(),
             share: Share::default(),
             stats: surroundings.stats.open(plan.endpoint.ordinal, &surroundings.counts),
             rest,
@@ -165,6 +175,7 @@ impl Mailbox {
         self.begin_attempts(clock, context);
         self.read_on(now, context);
         self.read_due(now, context);
+        self.ask_for_replays();
         self.ask_to_be_woken(now);
         self.join_crowd();
         self.note_rest(now);
@@ -182,7 +193,7 @@ impl Mailbox {
             if !self.may_begin_another(allowed as usize) || !self.has_share(now) {
                 break;
             }
-            let Some(turn) = self.next_turn() else { break };
+            let Some(turn) = self.next_turn(in_order, now) else { break };
             self.begin(turn, clock, context);
         }
     }
@@ -193,7 +204,8 @@ impl Mailbox {
         if in_flight + self.unwritten.count() < allowed {
             return true;
         }
-        if in_flight >= allowed || (self.ready.is_empty() && !self.retries.is_busy()) {
+        let nothing_waits = self.ready.is_empty() && !self.retries.is_busy() && !self.replays.has_turns();
+        if in_flight >= allowed || nothing_waits {
             // Another attempt's end, or another event, brings it back here.
             return false;
         }
@@ -202,14 +214,21 @@ impl Mailbox {
         in_flight + self.unwritten.count() < allowed
     }
 
-    /// Retries come first: they are older, and bounded by what was read.
-    fn next_turn(&mut self) -> Option<Turn> {
+    /// Retries come first: they are older, and bounded by what was read. Replays have their share, if they may overtake
+    /// what was held.
+    fn next_turn(&mut self, in_order: bool, now: Timestamp) -> Option<Turn> {
         if let Some(waiting) = self.retries.next_turn() {
             return Some(waiting);
         }
+        if self.replays.has_turns()
+            && !in_order
+            && let Some(again) = self.next_replayed(now)
+        {
+            return Some(again);
+        }
         let envelope = self.ready.pop_front()?;
         self.ready_bytes -= envelope.event.content.data.len();
-        Some(Turn { envelope, attempts: 0, parked: false })
+        Some(Turn { envelope, attempts: 0, earlier: 0, parked: false, replayed: None })
     }
 
     /// Keeps one stuck delivery from blocking the others: the oldest one under way gets a row of its own in the
@@ -254,6 +273,7 @@ impl Mailbox {
             self.ready_bytes = 0;
         }
         self.retries.give_back();
+        self.replays.give_back();
     }
 }
 
@@ -314,7 +334,7 @@ impl Handler<Deliver> for Mailbox {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Wake {
-    /// An operator put a delivery into the retry journal.
+    /// An operator put a delivery into the retry journal, or began a replay.
     pub look_again: bool,
 }
 
@@ -327,6 +347,9 @@ impl Handler<Wake> for Mailbox {
         // It may be an earlier mailbox of this endpoint that asked to be woken.
         if look_again || !self.retries.is_known() {
             self.retries.note(self.now());
+        }
+        if look_again {
+            self.replays.look_again();
         }
         self.work(context);
     }

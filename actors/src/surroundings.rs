@@ -8,8 +8,16 @@ use rustls::ClientConfig;
 use tokio::sync::watch;
 
 use crate::{
-    clock::Clock, config::Config, crowd::Crowd, directory::Directory, in_flight::InFlight, journal::Journal,
-    metrics::DeliveryCounts, registry::Registry, stats::StatsBook,
+    clock::Clock,
+    config::Config,
+    crowd::Crowd,
+    directory::Directory,
+    in_flight::InFlight,
+    journal::Journal,
+    metrics::DeliveryCounts,
+    registry::Registry,
+    replay::{ReplayLine, Replays},
+    stats::StatsBook,
 };
 
 /// See the module.
@@ -30,6 +38,10 @@ pub struct Surroundings {
     pub crowd: Crowd,
     /// Attempts under way.
     pub in_flight: Arc<InFlight>,
+    /// Where mailboxes ask for what is to be replayed.
+    pub replays: Arc<ReplayLine>,
+    /// Who has it.
+    pub replayer: Addr<Replays>,
     /// What this arbiter counts.
     pub counts: Arc<DeliveryCounts>,
     /// The stats of endpoints.

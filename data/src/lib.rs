@@ -20,6 +20,7 @@ pub mod token;
 
 pub mod delivery;
 pub mod pace;
+pub mod replay;
 pub mod retry;
 pub mod stats;
 pub mod window;

@@ -46,6 +46,13 @@ impl Terms {
         &self.endpoint.events
     }
 
+    /// Whether the endpoint would be sent an event that was published now: its type, its scope, and what its dialect can
+    /// say.
+    pub fn would_take(&self, event: &NewEvent) -> bool {
+        let has_type = self.patterns().iter().any(|pattern| pattern.matches(event.event_type.as_str()));
+        has_type && self.takes(event) && self.express(event).is_ok()
+    }
+
     /// Whether every event is answered as by these other terms: a change in between was about something else.
     pub fn agree_with(&self, other: &Self) -> bool {
         let (ours, theirs) = (&*self.endpoint, &*other.endpoint);

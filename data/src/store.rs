@@ -31,6 +31,7 @@ mod manifest;
 mod reader;
 mod record;
 mod registry_log;
+mod replays;
 mod restore;
 mod retention;
 mod retry_journal;
@@ -57,6 +58,7 @@ pub use listing::{Among, DeliveryFilter, EventFilter, Listed, Place, Rest, Slice
 pub use reader::{Backlog, Due, DueUntil, Standing as DeliveryStanding, Store, Trace, Waiting};
 pub use record::{Fate, Parked, Requeued, Settled, Standing};
 pub use registry_log::{Document, Documents, Tombstone};
+pub use replays::{ReplayFilter, ReplaySlice};
 pub use restore::{RestoreReport, restore};
 pub use sync::SyncWatch;
 pub use verify::{StatsReport, VerifyReport, stats, verify};

@@ -25,6 +25,7 @@ mod events;
 pub(crate) mod health;
 mod inbound;
 mod metrics;
+mod replays;
 mod sources;
 mod stats;
 mod tokens;
@@ -78,6 +79,13 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::delete().to(endpoints::delete)),
         )
         .service(resource("/endpoints/{id}/stats", "GET, HEAD").route(get().to(stats::show)))
+        .service(resource("/endpoints/{id}/replay", "POST").route(web::post().to(replays::begin)))
+        .service(resource("/endpoints/{id}/replays", "GET, HEAD").route(get().to(replays::list)))
+        .service(
+            resource("/endpoints/{id}/replays/{replay}", "GET, HEAD, DELETE")
+                .route(get().to(replays::show))
+                .route(web::delete().to(replays::cancel)),
+        )
         .service(
             resource("/events", "GET, HEAD, POST")
                 .route(get().to(events::list))

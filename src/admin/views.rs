@@ -3,6 +3,7 @@
 //! Adding a field to a stored type shows nothing to anybody until it is added here.
 
 mod backup;
+mod replay;
 mod source;
 
 use std::{
@@ -21,7 +22,11 @@ use casewire_data::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-pub(super) use self::{backup::BackupView, source::SourceView};
+pub(super) use self::{
+    backup::BackupView,
+    replay::{ReplayCountView, ReplayView},
+    source::SourceView,
+};
 use crate::{publisher::Receipt, tenant::EndpointInfo};
 
 /// An endpoint: the seed's keys in the seed's order, then extensions where they differ from their default.

@@ -4,6 +4,7 @@ mod backup;
 mod endpoints;
 mod events;
 mod lists;
+mod replays;
 mod stats;
 mod tenancy;
 mod wrong_input;

@@ -14,6 +14,7 @@ mod schedule;
 mod scopes;
 
 mod pause;
+mod replay;
 mod retry;
 
 mod idempotency;

@@ -33,9 +33,11 @@ impl Mailbox {
         self.current.set(Some(seq));
         let started_at = self.surroundings.clock.at(started);
         let event_position = turn.envelope.event.position;
-        self.in_flight.insert(seq, Flight { parked: turn.parked, event_position, begun_at: started_at });
+        let (parked, replayed) = (turn.parked, turn.replayed.is_some());
+        self.in_flight.insert(seq, Flight { parked, replayed, event_position, begun_at: started_at });
         self.retries.begun(seq);
-        if turn.attempts == 0 {
+        self.replays.begun(replayed);
+        if turn.attempts == 0 && !replayed {
             self.surroundings.counts.first_attempt(turn.envelope.event.published_at, started_at);
         }
         self.surroundings.in_flight.begin(self.ordinal(), seq);
@@ -75,7 +77,8 @@ impl Mailbox {
         let now = self.surroundings.clock.at(ended);
         let number = turn.attempts.saturating_add(1);
         let ruling = self.plan.ruling(&outcome);
-        let judgement = judge(&outcome, ruling, number, self.plan.delivery(event), &self.plan.schedule, now);
+        let counted = number.saturating_sub(turn.earlier);
+        let judgement = judge(&outcome, ruling, counted, self.plan.delivery(event), &self.plan.schedule, now);
         let parked = self.in_flight.remove(&event.seq).is_some_and(|flight| flight.parked);
         if !parked {
             self.window.settle(event.seq);
@@ -99,7 +102,10 @@ impl Mailbox {
             fate,
             attempt: Attempt { number, started_at, duration_us, outcome: self.plan.without_secrets(outcome) },
         };
-        self.surroundings.journal.settle(settled, &self.unwritten);
+        if turn.replayed.is_some() {
+            self.replays.ended();
+        }
+        self.surroundings.journal.settle(settled, turn.replayed, &self.unwritten);
         // Only now: a stop that sees nothing in flight counts what the journal was told.
         self.surroundings.in_flight.end(self.ordinal(), event.seq);
     }

@@ -79,6 +79,7 @@ impl Mailbox {
     pub(super) fn resume_held(&mut self) {
         self.intake.missed(self.plan.endpoint.held_through);
         self.retries.note(self.now());
+        self.replays.look_again();
     }
 
     /// Reads on when half the window is free. An endpoint that is down gets one event, as a probe, when it is time.

@@ -12,7 +12,9 @@ impl Mailbox {
             return;
         }
         // While something is under way there is no probe, and its end does what is to be done next.
-        let may_probe = self.intake.is_behind() && self.in_flight.is_empty() && self.ready.is_empty();
+        let may_probe = (self.intake.is_behind() || self.replays.has_turns())
+            && self.in_flight.is_empty()
+            && self.ready.is_empty();
         let probe = self.pace.probe_at().filter(|_| may_probe && !self.intake.is_reading());
         let times = [self.retries.next_due(), self.pace.rests_until(now), self.share.grows_at(), probe];
         if let Some(at) = times.into_iter().flatten().min()
@@ -27,7 +29,8 @@ impl Mailbox {
 
     /// Says that it has nothing to do, or that it has.
     pub(super) fn note_rest(&self, now: Timestamp) {
-        let nothing_under_way = self.in_flight.is_empty() && self.ready.is_empty() && !self.retries.is_busy();
+        let nothing_waits = self.ready.is_empty() && !self.retries.is_busy() && !self.replays.is_busy();
+        let nothing_under_way = self.in_flight.is_empty() && nothing_waits;
         let nothing_to_read = !self.intake.is_reading() && (!self.intake.is_behind() || self.is_held());
         let rest = (nothing_under_way && nothing_to_read).then(|| Rest {
             received: self.received,

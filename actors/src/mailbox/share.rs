@@ -30,7 +30,8 @@ impl Share {
 impl Mailbox {
     /// Counts as one of the arbiter's mailboxes that have work, or no more.
     pub(super) fn join_crowd(&mut self) {
-        let busy = !self.in_flight.is_empty() || !self.ready.is_empty();
+        let replays = self.replays.has_turns() && !self.pace.is_down();
+        let busy = !self.in_flight.is_empty() || !self.ready.is_empty() || replays;
         if self.share.busy != busy {
             self.share.busy = busy;
             self.surroundings.crowd.note(busy);
@@ -60,7 +61,7 @@ impl Mailbox {
         if young < most {
             return true;
         }
-        if !self.ready.is_empty() || self.retries.is_busy() {
+        if !self.ready.is_empty() || self.retries.is_busy() || self.replays.has_turns() {
             self.share.waits_until = first;
         }
         false

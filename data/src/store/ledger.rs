@@ -277,7 +277,8 @@ mod tests {
                     5 => {
                         let from = if seq % 2 == 0 { Standing::Dead } else { Standing::Parked };
                         let due = Timestamp::default();
-                        ledger.requeued(&Requeued { endpoint, seq, event_position: 0, due, from });
+                        let replayed = seq % 3 == 0;
+                        ledger.requeued(&Requeued { endpoint, seq, event_position: 0, due, from, replayed });
                     }
                     6 => {
                         let lost = vec![Lost { endpoint, unread: 1, parked: 1, dead: 1 }];

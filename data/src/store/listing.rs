@@ -22,16 +22,16 @@ mod block;
 mod digest;
 mod rows;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 pub use self::digest::Digests;
-use self::{
-    block::{Block, Match},
-    digest::{Fact, Wanted},
-    rows::Rows,
+pub(super) use self::{
+    block::{Block, Match, matches},
+    digest::Wanted,
 };
+use self::{digest::Fact, rows::Rows};
 use super::{
-    keys::Table,
+    keys::{self, Table},
     reader::{Standing, Store},
     record::Brief,
 };
@@ -319,7 +319,10 @@ impl<'a> Candidates<'a> {
             None => Vec::new(),
         };
         match &self.filter.among {
-            Among::All => places.extend(routed(matches)),
+            Among::All => {
+                places.extend(routed(matches));
+                places.extend(store.late(block.first..block.end)?);
+            }
             Among::Unsettled if self.floor.is_some() => {
                 let view = store.shared.view();
                 places.extend(routed(matches).filter(|at| view.ledger.is_unread(at.ordinal, at.seq)));
@@ -380,7 +383,8 @@ impl<'a> Walk<'a> {
             if self.looked >= BLOCKS_MAX || self.passed >= PASSED_MAX {
                 return Ok(Step::Pause(Rest { place: Place::event(self.seq), through: self.through }));
             }
-            if !(block.closed && shared.digests.rule_out(block.position, &self.wanted)) {
+            let ruled_out = block.closed && shared.digests.rule_out(block.position, &self.wanted);
+            if !ruled_out || self.store.has_late(&block)? {
                 let Some(newest) = newest_below(self.store, self.seq)? else { return Ok(Step::End) };
                 if newest < block.first {
                     self.passed += 1;
@@ -388,7 +392,7 @@ impl<'a> Walk<'a> {
                     continue;
                 }
                 self.looked += 1;
-                let matches = block::matches(shared, &block, self.filter)?;
+                let matches = matches(shared, &block, self.filter)?;
                 (self.seq, self.through) = (block.first, block.first_id);
                 if matches.is_empty() {
                     continue;
@@ -398,6 +402,32 @@ impl<'a> Walk<'a> {
             self.passed += 1;
             (self.seq, self.through) = (block.first, block.first_id);
         }
+    }
+}
+
+impl Store {
+    /// Deliveries of events that were routed to an endpoint by a replay, of which the events themselves say nothing.
+    pub(super) fn late(&self, events: Range<u64>) -> Result<Vec<Place>> {
+        let view = self.shared.view();
+        let keys = self.shared.journal.keys_from(keys::LATE, &keys::late(events.start, 0), &view.rows);
+        let places = keys.map(|key| Ok(keys::parse_late(&key?).map(|(seq, ordinal)| Place { seq, ordinal })));
+        let within = |place: &Result<Option<Place>>| {
+            place.as_ref().is_ok_and(|place| place.is_some_and(|it| it.seq < events.end))
+        };
+        places.take_while(|place| place.is_err() || within(place)).filter_map(Result::transpose).collect()
+    }
+
+    /// Whether there is one in a block, of which its digest knows as little. Quick where no replay ever made one.
+    pub(super) fn has_late(&self, block: &Block) -> Result<bool> {
+        let view = self.shared.view();
+        let (from, below) = (keys::late(block.first, 0), keys::late(block.end, 0));
+        Ok(view.has_late && self.shared.journal.last_key(&from, &below, &view.rows)?.is_some())
+    }
+
+    /// Whether an event was routed to an endpoint by a replay.
+    pub(super) fn is_late(&self, seq: u64, endpoint: u32) -> Result<bool> {
+        let view = self.shared.view();
+        view.is_late(&self.shared.journal, seq, endpoint)
     }
 }
 

@@ -59,7 +59,7 @@ pub struct Parked {
     pub floor: u64,
 }
 
-/// Where a delivery stood when an operator asked for another attempt.
+/// Where a delivery stood when it was to be attempted once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Standing {
     /// It has a row in the retry journal.
@@ -68,6 +68,8 @@ pub enum Standing {
     Dead,
     /// It was delivered.
     Delivered,
+    /// There was none: the event had not been routed to the endpoint.
+    Missing,
 }
 
 /// A delivery to be attempted again.
@@ -83,6 +85,9 @@ pub struct Requeued {
     pub due: Timestamp,
     /// Where it stood.
     pub from: Standing,
+    /// A replay asked for it: its schedule begins anew, so that the attempts before count no more.
+    #[serde(default)]
+    pub replayed: bool,
 }
 
 /// Retention takes a segment. One entry for all endpoints, so that it is either known or not that the segment goes.

@@ -20,8 +20,9 @@ use crate::{
     endpoint::Endpoint,
     error::{Error, ErrorKind, Result},
     event::Tenant,
-    id::{EndpointId, SourceId, TokenId},
+    id::{EndpointId, ReplayId, SourceId, TokenId},
     pattern::Pattern,
+    replay::{REMEMBERED_MAX, Replay},
     source::InboundSource,
     token::Token,
 };
@@ -59,6 +60,8 @@ pub enum Document {
     Source(Box<InboundSource>),
     /// A source was deleted.
     SourceDeleted(SourceId),
+    /// A replay began, went on or ended.
+    Replay(Box<Replay>),
 }
 
 /// The registry as it stands.
@@ -72,6 +75,8 @@ pub struct Documents {
     pub tokens: BTreeMap<TokenId, Token>,
     /// Sources.
     pub sources: BTreeMap<SourceId, Arc<InboundSource>>,
+    /// Replays: those that go on, and of each endpoint the last that are over.
+    pub replays: BTreeMap<ReplayId, Replay>,
 }
 
 impl Documents {
@@ -88,6 +93,7 @@ impl Documents {
             }
             Document::EndpointDeleted(tombstone) => {
                 self.endpoints.remove(&tombstone.ordinal);
+                self.replays.retain(|_, replay| replay.endpoint != tombstone.ordinal);
                 self.tombstones.insert(tombstone.ordinal, tombstone);
             }
             Document::Token(token) => {
@@ -102,12 +108,29 @@ impl Documents {
             Document::SourceDeleted(id) => {
                 self.sources.remove(&id);
             }
+            Document::Replay(replay) => {
+                let is_over = (!replay.is_running()).then_some(replay.endpoint);
+                self.replays.insert(replay.id, *replay);
+                if let Some(endpoint) = is_over {
+                    self.forget_replays(endpoint);
+                }
+            }
+        }
+    }
+
+    /// Forgets the oldest replays of an endpoint that are over.
+    fn forget_replays(&mut self, endpoint: u32) {
+        let over = self.replays.values().filter(|it| it.endpoint == endpoint && !it.is_running());
+        let oldest = over.rev().nth(REMEMBERED_MAX).map(|replay| replay.id);
+        if let Some(oldest) = oldest {
+            self.replays.retain(|id, it| *id > oldest || it.endpoint != endpoint || it.is_running());
         }
     }
 
     /// How many there are.
     fn len(&self) -> usize {
-        self.endpoints.len() + self.tombstones.len() + self.tokens.len() + self.sources.len()
+        let of_endpoints = self.endpoints.len() + self.tombstones.len() + self.replays.len();
+        of_endpoints + self.tokens.len() + self.sources.len()
     }
 
     fn all(&self) -> impl Iterator<Item = Document> {
@@ -115,7 +138,8 @@ impl Documents {
         let tombstones = self.tombstones.values().cloned().map(Document::EndpointDeleted);
         let tokens = self.tokens.values().cloned().map(Document::Token);
         let sources = self.sources.values().map(|source| Document::Source(Box::new((**source).clone())));
-        endpoints.chain(tombstones).chain(tokens).chain(sources)
+        let replays = self.replays.values().cloned().map(|replay| Document::Replay(Box::new(replay)));
+        endpoints.chain(tombstones).chain(tokens).chain(sources).chain(replays)
     }
 }
 

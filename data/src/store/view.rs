@@ -11,7 +11,7 @@ use super::{
     codec::{self, Kind},
     keys::{self, Table},
     ledger::{Cursor, Ledger},
-    record::{EventBody, Fate, Settled, Standing},
+    record::{EventBody, Fate, Requeued, Settled, Standing},
     retry_journal::{PendingRows, RetryJournal},
 };
 use crate::{
@@ -37,6 +37,9 @@ pub struct RetryRow {
     pub set_at: Timestamp,
     /// Where the attempts so far stand in the log.
     pub attempts: Vec<u64>,
+    /// How many of them its schedule does not count, since a replay began it anew.
+    #[serde(default)]
+    pub earlier: u16,
 }
 
 /// A dead letter.
@@ -95,6 +98,8 @@ pub struct View {
     pub next_seq: u64,
     /// The largest event id so far.
     pub last_id: u128,
+    /// Whether any event may have been routed later, by a replay. Few logs have such, and look-ups cost.
+    pub has_late: bool,
     unsaved_marks: Vec<Mark>,
     fresh_count: usize,
 }
@@ -119,6 +124,7 @@ impl View {
             let (seq, id, position) = journal.open_row(&key, &value)?;
             view.marks.push(Mark { seq, id, position });
         }
+        view.has_late = journal.rows(keys::LATE, keys::LATE).next().is_some();
         let rows_from = journal.get::<u64>(keys::ROWS, None)?.unwrap_or(0);
         Ok(Some((view, row.position, rows_from.max(row.position))))
     }
@@ -146,27 +152,37 @@ impl View {
                         due: parked.due,
                         set_at: parked.due,
                         attempts: Vec::new(),
+                        earlier: 0,
                     };
                     self.put_retry(parked.endpoint, parked.seq, &row);
                 }
             }
             Kind::Requeued => {
-                let requeued: super::record::Requeued =
-                    codec::unpack(body, "a requeued delivery in the log")?;
-                let attempts = if rows { self.take_attempts(journal, &requeued)? } else { Vec::new() };
-                if self.ledger.requeued(&requeued) && rows {
-                    let row = RetryRow {
-                        event_position: requeued.event_position,
-                        due: requeued.due,
-                        set_at: requeued.due,
-                        attempts,
-                    };
-                    self.put_retry(requeued.endpoint, requeued.seq, &row);
-                }
+                let requeued: Requeued = codec::unpack(body, "a requeued delivery in the log")?;
+                self.apply_requeued(journal, &requeued, rows)?;
             }
             Kind::Expired => self.ledger.expired(&codec::unpack(body, "an expiry in the log")?),
             Kind::Document => {}
         }
+        Ok(())
+    }
+
+    fn apply_requeued(&mut self, journal: &RetryJournal, requeued: &Requeued, rows: bool) -> Result<()> {
+        let (attempts, mut earlier) =
+            if rows { self.take_attempts(journal, requeued)? } else { (Vec::new(), 0) };
+        if !self.ledger.requeued(requeued) || !rows {
+            return Ok(());
+        }
+        if requeued.replayed {
+            earlier = u16::try_from(attempts.len()).unwrap_or(u16::MAX);
+        }
+        if requeued.from == Standing::Missing {
+            self.has_late = true;
+            self.rows.put(keys::late(requeued.seq, requeued.endpoint), &());
+        }
+        let (event_position, due) = (requeued.event_position, requeued.due);
+        let row = RetryRow { event_position, due, set_at: due, attempts, earlier };
+        self.put_retry(requeued.endpoint, requeued.seq, &row);
         Ok(())
     }
 
@@ -216,14 +232,19 @@ impl View {
         if !rows {
             return Ok(());
         }
-        let mut attempts =
-            if settled.parked { self.take_retry(journal, endpoint, seq)?.attempts } else { Vec::new() };
+        let (mut attempts, earlier) = match settled.parked {
+            true => {
+                let row = self.take_retry(journal, endpoint, seq)?;
+                (row.attempts, row.earlier)
+            }
+            false => (Vec::new(), 0),
+        };
         attempts.push(position);
         match settled.fate {
             Fate::Delivered => self.rows.put(keys::row(Table::History, endpoint, seq), &attempts),
             Fate::RetryAt(due) => {
                 let set_at = settled.attempt.started_at;
-                let row = RetryRow { event_position: settled.event_position, due, set_at, attempts };
+                let row = RetryRow { event_position: settled.event_position, due, set_at, attempts, earlier };
                 self.put_retry(endpoint, seq, &row);
             }
             Fate::Dead => {
@@ -247,6 +268,7 @@ impl View {
                 due: Timestamp::default(),
                 set_at: Timestamp::default(),
                 attempts: Vec::new(),
+                earlier: 0,
             });
         };
         self.rows.delete(key);
@@ -254,21 +276,22 @@ impl View {
         Ok(row)
     }
 
-    fn take_attempts(
-        &mut self,
-        journal: &RetryJournal,
-        requeued: &super::record::Requeued,
-    ) -> Result<Vec<u64>> {
+    /// The attempts so far, and how many of them the schedule does not count.
+    fn take_attempts(&mut self, journal: &RetryJournal, requeued: &Requeued) -> Result<(Vec<u64>, u16)> {
         let (endpoint, seq) = (requeued.endpoint, requeued.seq);
         match requeued.from {
-            Standing::Parked => Ok(self.take_retry(journal, endpoint, seq)?.attempts),
+            Standing::Parked => {
+                let row = self.take_retry(journal, endpoint, seq)?;
+                Ok((row.attempts, row.earlier))
+            }
             Standing::Dead => {
                 let key = keys::row(Table::Dead, endpoint, seq);
                 let row = journal.get::<DeadRow>(&key, Some(&self.rows))?;
                 self.rows.delete(key);
-                Ok(row.map_or_else(Vec::new, |row| row.attempts))
+                Ok((row.map_or_else(Vec::new, |row| row.attempts), 0))
             }
-            Standing::Delivered => self.delivered_attempts(journal, endpoint, seq),
+            Standing::Delivered => Ok((self.delivered_attempts(journal, endpoint, seq)?, 0)),
+            Standing::Missing => Ok((Vec::new(), 0)),
         }
     }
 
@@ -280,6 +303,11 @@ impl View {
         }
         let dead = journal.get::<DeadRow>(&row(Table::Dead), Some(&self.rows))?;
         Ok(if dead.is_some() { Standing::Dead } else { Standing::Delivered })
+    }
+
+    /// Whether an event was routed to an endpoint by a replay.
+    pub fn is_late(&self, journal: &RetryJournal, seq: u64, endpoint: u32) -> Result<bool> {
+        Ok(self.has_late && journal.get::<()>(&keys::late(seq, endpoint), Some(&self.rows))?.is_some())
     }
 
     /// Where the attempts of a delivered delivery stand in the log; empty if it was not delivered.
