@@ -43,17 +43,18 @@ mod tenant;
 
 pub use casewire_data::{
     Error, ErrorKind, FieldError, Result, Timestamp,
+    audit::{Act, Action, AuditEntry, AuditQuery, Principal, PrincipalFilter},
     delivery::{Attempt, DeliveryRecord, DeliveryStatus, DeliverySummary, FailureClass, Outcome},
     dialect::{Dialect, Dialects, Mistake},
-    endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
+    endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus, Rotation},
     event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
-    id::{DeliveryId, EndpointId, EventId, ReplayId, SourceId, TokenId},
+    id::{AuditId, DeliveryId, EndpointId, EventId, ReplayId, SourceId, TokenId},
     limits::Limits,
     pattern::Pattern,
     replay::{ReplayQuery, ReplayState, ReplayStatus},
     retry::RetrySchedule,
     scope::{EventScope, Source},
-    secret::Secret,
+    secret::{RetiringSecret, Secret},
     signature::verify,
     source::{InboundSource, SourceDraft, SourcePatch},
     stats,
@@ -65,4 +66,6 @@ pub use dialect_folder::read_dialects;
 pub use engine::{BackupReport, Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
-pub use tenant::{DeliveryQuery, EndpointInfo, EndpointReport, EventQuery, Page, ReplayReport, TenantHandle};
+pub use tenant::{
+    DeliveryQuery, EndpointInfo, EndpointReport, EventQuery, Page, ReplayReport, SecretInForce, TenantHandle,
+};

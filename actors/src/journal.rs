@@ -21,7 +21,9 @@ use std::{
 
 use casewire_data::{
     Error, ErrorKind, Result,
+    audit::Act,
     limits::Limits,
+    replay::Replay,
     route::Routes,
     store::{
         BackupPoint, Document, Parked, Publication, Published, Requeued, Settled, Store, Write, Writer,
@@ -144,14 +146,25 @@ impl Journal {
         self.write(Write::Publish(publication), Some(Queue::enter(&self.queue, events, bytes)?)).await
     }
 
-    /// Writes a change of the registry; answers when it is durable.
-    pub async fn document(&self, document: Document) -> Result<()> {
-        self.write(Write::Document(document), None).await.map(drop)
+    /// Writes a change of the registry and who made it; answers when both are durable.
+    pub async fn document(&self, act: Act, document: Document) -> Result<()> {
+        self.audited(act, Some(Write::Document(document))).await
     }
 
-    /// Has a delivery attempted again; answers when that is durable.
-    pub async fn requeue(&self, requeued: Requeued) -> Result<()> {
-        self.write(Write::Requeue(requeued), None).await.map(drop)
+    /// Has the audit say what somebody did, and makes the change by which it was done, if there is one; answers when both
+    /// are durable. A change that is refused leaves nothing in the audit.
+    pub async fn audited(&self, act: Act, change: Option<Write>) -> Result<()> {
+        self.write(Write::Audited(Box::new(act), change.map(Box::new)), None).await.map(drop)
+    }
+
+    /// Writes how far a replay has come, of which the audit says nothing; answers when it is durable.
+    pub async fn replay(&self, replay: Replay) -> Result<()> {
+        self.write(Write::Document(Document::Replay(Box::new(replay))), None).await.map(drop)
+    }
+
+    /// Has a delivery attempted again, as somebody wished; answers when that is durable.
+    pub async fn requeue(&self, act: Act, requeued: Requeued) -> Result<()> {
+        self.audited(act, Some(Write::Requeue(requeued))).await
     }
 
     /// Notes the moment for a backup: all that was written before is in it, and synced.

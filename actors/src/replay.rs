@@ -13,8 +13,9 @@ use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 use actix::{Actor, Context, Handler, Message, ResponseFuture};
 use casewire_data::{
     Error, ErrorKind, Result,
-    event::Event,
-    id::{ReplayId, UlidSequence},
+    audit::{Act, Action, Principal},
+    event::{Event, Tenant},
+    id::{EndpointId, ReplayId, UlidSequence},
     replay::{Replay, ReplayQuery},
 };
 
@@ -82,12 +83,31 @@ impl Actor for Replays {
     }
 }
 
+/// Whom the audit tells of.
+#[derive(Clone, Debug)]
+pub struct Party {
+    /// The endpoint's tenant.
+    pub tenant: Tenant,
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// Who did it.
+    pub by: Principal,
+}
+
+impl Party {
+    fn act(self, action: Action, id: ReplayId) -> Act {
+        Act::new(&self.tenant, self.by, action, format!("{}/{id}", self.endpoint))
+    }
+}
+
 /// Begin a replay. `Conflict` if the endpoint has one under way.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Replay>")]
 pub struct BeginReplay {
     /// The endpoint's number in routes.
     pub endpoint: u32,
+    /// Whose it is, and who asks.
+    pub party: Party,
     /// What it is for.
     pub query: ReplayQuery,
     /// How many deliveries that is.
@@ -101,7 +121,7 @@ impl Handler<BeginReplay> for Replays {
 
     fn handle(&mut self, begin: BeginReplay, context: &mut Self::Context) -> Self::Result {
         use actix::AsyncContext;
-        let BeginReplay { endpoint, query, count, span } = begin;
+        let BeginReplay { endpoint, party, query, count, span } = begin;
         let running = self.of(endpoint).map(|course| course.replay()).find(Replay::is_running);
         if let Some(Replay { id, .. }) = running {
             let message =
@@ -121,7 +141,7 @@ impl Handler<BeginReplay> for Replays {
         self.forget_old(endpoint);
         let (kit, replays) = (self.kit.clone(), context.address());
         Box::pin(async move {
-            let written = kit.write(&replay).await;
+            let written = kit.write(party.act(Action::ReplayBegin, id), &replay).await;
             replays.do_send(Begun { id, is_written: written.is_ok() });
             written.map(|()| replay)
         })
@@ -142,7 +162,8 @@ impl Handler<Begun> for Replays {
     fn handle(&mut self, Begun { id, is_written }: Begun, _: &mut Self::Context) {
         match self.courses.get(&id) {
             Some(course) if is_written => self.go_on(course),
-            _ => drop(self.courses.remove(&id)),
+            // Whoever called it off meanwhile must not wait for what never begins.
+            _ => self.courses.remove(&id).into_iter().for_each(|course| course.end()),
         }
     }
 }
@@ -169,6 +190,8 @@ impl Handler<ListReplays> for Replays {
 pub struct CancelReplay {
     /// The endpoint's number in routes.
     pub endpoint: u32,
+    /// Whose it is, and who asks.
+    pub party: Party,
     /// Which one.
     pub id: ReplayId,
 }
@@ -176,12 +199,16 @@ pub struct CancelReplay {
 impl Handler<CancelReplay> for Replays {
     type Result = ResponseFuture<Result<Replay>>;
 
-    fn handle(&mut self, CancelReplay { endpoint, id }: CancelReplay, _: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        CancelReplay { endpoint, party, id }: CancelReplay,
+        _: &mut Self::Context,
+    ) -> Self::Result {
         let course = match self.find(endpoint, id) {
             Ok(course) => course.clone(),
             Err(error) => return Box::pin(async { Err(error) }),
         };
-        course.signal.cancel();
+        course.cancel(party.act(Action::ReplayCancel, id));
         Box::pin(async move {
             course.over().await;
             let replay = course.replay();

@@ -97,6 +97,10 @@ id!(
     /// A bearer token, `tok_…`; not the token's secret.
     TokenId, "tok_"
 );
+id!(
+    /// An entry of the audit, `aud_…`. Increases from each to the next.
+    AuditId, "aud_"
+);
 
 impl EventId {
     /// The smallest that an event published at a time can have, to the millisecond.

@@ -18,6 +18,7 @@ mod page;
 mod query;
 mod views;
 
+mod audit;
 mod backup;
 mod deliveries;
 mod endpoints;
@@ -26,6 +27,7 @@ pub(crate) mod health;
 mod inbound;
 mod metrics;
 mod replays;
+mod secrets;
 mod sources;
 mod stats;
 mod tokens;
@@ -78,6 +80,8 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::patch().to(endpoints::change))
                 .route(web::delete().to(endpoints::delete)),
         )
+        .service(resource("/endpoints/{id}/secret", "GET, HEAD").route(get().to(secrets::show)))
+        .service(resource("/endpoints/{id}/secret/rotate", "POST").route(web::post().to(secrets::rotate)))
         .service(resource("/endpoints/{id}/stats", "GET, HEAD").route(get().to(stats::show)))
         .service(resource("/endpoints/{id}/replay", "POST").route(web::post().to(replays::begin)))
         .service(resource("/endpoints/{id}/replays", "GET, HEAD").route(get().to(replays::list)))
@@ -115,7 +119,13 @@ fn routes(config: &mut ServiceConfig) {
         )
         .service(resource("/metrics", "GET, HEAD").route(get().to(metrics::show)))
         .service(resource("/backup", "POST").route(web::post().to(backup::make)))
-        .service(resource("/tokens", "POST").route(web::post().to(tokens::create)));
+        .service(
+            resource("/tokens", "GET, HEAD, POST")
+                .route(get().to(tokens::list))
+                .route(web::post().to(tokens::create)),
+        )
+        .service(resource("/tokens/{id}", "DELETE").route(web::delete().to(tokens::delete)))
+        .service(resource("/audit", "GET, HEAD").route(get().to(audit::list)));
 }
 
 /// A path that answers other methods than those in `allow` with 405.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use casewire_actors::replay::{BeginReplay, CancelReplay, ListReplays};
+use casewire_actors::replay::{BeginReplay, CancelReplay, ListReplays, Party};
 use casewire_data::{
     Result, Timestamp,
     endpoint::Endpoint,
@@ -75,7 +75,8 @@ impl TenantHandle {
         query.check()?;
         let stored = self.active_or_paused(endpoint)?;
         let (count, span) = self.count(&stored, &query).await?;
-        let begin = BeginReplay { endpoint: stored.ordinal, query, count, span };
+        let party = self.party(endpoint);
+        let begin = BeginReplay { endpoint: stored.ordinal, party, query, count, span };
         let replay = self.tree.replays.send(begin).await.map_err(|_| gone())??;
         Ok(ReplayReport::new(endpoint, replay))
     }
@@ -95,9 +96,14 @@ impl TenantHandle {
 
     /// Calls a replay off; when this answers, nothing more of it is sent. One that is over stays as it is.
     pub async fn cancel_replay(&self, endpoint: EndpointId, id: ReplayId) -> Result<ReplayReport> {
-        let cancel = CancelReplay { endpoint: self.active_or_paused(endpoint)?.ordinal, id };
+        let ordinal = self.active_or_paused(endpoint)?.ordinal;
+        let cancel = CancelReplay { endpoint: ordinal, party: self.party(endpoint), id };
         let replay = self.tree.replays.send(cancel).await.map_err(|_| gone())??;
         Ok(ReplayReport::new(endpoint, replay))
+    }
+
+    fn party(&self, endpoint: EndpointId) -> Party {
+        Party { tenant: self.name.clone(), endpoint, by: self.by.clone() }
     }
 
     fn active_or_paused(&self, id: EndpointId) -> Result<Arc<Endpoint>> {

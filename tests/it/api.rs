@@ -7,4 +7,5 @@ mod lists;
 mod replays;
 mod stats;
 mod tenancy;
+mod tokens;
 mod wrong_input;

@@ -9,6 +9,7 @@ use std::{
 
 use casewire_data::{
     Error, ErrorKind, Result,
+    audit::Act,
     endpoint::Endpoint,
     replay::{Chosen, Replay, ReplayState, WINDOW_MAX},
     route::Terms,
@@ -49,8 +50,9 @@ pub struct Kit {
 }
 
 impl Kit {
-    pub(super) async fn write(&self, replay: &Replay) -> Result<()> {
-        self.journal.document(Document::Replay(Box::new(replay.clone()))).await
+    /// Makes durable what somebody did with a replay.
+    pub(super) async fn write(&self, act: Act, replay: &Replay) -> Result<()> {
+        self.journal.document(act, Document::Replay(Box::new(replay.clone()))).await
     }
 }
 
@@ -63,6 +65,8 @@ pub struct Course {
     ahead: RefCell<VecDeque<Chosen>>,
     /// Every event up to this one was looked at.
     looked: Cell<u64>,
+    /// For the audit.
+    called_off_by: RefCell<Option<Act>>,
     over: watch::Sender<bool>,
 }
 
@@ -83,6 +87,7 @@ impl Course {
             signal: Arc::default(),
             looked: Cell::new(replay.place),
             ahead: RefCell::default(),
+            called_off_by: RefCell::default(),
             over: watch::Sender::new(!replay.is_running()),
             replay: RefCell::new(replay),
         }
@@ -91,6 +96,14 @@ impl Course {
     /// The replay as it stands.
     pub fn replay(&self) -> Replay {
         self.replay.borrow().clone()
+    }
+
+    /// Somebody calls it off, unless it is over or somebody else has.
+    pub fn cancel(&self, act: Act) {
+        if !self.signal.is_cancelled() {
+            self.called_off_by.replace(Some(act));
+            self.signal.cancel();
+        }
     }
 
     /// Waits until nothing more of it is sent.
@@ -115,9 +128,16 @@ impl Course {
             }
         };
         kit.line.close(self.endpoint, &self.signal);
+        // Whoever asked last is answered, or it would wait for that and never ask the next replay.
+        self.feed(&kit, Vec::new());
         if let Err(error) = ended {
             self.report(&kit, &error);
         }
+        self.end();
+    }
+
+    /// Nothing more of it is sent.
+    pub fn end(&self) {
         self.over.send_replace(true);
     }
 
@@ -135,7 +155,7 @@ impl Course {
             }
             // Before anything of it is made: what is made after a crash is told from it.
             let replay = self.replay();
-            kit.write(&replay).await?;
+            kit.journal.replay(replay.clone()).await?;
             if is_done {
                 return Ok(Step::Finished);
             }
@@ -235,7 +255,10 @@ impl Course {
         self.note(kit).await?;
         let mut replay = self.replay();
         replay.end(ReplayState::Cancelled, clock::wall());
-        kit.write(&replay).await?;
+        match self.called_off_by.take() {
+            Some(act) => kit.write(act, &replay).await?,
+            None => kit.journal.replay(replay.clone()).await?,
+        }
         *self.replay.borrow_mut() = replay;
         Ok(())
     }

@@ -46,13 +46,14 @@ pub enum Kind {
     Expired = 5,
     /// A document of the registry.
     Document = 6,
+    /// An entry of the audit.
+    Audit = 7,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Event, Self::Settled, Self::Parked, Self::Requeued, Self::Expired, Self::Document]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        let stored = [Self::Event, Self::Settled, Self::Parked, Self::Requeued, Self::Expired];
+        stored.into_iter().chain([Self::Document, Self::Audit]).find(|kind| *kind as u8 == byte)
     }
 }
 

@@ -162,7 +162,7 @@ impl View {
                 self.apply_requeued(journal, &requeued, rows)?;
             }
             Kind::Expired => self.ledger.expired(&codec::unpack(body, "an expiry in the log")?),
-            Kind::Document => {}
+            Kind::Document | Kind::Audit => {}
         }
         Ok(())
     }

@@ -34,6 +34,16 @@ impl Writer {
             }
             Write::Requeue(requeued) => return self.stage_requeue(staged, requeued),
             Write::Document(document) => staged.documents.push(document),
+            Write::Audited(act, change) => {
+                let answer = match change {
+                    Some(change) => self.stage(staged, *change, now, random)?,
+                    None => Ok(Vec::new()),
+                };
+                if answer.is_ok() {
+                    staged.acts.push((self.audit.next_id(now, random()), *act));
+                }
+                return Ok(answer);
+            }
         }
         Ok(Ok(Vec::new()))
     }
