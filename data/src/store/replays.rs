@@ -68,7 +68,11 @@ impl Store {
         while place < filter.through && blocks < BLOCKS_MAX && passed < PASSED_MAX {
             let Some(next) = search.next_above(place)? else { break };
             let block = Block::below(&self.shared.view(), next + 1);
-            let Some(block) = block.filter(|block| block.end > next) else { break };
+            let Some(block) = block.filter(|block| block.end > next) else {
+                // Retention took the event in this moment.
+                (place, passed) = (next, passed + 1);
+                continue;
+            };
             if block.closed
                 && self.shared.digests.rule_out(block.position, &wanted)
                 && !self.has_late(&block)?

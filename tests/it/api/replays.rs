@@ -1,7 +1,7 @@
 //! Sending again by the admin API: what is answered, and what is refused.
 
 use actix_web::http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     host::{Host, fields, keys, receiver},
@@ -52,6 +52,13 @@ async fn a_replay_is_counted_begun_watched_and_called_off() {
     let one = format!("/endpoints/{endpoint}/replays/{}", waits["id"].as_str().unwrap());
     let cancelled = host.call(Method::DELETE, &one, "").await;
     assert_eq!((cancelled.status, &cancelled.data()["state"]), (200, &json!("cancelled")));
+
+    let audit = host.call(Method::GET, "/audit?limit=4", "").await.data();
+    let told = |entry: &Value| (entry["action"].clone(), entry["subject"].clone());
+    let acts: Vec<_> = audit.as_array().unwrap().iter().map(told).collect();
+    let subject = json!(format!("{endpoint}/{}", waits["id"].as_str().unwrap()));
+    assert_eq!(acts[..2], [(json!("replay.cancel"), subject.clone()), (json!("replay.begin"), subject)]);
+    assert_eq!(acts[2].0, "endpoint.pause", "what is refused or over is no act");
     host.stop().await;
 }
 

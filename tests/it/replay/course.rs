@@ -7,11 +7,12 @@ use std::{
 
 use casewire::{
     DeliveryStatus, EndpointDraft, EndpointId, EndpointStatus, ErrorKind, EventId, ReplayQuery, ReplayState,
+    ReplayStatus,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{begin, home, until_dead, until_over};
+use super::{begin, home, receiver_behind, until_dead, until_over};
 use crate::{
     binary::{self, Server, TOKEN},
     support::{Embedded, Gate, Receiver, Reply, to, work_for},
@@ -61,9 +62,13 @@ impl Dead {
         self.receiver.events().split_off(self.before)
     }
 
-    /// Waits until so many requests have come since.
-    async fn until_came(&self, count: usize) {
+    /// Waits until so many requests have come since, and answers the events in publish order: requests that are under
+    /// way together come in any.
+    async fn until_came(&self, count: usize) -> Vec<EventId> {
         self.receiver.received(self.before + count).await;
+        let mut came = self.came();
+        came.sort_unstable();
+        came
     }
 
     /// How often each of its events came since.
@@ -78,11 +83,9 @@ impl Dead {
 async fn live_events_find_a_place_beside_a_replay_and_go_before_it() {
     let dead = Dead::letters(150, 8).await;
     let replay = begin(&dead.home, dead.endpoint, ReplayQuery::default()).await;
-    dead.until_came(6).await;
-    assert_eq!(dead.came(), dead.events[..6], "all but a quarter of the places, oldest first");
+    assert_eq!(dead.until_came(6).await, dead.events[..6], "all but a quarter of the places, oldest first");
     let live = dead.home.publish_many("cases.live", 30).await;
-    dead.until_came(8).await;
-    assert_eq!(dead.came()[6..], live[..2], "the places that were left are for live events");
+    assert_eq!(dead.until_came(8).await[6..], live[..2], "the places that were left are for live events");
     dead.gate.open();
     until_over(&dead.home, dead.endpoint, replay.id).await;
 
@@ -102,7 +105,7 @@ async fn a_replay_that_is_called_off_sends_nothing_more_and_another_can_take_its
     let dead = Dead::letters(150, 4).await;
     let tenant = dead.home.tenant();
     let replay = begin(&dead.home, dead.endpoint, ReplayQuery::default()).await;
-    dead.until_came(3).await;
+    assert_eq!(dead.until_came(3).await, dead.events[..3]);
     let second = tenant.replay(dead.endpoint, ReplayQuery::default()).await.unwrap_err();
     assert_eq!(second.kind(), ErrorKind::Conflict);
     assert!(second.message().contains(&replay.id.to_string()), "{second}");
@@ -114,7 +117,7 @@ async fn a_replay_that_is_called_off_sends_nothing_more_and_another_can_take_its
     // Whatever was to come goes before what is published now.
     let live = dead.home.publish("cases.live").await;
     dead.home.until(live, dead.endpoint, DeliveryStatus::Delivered).await;
-    assert_eq!(dead.came(), [&dead.events[..3], &[live]].concat());
+    assert_eq!(dead.until_came(4).await, [&dead.events[..3], &[live]].concat());
 
     let rest = begin(&dead.home, dead.endpoint, ReplayQuery::default()).await;
     let rest = until_over(&dead.home, dead.endpoint, rest.id).await;
@@ -139,14 +142,34 @@ async fn a_replay_waits_for_a_paused_endpoint_and_ends_with_a_deleted_one() {
     assert_eq!((report.state, report.delivered), (ReplayState::Finished, 20));
 
     home.set_status(dead.endpoint, EndpointStatus::Paused).await;
-    let query =
-        ReplayQuery { statuses: [casewire::ReplayStatus::Delivered].into(), ..ReplayQuery::default() };
+    let query = ReplayQuery { statuses: [ReplayStatus::Delivered].into(), ..ReplayQuery::default() };
     let again = begin(&home, dead.endpoint, query).await;
     home.tenant().delete_endpoint(dead.endpoint).await.unwrap();
     let gone = home.tenant().replay_report(dead.endpoint, again.id).await.unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NotFound);
     home.shutdown().await;
     assert_eq!(dead.receiver.count(), dead.before + 20);
+}
+
+#[tokio::test]
+async fn a_replay_spares_an_endpoint_that_is_down_and_goes_on_when_it_answers() {
+    const EVENTS: usize = 200;
+    let (home, works) = (home(), Gate::shut());
+    let receiver = receiver_behind(&works);
+    let missed = home.publish_many("cases.created", EVENTS).await;
+    let hours = EndpointDraft { retry_schedule_seconds: Some(vec![3_600]), ..to(receiver.url(), &["*"]) };
+    let endpoint = home.subscribe(hours).await;
+    let query = ReplayQuery { statuses: [ReplayStatus::Missing].into(), ..ReplayQuery::default() };
+    let replay = begin(&home, endpoint, query).await;
+    // It counts as down after 32 failures in a row; by then as many more may be under way, and two probes follow.
+    receiver.received(34).await;
+    works.open();
+    let report = until_over(&home, endpoint, replay.id).await;
+    assert_eq!((report.state, report.sent, report.skipped), (ReplayState::Finished, EVENTS as u64, 0));
+    assert!(report.failed < 100, "{} were wasted on an endpoint that is down", report.failed);
+    for event in missed {
+        home.until(event, endpoint, DeliveryStatus::Delivered).await;
+    }
 }
 
 #[tokio::test]
