@@ -8,7 +8,7 @@ use crate::{
     retry::RetrySchedule,
     scope::EventScope,
     secret::Secret,
-    store::view::RetryRow,
+    store::{codec, view::RetryRow},
 };
 
 /// Log and registry in `before_dialects` were written by commit 15cf490, the last one in which endpoints had neither
