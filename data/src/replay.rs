@@ -16,8 +16,9 @@ use crate::{
     pattern::Pattern,
 };
 
-/// Deliveries of a replay that are chosen and not yet made. As many lie in the endpoint's mailbox at most.
-pub const WINDOW_MAX: usize = 128;
+/// Deliveries of a replay that are chosen and not yet made. As many lie in the endpoint's mailbox at most. Fewer would
+/// have the registry synced more often, and publishers wait for that.
+pub const WINDOW_MAX: usize = 256;
 /// The mailbox asks for more when no more than this are left.
 pub const LOW_MARK: usize = WINDOW_MAX / 2;
 /// Replays of one endpoint that are remembered when they are over.

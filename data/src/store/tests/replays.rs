@@ -154,3 +154,26 @@ fn a_long_log_is_gone_through_in_slices_and_nothing_is_left_out() {
     let since = ReplayQuery { since: Some(NOW.plus_millis(1)), ..missing };
     assert_eq!(chosen(&store, LATE, &since).0, []);
 }
+
+#[test]
+fn retention_takes_later_routes_with_their_events() {
+    let dir = fresh_dir();
+    let (mut writer, store) = opened(dir.path());
+    publish(&mut writer, events(2), &[ENDPOINT], NOW);
+    let missing = query(&[ReplayStatus::Missing]);
+    let (missed, _) = chosen(&store, LATE, &missing);
+    let first = unread(&store, ENDPOINT).remove(0);
+    commit(&mut writer, replayed(&first, LATE, 1, true, Fate::RetryAt(NOW)), NOW);
+    let newer = NOW.plus_millis(30 * MINUTE_MS);
+    publish(&mut writer, events(1), &[ENDPOINT], newer);
+    assert_eq!(store.cursor(LATE).parked, 1);
+
+    let given_up = writer.enforce_retention(NOW.plus_millis(100 * MINUTE_MS)).unwrap();
+    assert_eq!(given_up, 3, "two that were never attempted, and the one that waits");
+    assert_eq!((store.cursor(LATE).parked, store.cursor(LATE).expired), (0, 1));
+    assert_eq!(told(&store).1, []);
+    assert_eq!(store.seen(LATE, &missed).unwrap(), [Seen::Passed; 2]);
+    assert_eq!(store.unsent(LATE, &missed, usize::MAX).unwrap(), []);
+    assert_eq!(store.late(0..10).unwrap(), []);
+    assert_eq!(seqs(&chosen(&store, LATE, &missing).0), [3]);
+}
