@@ -5,11 +5,11 @@
 //! its caller wrote before.
 
 mod queue;
+mod reader;
 mod writer;
 
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -108,17 +108,8 @@ impl Journal {
         let counts = Arc::<JournalCounts>::default();
         writer.watch_syncs(Box::new(SyncTimer::new(counts.clone())));
         let (reader_store, reader_failed) = (store.clone(), failed.clone());
-        let reader = spawn("casewire-reader", move || {
-            for reading in reading_inbox {
-                // The store is only read, so a panic leaves nothing half done; but what is stored cannot be read.
-                if catch_unwind(AssertUnwindSafe(|| reading(&reader_store))).is_err() {
-                    fail(
-                        &reader_failed,
-                        Error::new(ErrorKind::Damaged, "reading the journal made the engine panic"),
-                    );
-                }
-            }
-        });
+        let reader =
+            spawn("casewire-reader", move || reader::run(&reader_store, &reading_inbox, &reader_failed));
         let retention_every =
             RETENTION_EVERY.min(Duration::from_millis((limits.retention_ms / 8).max(100).cast_unsigned()));
         let worker = WriterThread {
@@ -180,7 +171,7 @@ impl Journal {
         unwritten.add();
         let write = match replayed {
             None => Write::Settle(settled),
-            Some(missing) => Write::SettleReplayed { settled, missing },
+            Some(missing) => Write::SettleReplayed { settled: Box::new(settled), missing },
         };
         self.leave(write, Some(unwritten.clone()));
     }

@@ -60,9 +60,12 @@ impl Query {
         })
     }
 
-    /// `type`: one type, not a pattern.
+    /// `type`: one type, since a list goes by what its blocks are known to hold, and those are types.
     pub(super) fn event_type(&mut self) -> Option<EventType> {
-        self.optional("type", |value| EventType::new(value).map_err(reason))
+        self.optional("type", |value| match value.contains('*') {
+            true => Err(format!("`{}` is a pattern; name one type, not a pattern", shorten(value))),
+            false => EventType::new(value).map_err(reason),
+        })
     }
 
     /// `resource`: a noun and an id, `people/7`. The noun ends with the first slash.

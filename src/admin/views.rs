@@ -2,6 +2,7 @@
 //!
 //! Adding a field to a stored type shows nothing to anybody until it is added here.
 
+mod attempt;
 mod audit;
 mod backup;
 mod replay;
@@ -15,7 +16,7 @@ use std::{
 
 use casewire_data::{
     Error, ErrorKind, Result,
-    delivery::{Attempt, DeliveryRecord, DeliverySummary, Outcome},
+    delivery::{DeliveryRecord, DeliverySummary},
     endpoint::EndpointStatus,
     event::{Actor, ActorId, Event},
     secret::Secret,
@@ -24,6 +25,7 @@ use casewire_data::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use self::attempt::AttemptView;
 pub(super) use self::{
     audit::AuditView,
     backup::BackupView,
@@ -276,68 +278,6 @@ impl<'a, A> DeliveryView<'a, A> {
             next_attempt_at: record.next_attempt_at.map(|at| at.to_rfc3339_seconds()),
             created_at: record.published_at.to_rfc3339_seconds(),
         }
-    }
-}
-
-/// One attempt.
-#[derive(Serialize)]
-pub(super) struct AttemptView<'a> {
-    number: u16,
-    started_at: String,
-    duration_ms: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status_code: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<FailureView<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<ResponseView<'a>>,
-}
-
-#[derive(Serialize)]
-struct FailureView<'a> {
-    class: &'static str,
-    message: &'a str,
-}
-
-#[derive(Serialize)]
-struct ResponseView<'a> {
-    headers: BTreeMap<&'a str, Cow<'a, str>>,
-    body: Cow<'a, str>,
-}
-
-impl<'a> AttemptView<'a> {
-    fn new(attempt: &'a Attempt, payload: bool) -> Self {
-        let (status_code, error, response) = match &attempt.outcome {
-            Outcome::Answered { status, headers, body } => {
-                (Some(*status), None, payload.then(|| ResponseView::new(headers, body)))
-            }
-            Outcome::Failed { class, message } => {
-                (None, Some(FailureView { class: class.as_str(), message }), None)
-            }
-        };
-        let started_at = attempt.started_at.to_rfc3339_seconds();
-        Self {
-            number: attempt.number,
-            started_at,
-            duration_ms: attempt.duration_us / 1_000,
-            status_code,
-            error,
-            response,
-        }
-    }
-}
-
-impl<'a> ResponseView<'a> {
-    /// A header that came several times is shown as one list (RFC 9110, 5.3).
-    fn new(headers: &'a [(String, String)], body: &'a [u8]) -> Self {
-        let mut merged = BTreeMap::<&str, Cow<'_, str>>::new();
-        for (name, value) in headers {
-            merged
-                .entry(name)
-                .and_modify(|before| *before = format!("{before}, {value}").into())
-                .or_insert(value.into());
-        }
-        Self { headers: merged, body: String::from_utf8_lossy(body) }
     }
 }
 

@@ -120,9 +120,10 @@ impl TenantHandle {
             None => None,
         };
         let (among, mut endpoints) = match query.status {
-            None | Some(DeliveryStatus::Delivered) => (Among::All, endpoint.map(|it| [it].into())),
+            None => (Among::All, endpoint.map(|it| [it].into())),
+            Some(DeliveryStatus::Delivered) => (Among::Attempted, endpoint.map(|it| [it].into())),
             Some(DeliveryStatus::Cancelled) => {
-                (Among::All, Some(directory.deleted(&self.name).into_iter().collect()))
+                (Among::Undelivered, Some(directory.deleted(&self.name).into_iter().collect()))
             }
             Some(DeliveryStatus::Dead) => (Among::Dead, Some(self.ordinals(|_| true))),
             Some(DeliveryStatus::Retrying) => {

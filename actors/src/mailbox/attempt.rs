@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use casewire_data::{
     Error, Timestamp,
-    delivery::{Attempt, EndpointEffect, FailureClass, Outcome, Verdict, judge},
+    delivery::{Attempt, EndpointEffect, FailureClass, Outcome, Transit, Verdict, judge},
     endpoint::Endpoint,
     store::{Fate, Settled},
 };
@@ -26,6 +26,7 @@ pub struct Finished {
     started_at: Timestamp,
     started: Instant,
     outcome: Outcome,
+    transit: Transit,
 }
 
 impl Mailbox {
@@ -46,8 +47,8 @@ impl Mailbox {
         let mailbox = self.own_address(context);
         if self.poisoned == Some(seq) {
             let outcome = quarantined("it made the endpoint's mailbox panic");
-            let made_by = (self.plan.clone(), clock::wall());
-            mailbox.do_send(Finished { turn, made_by, started_at, started, outcome });
+            let (made_by, transit) = ((self.plan.clone(), clock::wall()), Transit::default());
+            mailbox.do_send(Finished { turn, made_by, started_at, started, outcome, transit });
             return;
         }
         let (plan, dispatcher) = (self.plan.clone(), self.dispatcher.clone());
@@ -63,20 +64,22 @@ impl Mailbox {
                 }
                 match plan.request(&envelope, sent_at) {
                     Ok(request) => dispatcher.attempt(&request, plan.deadline).await,
-                    Err(error) => unsayable(&error),
+                    Err(error) => (unsayable(&error), Transit::default()),
                 }
             };
             let outcome = AssertUnwindSafe(attempt.instrument(span)).catch_unwind().await;
-            let outcome =
-                outcome.unwrap_or_else(|_| quarantined("the engine panicked while it made this delivery"));
-            mailbox.do_send(Finished { turn, made_by: (plan, sent_at), started_at, started, outcome });
+            let (outcome, transit) = outcome.unwrap_or_else(|_| {
+                (quarantined("the engine panicked while it made this delivery"), Transit::default())
+            });
+            let made_by = (plan, sent_at);
+            mailbox.do_send(Finished { turn, made_by, started_at, started, outcome, transit });
         }));
         self.current.set(None);
     }
 
     /// Notes what became of a delivery, and what follows for the endpoint.
     fn settle(&mut self, finished: Finished, ended: Instant, context: &mut Context<Self>) {
-        let Finished { turn, made_by: (made_by, sent_at), started_at, started, outcome } = finished;
+        let Finished { turn, made_by: (made_by, sent_at), started_at, started, outcome, transit } = finished;
         let event = &turn.envelope.event;
         let now = self.surroundings.clock.at(ended);
         let number = turn.attempts.saturating_add(1);
@@ -109,6 +112,7 @@ impl Mailbox {
                 started_at,
                 duration_us,
                 outcome: self.without_secrets(outcome, &made_by),
+                transit,
             },
         };
         if turn.replayed.is_some() {

@@ -48,7 +48,7 @@ pub enum Write {
     /// An attempt that a replay asked for, and its fate. Durable like [`Write::Settle`].
     SettleReplayed {
         /// The attempt.
-        settled: Settled,
+        settled: Box<Settled>,
         /// The event was not routed to the endpoint before.
         missing: bool,
     },

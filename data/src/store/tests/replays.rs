@@ -14,7 +14,7 @@ const LATE: u32 = 9;
 fn replayed(event: &Event, endpoint: u32, number: u16, missing: bool, fate: Fate) -> Write {
     let Write::Settle(settled) = settled(event, endpoint, true, 0, fate) else { unreachable!() };
     let attempt = Attempt { number, ..settled.attempt };
-    Write::SettleReplayed { settled: Settled { attempt, ..settled }, missing }
+    Write::SettleReplayed { settled: Box::new(Settled { attempt, ..settled }), missing }
 }
 
 fn query(statuses: &[ReplayStatus]) -> ReplayQuery {
@@ -41,8 +41,12 @@ fn seqs(chosen: &[Chosen]) -> Vec<u64> {
 
 /// What is told of the deliveries to the endpoint that missed the events.
 fn told(store: &Store) -> (Cursor, Vec<(u64, DeliveryStanding, usize)>) {
+    told_among(store, Among::All)
+}
+
+fn told_among(store: &Store, among: Among) -> (Cursor, Vec<(u64, DeliveryStanding, usize)>) {
     let events = EventFilter::of(Tenant::default());
-    let filter = DeliveryFilter { events, event: None, endpoints: Some([LATE].into()), among: Among::All };
+    let filter = DeliveryFilter { events, event: None, endpoints: Some([LATE].into()), among };
     let pick = |listed: Listed| Some((listed.event.seq, listed.standing, listed.attempts));
     (store.cursor(LATE), store.list_deliveries(&filter, Place::NEWEST, 100, pick).unwrap().found)
 }
@@ -106,6 +110,8 @@ fn an_event_that_was_missed_is_routed_with_its_first_attempt() {
         (2, DeliveryStanding::Delivered, 2),
     ];
     assert_eq!(listed, expected);
+    assert_eq!(told_among(&store, Among::Attempted).1, expected[2..]);
+    assert_eq!(told_among(&store, Among::Dead).1, expected[2..3]);
     assert_eq!(store.event(all[1].id).unwrap().unwrap().1, [ENDPOINT, LATE]);
     assert_eq!(store.event(all[0].id).unwrap().unwrap().1, [ENDPOINT]);
 

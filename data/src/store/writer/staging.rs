@@ -27,7 +27,7 @@ impl Writer {
         match write {
             Write::Publish(publication) => return self.stage_publication(staged, publication, now, random),
             Write::Settle(settled) => staged.put_settled(settled),
-            Write::SettleReplayed { settled, missing } => self.stage_replayed(staged, settled, missing)?,
+            Write::SettleReplayed { settled, missing } => self.stage_replayed(staged, *settled, missing)?,
             Write::Park(parked) => {
                 staged.touched.push((parked.endpoint, parked.seq));
                 staged.put(Kind::Parked, 0, |out| codec::pack(&parked, out));
