@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod event_type;
 mod preview;
+mod replay;
 mod secrets;
 mod source;
 mod trial;
@@ -30,8 +31,14 @@ use serde_json::value::RawValue;
 
 use self::attempt::AttemptView;
 pub(super) use self::{
-    audit::AuditView, backup::BackupView, event_type::EventTypeView, preview::PreviewView,
-    secrets::SecretsView, source::SourceView, trial::TrialView,
+    audit::AuditView,
+    backup::BackupView,
+    event_type::EventTypeView,
+    preview::PreviewView,
+    replay::{ReplayCountView, ReplayView},
+    secrets::SecretsView,
+    source::SourceView,
+    trial::TrialView,
 };
 use crate::{publisher::Receipt, tenant::EndpointInfo};
 

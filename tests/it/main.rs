@@ -20,6 +20,7 @@ mod scopes;
 
 mod ordering;
 mod pause;
+mod replay;
 mod retry;
 
 mod idempotency;
