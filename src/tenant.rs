@@ -4,6 +4,7 @@ mod audit;
 mod catalogue;
 mod listings;
 mod preview;
+mod replays;
 mod secrets;
 mod sources;
 mod stats;
@@ -27,7 +28,10 @@ use casewire_data::{
     store::{DeliveryStanding, Requeued, Standing, Store},
 };
 
-pub use self::listings::{DeliveryQuery, EventQuery, Page};
+pub use self::{
+    listings::{DeliveryQuery, EventQuery, Page},
+    replays::ReplayReport,
+};
 use crate::{
     engine::gone,
     publisher::{Publisher, Receipt},
@@ -168,7 +172,8 @@ impl TenantHandle {
             DeliveryStanding::Delivered | DeliveryStanding::Cancelled => Standing::Delivered,
         };
         let due = self.tree.clock.now();
-        let requeued = Requeued { endpoint: ordinal, seq, event_position, due, from, lane };
+        let replayed = false;
+        let requeued = Requeued { endpoint: ordinal, seq, event_position, due, from, replayed, lane };
         let act = Act::new(&self.name, self.by.clone(), Action::DeliveryRetry, id);
         self.tree.requeue(act, requeued).await
     }
@@ -219,8 +224,8 @@ impl TenantHandle {
         let status = match (standing, self.tree.directory.by_ordinal(ordinal)) {
             (DeliveryStanding::Delivered, _) => DeliveryStatus::Delivered,
             (_, None) | (DeliveryStanding::Cancelled, _) => DeliveryStatus::Cancelled,
-            (DeliveryStanding::Dead, _) => DeliveryStatus::Dead,
             _ if self.tree.in_flight.contains(ordinal, seq) => DeliveryStatus::InFlight,
+            (DeliveryStanding::Dead, _) => DeliveryStatus::Dead,
             (_, Some(endpoint)) if endpoint.status == EndpointStatus::Paused => DeliveryStatus::Held,
             _ if attempted => DeliveryStatus::Retrying,
             _ => DeliveryStatus::Pending,

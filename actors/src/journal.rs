@@ -23,6 +23,7 @@ use casewire_data::{
     Error, ErrorKind, Result,
     audit::Act,
     limits::Limits,
+    replay::Replay,
     route::Routes,
     store::{
         BackupPoint, Document, Parked, Publication, Published, Requeued, Settled, Store, Write, Writer,
@@ -153,6 +154,11 @@ impl Journal {
         self.write(Write::Audited(Box::new(act), change.map(Box::new)), None).await.map(drop)
     }
 
+    /// Writes how far a replay has come, of which the audit says nothing; answers when it is durable.
+    pub async fn replay(&self, replay: Replay) -> Result<()> {
+        self.write(Write::Document(Document::Replay(Box::new(replay))), None).await.map(drop)
+    }
+
     /// Has a delivery attempted again, as somebody wished; answers when that is durable.
     pub async fn requeue(&self, act: Act, requeued: Requeued) -> Result<()> {
         self.audited(act, Some(Write::Requeue(requeued))).await
@@ -165,10 +171,15 @@ impl Journal {
         answered.await.map_err(|_| self.failure().unwrap_or_else(closed))?
     }
 
-    /// Notes an attempt and its fate. Durable soon; until it is written it counts as unwritten.
-    pub fn settle(&self, settled: Settled, unwritten: &Unwritten) {
+    /// Notes an attempt and its fate. Durable soon; until it is written it counts as unwritten. `replayed` if a replay
+    /// asked for it: whether the event was not routed to the endpoint before.
+    pub fn settle(&self, settled: Settled, replayed: Option<bool>, unwritten: &Unwritten) {
         unwritten.add();
-        self.leave(Write::Settle(settled), Some(unwritten.clone()));
+        let write = match replayed {
+            None => Write::Settle(settled),
+            Some(missing) => Write::SettleReplayed { settled: Box::new(settled), missing },
+        };
+        self.leave(write, Some(unwritten.clone()));
     }
 
     /// Has settlements written now, without waiting for company.

@@ -21,6 +21,7 @@ pub mod surroundings;
 pub mod mailbox;
 pub mod operational;
 pub mod plan;
+pub mod replay;
 
 pub mod dispatch;
 pub mod egress;

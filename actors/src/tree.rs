@@ -30,6 +30,7 @@ use crate::{
     metrics::Metrics,
     operational::{Herald, Operational},
     registry::{self, Audience, CatchUp, Registry, Shards},
+    replay::{Kit, Replays},
     shard::{Drain, Handover, LookAgain, Shard},
     stats::StatsBook,
     surroundings::Surroundings,
@@ -53,6 +54,8 @@ pub struct Tree {
     pub journal: Journal,
     /// Where endpoints change.
     pub registry: Addr<Registry>,
+    /// Where they are sent again what they had.
+    pub replays: Addr<Replays>,
     /// Where they are read.
     pub directory: Arc<Directory>,
     /// Copies of what is on disk.
@@ -110,6 +113,7 @@ impl Tree {
         };
         let (writer, store) = store::open(dir, options, clock.now())?;
         let documents = writer.documents();
+        let interrupted = documents.replays.clone();
         let (directory, next_ordinal) = (Arc::new(Directory::new(documents)), documents.next_ordinal());
         pause_the_speechless(&directory, &config.dialects);
         let shards = Shards::new(OnceLock::new());
@@ -137,6 +141,17 @@ impl Tree {
         let registry = Registry::new(told, directory.clone(), journal.clone(), to_tell, next_ordinal).start();
 
         let (damage_sender, damage) = watch::channel(None);
+        let line = Arc::default();
+        let kit = Kit {
+            journal: journal.clone(),
+            directory: directory.clone(),
+            shards: shards.clone(),
+            config: config.clone(),
+            line: Arc::clone(&line),
+            damage: damage_sender.clone(),
+        };
+        let replays = Replays::new(kit, interrupted.into_values()).start();
+
         let in_flight = Arc::new(InFlight::default());
         let stats = Arc::new(StatsBook::new(clock));
         let metrics = Metrics::new(journal.counts().clone(), config.workers.max(1));
@@ -151,6 +166,8 @@ impl Tree {
                 tls: tls.clone(),
                 crowd: Crowd::default(),
                 in_flight: in_flight.clone(),
+                replays: line.clone(),
+                replayer: replays.clone(),
                 counts: metrics.of_arbiter(index),
                 stats: stats.clone(),
                 health: health.clone(),
@@ -172,6 +189,7 @@ impl Tree {
             matcher,
             journal,
             registry,
+            replays,
             directory,
             backups,
             in_flight,

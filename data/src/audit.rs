@@ -136,6 +136,10 @@ actions! {
     SecretRotate = "secret.rotate",
     /// A delivery was sent again.
     DeliveryRetry = "delivery.retry",
+    /// An endpoint is to be sent again what it had, or missed.
+    ReplayBegin = "replay.begin",
+    /// That was called off.
+    ReplayCancel = "replay.cancel",
     /// A backup of all tenants was begun, and can still have failed.
     BackupCreate = "backup.create",
     /// A source was created.
@@ -195,7 +199,8 @@ pub struct Act {
     pub by: Principal,
     /// What.
     pub action: Action,
-    /// With what: the id of an endpoint, a delivery, a source or a token, or the name of a backup.
+    /// With what: the id of an endpoint, a delivery, a source or a token, the name of a backup, or a replay's id behind
+    /// its endpoint's.
     pub subject: String,
     /// The names of the fields that changed, never their values; empty unless something was changed.
     pub fields: Vec<String>,

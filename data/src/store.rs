@@ -35,6 +35,7 @@ mod manifest;
 mod reader;
 mod record;
 mod registry_log;
+mod replays;
 mod restore;
 mod retention;
 mod retry_journal;
@@ -63,6 +64,7 @@ pub use listing::{Among, DeliveryFilter, EventFilter, Learner, Listed, Place, Re
 pub use reader::{Backlog, Due, DueUntil, Standing as DeliveryStanding, Store, Trace, Waiting};
 pub use record::{BEHIND, Fate, Parked, Requeued, Settled, Standing};
 pub use registry_log::{Document, Documents, Tombstone};
+pub use replays::{ReplayFilter, ReplaySlice};
 pub use restore::{RestoreReport, restore};
 pub use sync::SyncWatch;
 pub use verify::{AuditReport, StatsReport, VerifyReport, stats, verify, verify_audit};

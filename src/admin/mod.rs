@@ -32,6 +32,7 @@ pub(crate) mod health;
 mod inbound;
 mod metrics;
 mod preview;
+mod replays;
 mod secrets;
 mod sources;
 mod stats;
@@ -93,6 +94,7 @@ fn operations() -> Vec<Operation> {
         stats::operations(),
         preview::operations(),
         trial::operations(),
+        replays::operations(),
         events::operations(),
         event_types::operations(),
         deliveries::operations(),

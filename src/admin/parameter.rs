@@ -53,6 +53,8 @@ pub(super) const EVENT: Parameter = Parameter::path("id", schema::event_id, "The
 /// A delivery in the path.
 pub(super) const DELIVERY: Parameter =
     Parameter::path("id", schema::delivery_id, "The delivery: its event and its endpoint.");
+/// A replay in the path, behind its endpoint.
+pub(super) const REPLAY: Parameter = Parameter::path("replay", schema::replay_id, "The replay.");
 /// A source in the path.
 pub(super) const SOURCE: Parameter = Parameter::path("id", schema::source_id, "The source.");
 /// A token in the path.

@@ -7,9 +7,10 @@
 use casewire_data::{
     audit::Action,
     delivery::{DeliveryStatus, FailureClass},
-    id::{AuditId, EndpointId, EventId, SourceId, TokenId},
+    id::{AuditId, EndpointId, EventId, ReplayId, SourceId, TokenId},
     limits,
     order::DeliveryOrder,
+    replay::{ReplayState, ReplayStatus},
     scope::Source,
     token::Scope,
 };
@@ -126,6 +127,8 @@ words! {
     event_id = ulid(EventId::PREFIX);
     /// The id of a delivery.
     delivery_id = pattern(&format!(r"{}{ULID}\.{}{ULID}", EventId::PREFIX, EndpointId::PREFIX));
+    /// The id of a replay.
+    replay_id = ulid(ReplayId::PREFIX);
     /// The id of a source.
     source_id = ulid(SourceId::PREFIX);
     /// The id of a token.
@@ -158,6 +161,10 @@ words! {
     rate = json_schema!({ "type": "number", "minimum": 0.01, "maximum": 10_000 });
     /// Why an attempt came to nothing.
     failure_class = one_of(FailureClass::ALL.map(FailureClass::as_str));
+    /// How a replay is doing.
+    replay_state = one_of(ReplayState::ALL.map(ReplayState::as_str));
+    /// How deliveries stand that are sent again.
+    replay_statuses = set(one_of(ReplayStatus::ALL.map(ReplayStatus::as_str)));
     /// Why an endpoint would not take an event.
     choice = one_of(["pattern", "scope", "filter", "dialect"]);
     /// Scopes of a token.

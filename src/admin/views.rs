@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod event_type;
 mod preview;
+mod replay;
 mod secrets;
 mod source;
 mod token;
@@ -31,8 +32,15 @@ use serde_json::value::RawValue;
 
 use self::attempt::AttemptView;
 pub(super) use self::{
-    audit::AuditView, backup::BackupView, event_type::EventTypeView, preview::PreviewView,
-    secrets::SecretsView, source::SourceView, token::TokenView, trial::TrialView,
+    audit::AuditView,
+    backup::BackupView,
+    event_type::EventTypeView,
+    preview::PreviewView,
+    replay::{ReplayAnswerView, ReplayView},
+    secrets::SecretsView,
+    source::SourceView,
+    token::TokenView,
+    trial::TrialView,
 };
 use super::schema::shown;
 use crate::{publisher::Receipt, tenant::EndpointInfo};

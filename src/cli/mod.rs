@@ -59,7 +59,7 @@ enum Command {
     /// Publish one event, or a batch, to a running server.
     Publish(publish::Args),
     /// See and change the endpoints of a running server.
-    Endpoints(endpoints::Args),
+    Endpoints(Box<endpoints::Args>),
     /// See and change which event types there are, and what their payloads must fit.
     EventTypes(event_types::Args),
     /// See what was published.
@@ -104,7 +104,7 @@ impl Cli {
                 Command::Demo(args) => demo::run(args, json).await,
                 Command::Listen(args) => listen::run(args, json).await,
                 Command::Publish(args) => publish::run(args, json).await,
-                Command::Endpoints(args) => endpoints::run(args, json).await,
+                Command::Endpoints(args) => endpoints::run(*args, json).await,
                 Command::EventTypes(args) => event_types::run(args, json).await,
                 Command::Events(args) => events::run(args, json).await,
                 Command::Deliveries(args) => deliveries::run(args, json).await,

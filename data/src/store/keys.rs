@@ -12,6 +12,7 @@
 //! 08 endpoint seq            the same for one delivery that took several attempts
 //! 09 day hash                idempotency key
 //! 0a endpoint lane seq       those of table 04 whose case is known, case by case
+//! 0b seq endpoint            a route that the event itself does not have: it was replayed to an endpoint that missed it
 //! ```
 
 use crate::{Timestamp, order::Lane};
@@ -139,6 +140,20 @@ pub fn idempotency_day(day: i64) -> Vec<u8> {
 /// All idempotency keys.
 pub const IDEMPOTENCY: &[u8] = &[9];
 
+/// Key of a route that an event got later.
+pub fn late(seq: u64, endpoint: u32) -> Vec<u8> {
+    join(&[LATE, &seq.to_be_bytes(), &endpoint.to_be_bytes()])
+}
+
+/// The event and the endpoint that a key of a later route names.
+pub fn parse_late(key: &[u8]) -> Option<(u64, u32)> {
+    let (seq, endpoint) = (key.get(1..9)?.try_into().ok()?, key.get(9..13)?.try_into().ok()?);
+    Some((u64::from_be_bytes(seq), u32::from_be_bytes(endpoint)))
+}
+
+/// All later routes.
+pub const LATE: &[u8] = &[11];
+
 /// The day that a time lies in, counted from the epoch.
 pub fn day(at: Timestamp) -> i64 {
     at.as_millis().div_euclid(DAY_MILLIS)
@@ -165,5 +180,6 @@ mod tests {
         let waits = lane_from(7, Lane(3), 9);
         assert!(waits.starts_with(&lane(7, Lane(3))) && waits.starts_with(&table(Table::Lane, 7)));
         assert_eq!(lane_seq(&waits), Some(9));
+        assert_eq!(parse_late(&late(300, 7)), Some((300, 7)));
     }
 }

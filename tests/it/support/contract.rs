@@ -82,6 +82,7 @@ pub struct Ids {
     pub endpoint: String,
     pub event: String,
     pub event_type: String,
+    pub replay: String,
     pub source: String,
     pub token: String,
 }
@@ -89,19 +90,20 @@ pub struct Ids {
 impl Ids {
     /// Of things that never were.
     pub fn nobodys() -> Self {
-        let [endpoint, event, source, token] =
-            ["wh", "evt", "src", "tok"].map(|prefix| format!("{prefix}_01J1C6ZGQ6FQTH2X6M2VS3P0XW"));
-        Self { endpoint, event, event_type: "never.was".to_owned(), source, token }
+        let [endpoint, event, replay, source, token] =
+            ["wh", "evt", "rpl", "src", "tok"].map(|prefix| format!("{prefix}_01J1C6ZGQ6FQTH2X6M2VS3P0XW"));
+        Self { endpoint, event, event_type: "never.was".to_owned(), replay, source, token }
     }
 
     /// Of things of the tenant `default` that are made for it. The endpoint takes the event and is paused.
     pub async fn of(host: &Host) -> Self {
         let id = |answer: Answer| answer.data()["id"].as_str().expect("it is made").to_owned();
         let post = async |path: &str, body: &str| id(host.call(Method::POST, path, body).await);
+        let endpoint =
+            host.endpoint(r#"{"url":"http://127.0.0.1:9/","events":["a.*"],"status":"paused"}"#).await;
         Self {
-            endpoint: host
-                .endpoint(r#"{"url":"http://127.0.0.1:9/","events":["a.*"],"status":"paused"}"#)
-                .await,
+            replay: post(&format!("/endpoints/{endpoint}/replay"), r#"{"status":["missing"]}"#).await,
+            endpoint,
             event: post("/events", r#"{"type":"a.b","data":1}"#).await,
             event_type: {
                 let put = host.call(Method::PUT, "/event-types/a.b", r#"{"sample":1}"#).await;
@@ -115,12 +117,13 @@ impl Ids {
     /// What to put in for a parameter of a path, by what the document says of it.
     pub fn fill(&self, parameter: &Value) -> String {
         let form = parameter["schema"]["pattern"].as_str().unwrap_or_default();
-        let Self { endpoint, event, event_type, source, token } = self;
+        let Self { endpoint, event, event_type, replay, source, token } = self;
         match (form.starts_with("^evt_"), form.contains("wh_")) {
             (true, true) => format!("{event}.{endpoint}"),
             (true, false) => event.clone(),
             (false, true) => endpoint.clone(),
             _ if parameter["name"] == "type" => event_type.clone(),
+            _ if form.starts_with("^rpl_") => replay.clone(),
             _ if form.starts_with("^tok_") => token.clone(),
             _ if form.starts_with("^src_") || parameter["name"] == "source" => source.clone(),
             _ => panic!("the tests know no id for {parameter}"),
