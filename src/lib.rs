@@ -48,7 +48,7 @@ pub use casewire_data::{
     endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
     event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
     id::{DeliveryId, EndpointId, EventId, SourceId, TokenId},
-    limits::Limits,
+    limits::{Limits, PayloadRetention},
     pattern::Pattern,
     retry::RetrySchedule,
     scope::{EventScope, Source},
@@ -64,4 +64,4 @@ pub use dialect_folder::read_dialects;
 pub use engine::{BackupReport, Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
-pub use tenant::{DeliveryQuery, EndpointInfo, EndpointReport, EventQuery, Page, TenantHandle};
+pub use tenant::{DeliveryQuery, EndpointInfo, EndpointReport, Erased, EventQuery, Page, TenantHandle};

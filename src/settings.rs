@@ -6,13 +6,34 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use casewire_data::{Error, address::EgressPolicy, event::EventType, limits::Limits, retry::RetrySchedule};
+use casewire_data::{
+    Error, address::EgressPolicy, event::EventType, event::Tenant, limits::Limits, retry::RetrySchedule,
+};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 mod file;
 
 /// Most seconds that a shutdown may take.
 const SHUTDOWN_GRACE_SECONDS_MAX: u64 = 3_600;
+
+/// Milliseconds in an hour.
+const HOUR_MS: f64 = 3_600_000.0;
+
+/// One setting of a tenant, which only the file can give: `[tenants.NAME]`.
+struct TenantKey {
+    name: &'static str,
+    apply: fn(&mut Settings, &Tenant, &str) -> Result<(), String>,
+}
+
+/// Every setting of a tenant. What is not given is as for all.
+const TENANT_KEYS: &[TenantKey] = &[TenantKey {
+    name: "payload_retention_hours",
+    apply: |settings, tenant, text| {
+        let period = millis(text, HOUR_MS)?;
+        settings.limits.payload_retention.tenants_ms.insert(tenant.clone(), period);
+        Ok(())
+    },
+}];
 
 /// One setting, wherever it is given.
 struct Key {
@@ -97,9 +118,26 @@ const KEYS: &[Key] = &[
         value: "HOURS",
         help: "How long events and delivery records are kept; fractions allowed [default: 168]",
         apply: |settings, text| {
-            settings.limits.retention_ms = millis(text, 3_600_000.0)?;
+            settings.limits.retention_ms = millis(text, HOUR_MS)?;
             Ok(())
         },
+    },
+    Key {
+        flag: "payload-retention-hours",
+        value: "HOURS",
+        help: "How long payloads are kept, and what receivers answered; fractions allowed. A delivery that waits keeps \
+               its payload. A tenant's own: payload_retention_hours under [tenants.NAME] in the file \
+               [default: as long as the rest]",
+        apply: |settings, text| {
+            settings.limits.payload_retention.default_ms = Some(millis(text, HOUR_MS)?);
+            Ok(())
+        },
+    },
+    Key {
+        flag: "retention-bytes",
+        value: "BYTES",
+        help: "Bytes of the disk that the log may take; of more, the oldest events go first [default: no limit]",
+        apply: |settings, text| number(text).map(|bytes| settings.limits.retention_bytes = Some(bytes)),
     },
     Key {
         flag: "max-in-flight",
@@ -349,7 +387,7 @@ impl Settings {
         let mut settings = Self::default();
         if let Some(path) = flags.get("config").map(str::to_owned).or_else(|| env("CASEWIRE_CONFIG")) {
             for entry in file::read(path.as_ref())? {
-                settings.apply(entry.key, &entry.value).map_err(|why| wrong(&entry.source, &why))?;
+                settings.set(&entry).map_err(|why| wrong(&entry.source, &why))?;
             }
         }
         for key in KEYS {
@@ -368,6 +406,20 @@ impl Settings {
     /// Settings are in range before and after, so whatever is out of range is this key's doing.
     fn apply(&mut self, key: &Key, text: &str) -> Result<(), String> {
         (key.apply)(self, text.trim())?;
+        self.check(text)
+    }
+
+    fn set(&mut self, entry: &file::Entry) -> Result<(), String> {
+        match &entry.setting {
+            file::Setting::Engine(key) => self.apply(key, &entry.value),
+            file::Setting::Tenant(tenant, key) => {
+                (key.apply)(self, tenant, entry.value.trim())?;
+                self.check(&entry.value)
+            }
+        }
+    }
+
+    fn check(&self, text: &str) -> Result<(), String> {
         self.limits.check().map_err(|error| format!("`{text}` is out of range: {error}"))
     }
 }

@@ -21,11 +21,12 @@ use std::{
 
 use casewire_data::{
     Error, ErrorKind, Result,
+    event::{Event, Resource, Tenant},
     limits::Limits,
     route::Routes,
     store::{
-        BackupPoint, Document, Parked, Publication, Published, Requeued, Settled, Store, Write, Writer,
-        Written,
+        BackupPoint, Cancelled, Document, Parked, Publication, Published, Requeued, Settled, Store, Write,
+        Writer, Written,
     },
 };
 use tokio::sync::{oneshot, watch};
@@ -42,9 +43,6 @@ use crate::{
     unwritten::Unwritten,
 };
 
-/// How often retention looks, at most.
-const RETENTION_EVERY: Duration = Duration::from_secs(60);
-
 /// An event that is on disk, and the endpoints that it matched.
 pub type Committed = (Arc<Envelope>, Routes);
 
@@ -55,6 +53,7 @@ enum Command {
     Write(Write, Waiter),
     Read(Reading),
     Point(oneshot::Sender<Result<BackupPoint>>),
+    Seal(oneshot::Sender<Result<bool>>),
     /// Nothing to do but to look at the settlements.
     Wake,
     Close,
@@ -117,8 +116,7 @@ impl Journal {
                 }
             }
         });
-        let retention_every =
-            RETENTION_EVERY.min(Duration::from_millis((limits.retention_ms / 8).max(100).cast_unsigned()));
+        let retention_every = Duration::from_millis(limits.retention_every_ms());
         let worker = WriterThread {
             writer,
             inbox,
@@ -161,10 +159,46 @@ impl Journal {
         answered.await.map_err(|_| self.failure().unwrap_or_else(closed))?
     }
 
-    /// Notes an attempt and its fate. Durable soon; until it is written it counts as unwritten.
-    pub fn settle(&self, settled: Settled, unwritten: &Unwritten) {
+    /// Has the content of a tenant's events about a resource erased; answers when that is durable, and nobody sees it any
+    /// more. The files still have it.
+    pub async fn erase(&self, tenant: Tenant, resource: Resource) -> Result<()> {
+        self.write(Write::Erase(tenant, resource), None).await.map(drop)
+    }
+
+    /// Notes that all erasures asked for before a position are done. Durable soon.
+    pub fn erased_before(&self, position: u64) {
+        self.leave(Write::ErasedBefore(position), None);
+    }
+
+    /// Has a new segment begun, once all that was written before is in; see [`Writer::seal`]. Blocks.
+    pub fn seal(&self) -> Result<bool> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Seal(answer)).map_err(|_| closed())?;
+        answered.blocking_recv().map_err(|_| self.failure().unwrap_or_else(closed))?
+    }
+
+    /// Returns once all that was left before is written. Blocks.
+    pub fn catch_up(&self) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        let reading: Reading = Box::new(move |_| drop(answer.send(())));
+        self.commands.send(Command::Read(reading)).map_err(|_| closed())?;
+        answered.blocking_recv().map_err(|_| closed())
+    }
+
+    /// Notes an attempt of an event's delivery and its fate. Durable soon; until it is written it counts as unwritten.
+    pub fn settle(&self, mut settled: Settled, event: &Event, unwritten: &Unwritten) {
         unwritten.add();
-        self.leave(Write::Settle(settled), Some(unwritten.clone()));
+        let mut settlements = self.queue.settlements();
+        // Under the lock: what the writer takes after an erasure was noted holds nothing of what was erased.
+        self.store.strip(event, &mut settled.attempt);
+        settlements.push((Write::Settle(settled), Some(unwritten.clone())));
+        drop(settlements);
+        self.wake();
+    }
+
+    /// Notes that a delivery is not to be made any more. Durable soon.
+    pub fn cancel(&self, cancelled: Cancelled) {
+        self.leave(Write::Cancel(cancelled), None);
     }
 
     /// Has settlements written now, without waiting for company.
@@ -249,6 +283,10 @@ impl Journal {
 
     fn leave(&self, write: Write, unwritten: Option<Unwritten>) {
         self.queue.settlements().push((write, unwritten));
+        self.wake();
+    }
+
+    fn wake(&self) {
         if self.queue.asleep.swap(false, Ordering::SeqCst) {
             let _ = self.commands.send(Command::Wake);
         }

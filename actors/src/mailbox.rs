@@ -183,6 +183,10 @@ impl Mailbox {
                 break;
             }
             let Some(turn) = self.next_turn() else { break };
+            if self.surroundings.journal.store().is_erased(&turn.envelope.event) {
+                self.cancel(&turn);
+                continue;
+            }
             self.begin(turn, clock, context);
         }
     }

@@ -19,6 +19,7 @@
 mod backup;
 mod codec;
 mod copying;
+mod erasures;
 mod figures;
 mod format;
 mod guard;
@@ -31,11 +32,14 @@ mod manifest;
 mod reader;
 mod record;
 mod registry_log;
+mod remains;
 mod restore;
 mod retention;
 mod retry_journal;
+mod rewriting;
 mod segment;
 mod staged;
+mod sweep;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -55,9 +59,10 @@ pub use guard::DirectoryLock;
 pub use ledger::{Cursor, Tally};
 pub use listing::{Among, DeliveryFilter, EventFilter, Listed, Place, Rest, Slice};
 pub use reader::{Backlog, Due, DueUntil, Standing as DeliveryStanding, Store, Trace, Waiting};
-pub use record::{Fate, Parked, Requeued, Settled, Standing};
+pub use record::{Cancelled, Fate, Parked, Requeued, Settled, Standing};
 pub use registry_log::{Document, Documents, Tombstone};
 pub use restore::{RestoreReport, restore};
+pub use sweep::{Sweep, SweepReport, SweepTerms};
 pub use sync::SyncWatch;
 pub use verify::{StatsReport, VerifyReport, stats, verify};
 pub use writer::{Publication, Published, Write, Writer, Written};
@@ -68,6 +73,7 @@ use crate::{
     id::UlidSequence,
 };
 use codec::Kind;
+use erasures::Erasures;
 use guard::RunMark;
 use listing::Digests;
 use log::Log;
@@ -81,6 +87,10 @@ use view::View;
 pub struct StoreOptions {
     /// How long events are kept, in milliseconds.
     pub retention_ms: i64,
+    /// Bytes of the disk that the log may take; the oldest events go first. No limit if absent.
+    pub retention_bytes: Option<u64>,
+    /// How old a segment may become before another one is begun, in milliseconds: what goes by age goes by segments.
+    pub segment_age_ms_max: i64,
     /// Bytes of one segment of the log.
     pub segment_bytes_max: u64,
 }
@@ -91,6 +101,7 @@ struct Shared {
     log: Log,
     journal: RetryJournal,
     view: Mutex<View>,
+    erasures: Arc<Erasures>,
     digests: Digests,
 }
 
@@ -142,7 +153,9 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
     let (next_seq, ids) = (view.next_seq, UlidSequence::after(view.last_id));
     log.commit_to(active.end());
     let checkpointed = active.end();
-    let shared = Arc::new(Shared { log, journal, view: Mutex::new(view), digests: Digests::default() });
+    let erasures = view.erasures.clone();
+    let shared =
+        Arc::new(Shared { log, journal, view: Mutex::new(view), erasures, digests: Digests::default() });
     let mut writer = Writer {
         shared: shared.clone(),
         active,

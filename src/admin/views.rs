@@ -3,6 +3,7 @@
 //! Adding a field to a stored type shows nothing to anybody until it is added here.
 
 mod backup;
+mod erasure;
 mod source;
 
 use std::{
@@ -21,7 +22,7 @@ use casewire_data::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-pub(super) use self::{backup::BackupView, source::SourceView};
+pub(super) use self::{backup::BackupView, erasure::ErasedView, source::SourceView};
 use crate::{publisher::Receipt, tenant::EndpointInfo};
 
 /// An endpoint: the seed's keys in the seed's order, then extensions where they differ from their default.
@@ -154,6 +155,8 @@ pub(super) struct EventView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_key: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    erased_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a RawValue>,
 }
 
@@ -184,6 +187,7 @@ impl<'a> EventView<'a> {
     /// An event; `Damaged` if its payload is not JSON any more.
     pub(super) fn new(event: &'a Event, payload: bool) -> Result<Self> {
         let content = &event.content;
+        let payload = payload && event.erased_at.is_none();
         let data = payload.then(|| serde_json::from_slice(&content.data)).transpose().map_err(|error| {
             Error::new(ErrorKind::Damaged, format!("the payload of {} is not JSON: {error}", event.id))
         })?;
@@ -197,6 +201,7 @@ impl<'a> EventView<'a> {
             agency: content.agency.as_deref(),
             tags: Some(&content.tags).filter(|tags| !tags.is_empty()),
             idempotency_key: content.idempotency_key.as_deref(),
+            erased_at: event.erased_at.map(|at| at.to_rfc3339_seconds()),
             data,
         })
     }

@@ -2,7 +2,7 @@
 
 use casewire_data::{
     event::{NewEvent, Tenant},
-    store::{self, StoreOptions},
+    store,
 };
 use futures_util::FutureExt;
 
@@ -17,9 +17,7 @@ fn one_event() -> Publication {
 async fn a_publisher_that_gives_up_frees_no_place_while_its_events_wait() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::start());
     let limits = Limits { queue_events_max: 3, ..Limits::default() };
-    let options =
-        StoreOptions { retention_ms: limits.retention_ms, segment_bytes_max: limits.segment_bytes_max };
-    let (writer, store) = store::open(dir.path(), options, clock.now()).unwrap();
+    let (writer, store) = store::open(dir.path(), limits.store_options(), clock.now()).unwrap();
     // The writer stands still behind the first commit, as it would behind a slow disk.
     let (reached, at_gate) = mpsc::channel();
     let (open, gate) = mpsc::channel::<()>();

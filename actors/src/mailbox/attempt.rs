@@ -7,7 +7,7 @@ use casewire_data::{
     Error, Timestamp,
     delivery::{Attempt, EndpointEffect, FailureClass, Outcome, Verdict, judge},
     endpoint::Endpoint,
-    store::{Fate, Settled},
+    store::{Cancelled, Fate, Settled},
 };
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
@@ -68,6 +68,18 @@ impl Mailbox {
         self.current.set(None);
     }
 
+    /// Ends a delivery whose event's content was erased: there is nothing to send.
+    pub(super) fn cancel(&mut self, turn: &Turn) {
+        let seq = turn.envelope.event.seq;
+        self.retries.begun(seq);
+        if !turn.parked {
+            self.window.settle(seq);
+        }
+        let (endpoint, parked, floor) = (self.ordinal(), turn.parked, self.window.floor());
+        tracing::info!(endpoint = %self.plan.endpoint.id, event = %turn.envelope.event.id, "cancelled: its content was erased");
+        self.surroundings.journal.cancel(Cancelled { endpoint, seq, parked, floor });
+    }
+
     /// Notes what became of a delivery, and what follows for the endpoint.
     fn settle(&mut self, finished: Finished, ended: Instant, context: &mut Context<Self>) {
         let Finished { turn, started_at, started, outcome } = finished;
@@ -99,7 +111,7 @@ impl Mailbox {
             fate,
             attempt: Attempt { number, started_at, duration_us, outcome: self.plan.without_secrets(outcome) },
         };
-        self.surroundings.journal.settle(settled, &self.unwritten);
+        self.surroundings.journal.settle(settled, event, &self.unwritten);
         // Only now: a stop that sees nothing in flight counts what the journal was told.
         self.surroundings.in_flight.end(self.ordinal(), event.seq);
     }

@@ -11,6 +11,8 @@
 //! 07 endpoint last first  where the attempts of deliveries settled at the first attempt stand in the log
 //! 08 endpoint seq            the same for one delivery that took several attempts
 //! 09 day hash                idempotency key
+//! 0a position                an erasure that is not done, by where the log asks for it
+//! 0b start                   how a segment was swept for old payloads
 //! ```
 
 use crate::Timestamp;
@@ -120,6 +122,27 @@ pub fn idempotency_day(day: i64) -> Vec<u8> {
 
 /// All idempotency keys.
 pub const IDEMPOTENCY: &[u8] = &[9];
+
+/// Key of an erasure that is not done.
+pub fn erasure(position: u64) -> Vec<u8> {
+    join(&[ERASURES, &position.to_be_bytes()])
+}
+
+/// All erasures that are not done.
+pub const ERASURES: &[u8] = &[10];
+
+/// Where the log asks for the erasure that a key names.
+pub fn erasure_position(key: &[u8]) -> Option<u64> {
+    key.get(1..9)?.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// Key of how a segment was swept.
+pub fn swept(start: u64) -> Vec<u8> {
+    join(&[SWEPT, &start.to_be_bytes()])
+}
+
+/// How all segments were swept.
+pub const SWEPT: &[u8] = &[11];
 
 /// The day that a time lies in, counted from the epoch.
 pub fn day(at: Timestamp) -> i64 {

@@ -1,6 +1,6 @@
 //! `casewire journal verify` and `stats`: looks at a data directory that no process uses, and changes nothing.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{collections::BTreeMap, fmt, os::unix::fs::MetadataExt, path::Path};
 
 use serde::Serialize;
 
@@ -27,6 +27,8 @@ pub struct VerifyReport {
     pub entries: u64,
     /// Events among them.
     pub events: u64,
+    /// Those of them whose content was erased.
+    pub erased: u64,
     /// Documents of the registry whose checksums hold.
     pub documents: u64,
     /// Bytes at the end of the log that never became whole; the next start cuts them off.
@@ -36,9 +38,9 @@ pub struct VerifyReport {
 /// What is in the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StatsReport {
-    /// Bytes of the log.
+    /// Bytes of the disk that the log takes.
     pub log_bytes: u64,
-    /// Bytes of the retry journal.
+    /// The same of the retry journal.
     pub retry_journal_bytes: u64,
     /// Segments of the log.
     pub segments: u64,
@@ -70,7 +72,8 @@ pub(super) fn check(paths: &Paths, reach: Reach) -> Result<(VerifyReport, Reach)
     let log = walk(&paths.log, reach.log, |_, kind, body| {
         report.entries += 1;
         if kind == Kind::Event {
-            EventBody::split(body)?.event(0)?;
+            let erased = EventBody::split(body)?.event(0)?.erased_at.is_some();
+            report.erased += u64::from(erased);
             report.events += 1;
         }
         Ok(())
@@ -149,12 +152,15 @@ pub(super) fn existing(dir: &Path) -> Result<(DirectoryLock, u32)> {
     Ok((lock, data_format))
 }
 
+/// Bytes of the disk that the files below a folder take; a file with holes takes less than its length.
 fn bytes_below(dir: &Path) -> Result<u64> {
+    // The unit of `st_blocks`.
+    const BLOCK_BYTES: u64 = 512;
     let mut bytes = 0;
     for entry in std::fs::read_dir(dir).map_err(|error| storage("list", dir, &error))?.flatten() {
         let path = entry.path();
         let metadata = entry.metadata().map_err(|error| storage("stat", &path, &error))?;
-        bytes += if metadata.is_dir() { bytes_below(&path)? } else { metadata.len() };
+        bytes += if metadata.is_dir() { bytes_below(&path)? } else { metadata.blocks() * BLOCK_BYTES };
     }
     Ok(bytes)
 }
@@ -165,6 +171,9 @@ impl fmt::Display for VerifyReport {
         writeln!(f, "segments   {}", self.segments)?;
         writeln!(f, "entries    {}", self.entries)?;
         writeln!(f, "events     {}", self.events)?;
+        if self.erased > 0 {
+            writeln!(f, "erased     {} of them", self.erased)?;
+        }
         write!(f, "documents  {}", self.documents)?;
         if self.torn_bytes > 0 {
             write!(

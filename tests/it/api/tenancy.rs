@@ -23,6 +23,7 @@ fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
         (Method::POST, "/events".into(), Scope::EventsPublish),
         (Method::POST, "/events/batch".into(), Scope::EventsPublish),
         (Method::GET, "/events".into(), Scope::DeliveriesRead),
+        (Method::DELETE, "/events?resource=people/7".into(), Scope::Admin),
         (Method::GET, format!("/events/{event}"), Scope::DeliveriesRead),
         (Method::GET, format!("/events/{event}/deliveries"), Scope::DeliveriesRead),
         (Method::GET, "/deliveries".into(), Scope::DeliveriesRead),
@@ -142,7 +143,7 @@ async fn probes_and_unknown_paths_ask_for_no_token() {
     for (method, path, allow) in [
         (Method::PUT, "/endpoints", "GET, HEAD, POST"),
         (Method::POST, "/endpoints/x", "GET, HEAD, PATCH, DELETE"),
-        (Method::PUT, "/events", "GET, HEAD, POST"),
+        (Method::PUT, "/events", "GET, HEAD, POST, DELETE"),
         (Method::POST, "/deliveries", "GET, HEAD"),
         (Method::GET, "/events/batch", "POST"),
         (Method::DELETE, "/events/x", "GET, HEAD"),
