@@ -8,10 +8,11 @@ use std::{
     time::Duration,
 };
 
-use casewire_actors::{Config, Tree, config::BeforeAttempt, registry::CreateToken};
+use casewire_actors::{Config, Tree, config::BeforeAttempt};
 use casewire_data::{
     Error, ErrorKind, Result,
     address::EgressPolicy,
+    audit::Principal,
     dialect::Dialects,
     event::{self, Tenant},
     id::TokenId,
@@ -240,8 +241,12 @@ impl Engine {
         scopes: Vec<Scope>,
         description: Option<String>,
     ) -> Result<(Token, String)> {
-        let message = CreateToken { tenant, scopes, description };
-        self.inner.tree.registry.send(message).await.map_err(|_| gone())?
+        self.tenant(tenant).create_token(scopes, description).await
+    }
+
+    /// Whether there is a token with all scopes that is stored nowhere; see [`EngineBuilder::admin_token`].
+    pub(crate) fn has_admin_token(&self) -> bool {
+        self.inner.admin_token.is_some()
     }
 
     /// The token that a secret belongs to, if there is one. Takes the same time for any wrong secret.
@@ -261,7 +266,12 @@ impl Engine {
     /// it. `Busy` while another one is being made, `Invalid` for what is no name, `Conflict` for one that is taken,
     /// `Storage` if the disk fails or is full, `Damaged` naming the place if what is stored is not whole.
     pub async fn backup(&self, name: Option<String>) -> Result<BackupReport> {
-        self.inner.tree.backups.make(name).await
+        self.backup_by(Principal::Host, name).await
+    }
+
+    /// As [`Engine::backup`], for somebody.
+    pub(crate) async fn backup_by(&self, by: Principal, name: Option<String>) -> Result<BackupReport> {
+        self.inner.tree.backups.make(by, name).await
     }
 
     /// Accepts nothing more, lets attempts in flight finish for up to `grace`, writes everything out and stops.

@@ -43,16 +43,17 @@ mod tenant;
 
 pub use casewire_data::{
     Error, ErrorKind, FieldError, Result, Timestamp,
+    audit::{Act, Action, AuditEntry, AuditQuery, Principal, PrincipalFilter},
     delivery::{Attempt, DeliveryRecord, DeliveryStatus, DeliverySummary, FailureClass, Outcome},
     dialect::{Dialect, Dialects, Mistake},
-    endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
+    endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus, Rotation},
     event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
-    id::{DeliveryId, EndpointId, EventId, SourceId, TokenId},
+    id::{AuditId, DeliveryId, EndpointId, EventId, SourceId, TokenId},
     limits::{Limits, PayloadRetention},
     pattern::Pattern,
     retry::RetrySchedule,
     scope::{EventScope, Source},
-    secret::Secret,
+    secret::{RetiringSecret, Secret},
     signature::verify,
     source::{InboundSource, SourceDraft, SourcePatch},
     stats,
@@ -64,4 +65,6 @@ pub use dialect_folder::read_dialects;
 pub use engine::{BackupReport, Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
-pub use tenant::{DeliveryQuery, EndpointInfo, EndpointReport, Erased, EventQuery, Page, TenantHandle};
+pub use tenant::{
+    DeliveryQuery, EndpointInfo, EndpointReport, Erased, EventQuery, Page, SecretInForce, TenantHandle,
+};

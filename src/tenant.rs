@@ -1,9 +1,12 @@
 //! One tenant's view of the engine: every look-up is scoped by it, so nothing of another tenant can be named.
 
+mod audit;
 mod erasure;
 mod listings;
+mod secrets;
 mod sources;
 mod stats;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -13,6 +16,7 @@ use casewire_actors::{
 };
 use casewire_data::{
     Error, ErrorKind, Result, Timestamp,
+    audit::{Act, Action, Principal},
     delivery::{DeliveryRecord, DeliveryStatus},
     endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
     event::{Event, NewEvent, Tenant},
@@ -28,13 +32,15 @@ use crate::{
     publisher::{Publisher, Receipt},
 };
 
-pub use stats::EndpointReport;
+pub use self::{secrets::SecretInForce, stats::EndpointReport};
 
 /// What one tenant can see and do. Cheap to clone; usable from any thread and any runtime.
 #[derive(Clone)]
 pub struct TenantHandle {
     tree: Tree,
     name: Tenant,
+    /// Who is at work, for the audit.
+    by: Principal,
 }
 
 /// An endpoint and what the journal knows of it.
@@ -48,7 +54,12 @@ pub struct EndpointInfo {
 
 impl TenantHandle {
     pub(crate) fn new(tree: Tree, name: Tenant) -> Self {
-        Self { tree, name }
+        Self { tree, name, by: Principal::Host }
+    }
+
+    /// The same, with somebody else at work.
+    pub(crate) fn used_by(self, by: Principal) -> Self {
+        Self { by, ..self }
     }
 
     /// The tenant.
@@ -73,19 +84,19 @@ impl TenantHandle {
 
     /// Creates an endpoint. The returned one holds its secret.
     pub async fn create_endpoint(&self, draft: EndpointDraft) -> Result<EndpointInfo> {
-        let message = Create { tenant: self.name.clone(), draft };
+        let message = Create { tenant: self.name.clone(), draft, by: self.by.clone() };
         Ok(self.info(self.tree.registry.send(message).await.map_err(|_| gone())??))
     }
 
     /// Changes what the patch names.
     pub async fn update_endpoint(&self, id: EndpointId, patch: EndpointPatch) -> Result<EndpointInfo> {
-        let message = Update { tenant: self.name.clone(), id, patch };
+        let message = Update { tenant: self.name.clone(), id, patch, by: self.by.clone() };
         Ok(self.info(self.tree.registry.send(message).await.map_err(|_| gone())??))
     }
 
     /// Deletes an endpoint; its waiting deliveries are cancelled.
     pub async fn delete_endpoint(&self, id: EndpointId) -> Result<()> {
-        let message = Delete { tenant: self.name.clone(), id };
+        let message = Delete { tenant: self.name.clone(), id, by: self.by.clone() };
         self.tree.registry.send(message).await.map_err(|_| gone())?
     }
 
@@ -149,7 +160,9 @@ impl TenantHandle {
             DeliveryStanding::Delivered | DeliveryStanding::Cancelled => Standing::Delivered,
         };
         let due = self.tree.clock.now();
-        self.tree.requeue(Requeued { endpoint: ordinal, seq, event_position, due, from }).await
+        let requeued = Requeued { endpoint: ordinal, seq, event_position, due, from };
+        let act = Act::new(&self.name, self.by.clone(), Action::DeliveryRetry, id);
+        self.tree.requeue(act, requeued).await
     }
 
     fn info(&self, endpoint: Arc<Endpoint>) -> EndpointInfo {

@@ -10,7 +10,13 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use casewire_data::{Error, ErrorKind, Result, Timestamp, limits, store::BackupReport};
+use casewire_data::{
+    Error, ErrorKind, Result, Timestamp,
+    audit::{Act, Action, Principal},
+    event::Tenant,
+    limits,
+    store::BackupReport,
+};
 use tokio::sync::oneshot;
 
 use crate::{clock::Clock, journal::Journal};
@@ -38,14 +44,17 @@ impl Backups {
         Self { dir, journal, clock, shared: Arc::default() }
     }
 
-    /// Makes a backup, named by the time unless it is given a name; answers when it is on disk.
+    /// Makes a backup for somebody, named by the time unless it is given a name; answers when it is on disk.
     ///
     /// All that was acknowledged before the call is in it. `Busy` while another one is being made, `Invalid` for what is
-    /// no name, `Conflict` for one that is taken. Goes on to its end if the caller gives up.
-    pub async fn make(&self, name: Option<String>) -> Result<BackupReport> {
+    /// no name, `Conflict` for one that is taken. Goes on to its end if the caller gives up. The audit of the tenant
+    /// `default`, who is the operator, has it before anything is copied.
+    pub async fn make(&self, by: Principal, name: Option<String>) -> Result<BackupReport> {
         let made_at = self.clock.now();
         let name = name.map_or_else(|| Ok(name_of(made_at)), checked)?;
         let turn = Turn::take(&self.shared)?;
+        let act = Act::new(&Tenant::default(), by, Action::BackupCreate, &name);
+        self.journal.audited(act, None).await?;
         let point = self.journal.backup_point().await?;
         let (answer, answered) = oneshot::channel();
         let to = self.dir.join(name);

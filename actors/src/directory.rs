@@ -8,7 +8,7 @@ use std::{
 use casewire_data::{
     endpoint::{Endpoint, EndpointStatus},
     event::Tenant,
-    id::{EndpointId, SourceId},
+    id::{EndpointId, SourceId, TokenId},
     signature::sha256,
     source::InboundSource,
     store::{Documents, Tombstone},
@@ -136,6 +136,14 @@ impl Directory {
         self.read().tokens.get(&sha256(secret.as_bytes())).cloned()
     }
 
+    /// A tenant's tokens, newest first.
+    pub fn tokens(&self, tenant: &Tenant) -> Vec<Token> {
+        let entries = self.read();
+        let mut tokens: Vec<_> = entries.tokens.values().filter(|it| it.tenant == *tenant).cloned().collect();
+        tokens.sort_by_key(|token| std::cmp::Reverse(token.id));
+        tokens
+    }
+
     /// A source, whosever it is.
     pub fn source(&self, id: SourceId) -> Option<Arc<InboundSource>> {
         self.read().sources.get(&id).cloned()
@@ -195,6 +203,10 @@ impl Directory {
 
     pub(crate) fn put_token(&self, token: Token) {
         self.write().tokens.insert(token.secret_sha256, token);
+    }
+
+    pub(crate) fn remove_token(&self, id: TokenId) {
+        self.write().tokens.retain(|_, token| token.id != id);
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Entries> {

@@ -21,6 +21,7 @@ use std::{
 
 use casewire_data::{
     Error, ErrorKind, Result,
+    audit::Act,
     event::{Event, Resource, Tenant},
     limits::Limits,
     route::Routes,
@@ -142,14 +143,20 @@ impl Journal {
         self.write(Write::Publish(publication), Some(Queue::enter(&self.queue, events, bytes)?)).await
     }
 
-    /// Writes a change of the registry; answers when it is durable.
-    pub async fn document(&self, document: Document) -> Result<()> {
-        self.write(Write::Document(document), None).await.map(drop)
+    /// Writes a change of the registry and who made it; answers when both are durable.
+    pub async fn document(&self, act: Act, document: Document) -> Result<()> {
+        self.audited(act, Some(Write::Document(document))).await
     }
 
-    /// Has a delivery attempted again; answers when that is durable.
-    pub async fn requeue(&self, requeued: Requeued) -> Result<()> {
-        self.write(Write::Requeue(requeued), None).await.map(drop)
+    /// Has the audit say what somebody did, and makes the change by which it was done, if there is one; answers when both
+    /// are durable. A change that is refused leaves nothing in the audit.
+    pub async fn audited(&self, act: Act, change: Option<Write>) -> Result<()> {
+        self.write(Write::Audited(Box::new(act), change.map(Box::new)), None).await.map(drop)
+    }
+
+    /// Has a delivery attempted again, as somebody wished; answers when that is durable.
+    pub async fn requeue(&self, act: Act, requeued: Requeued) -> Result<()> {
+        self.audited(act, Some(Write::Requeue(requeued))).await
     }
 
     /// Notes the moment for a backup: all that was written before is in it, and synced.
@@ -161,8 +168,8 @@ impl Journal {
 
     /// Has the content of a tenant's events about a resource erased; answers when that is durable, and nobody sees it any
     /// more. The files still have it.
-    pub async fn erase(&self, tenant: Tenant, resource: Resource) -> Result<()> {
-        self.write(Write::Erase(tenant, resource), None).await.map(drop)
+    pub async fn erase(&self, act: Act, tenant: Tenant, resource: Resource) -> Result<()> {
+        self.audited(act, Some(Write::Erase(tenant, resource))).await
     }
 
     /// Notes that all erasures asked for before a position are done. Durable soon.
@@ -180,7 +187,9 @@ impl Journal {
     /// Returns once all that was left before is written. Blocks.
     pub fn catch_up(&self) -> Result<()> {
         let (answer, answered) = oneshot::channel();
-        let reading: Reading = Box::new(move |_| drop(answer.send(())));
+        let reading: Reading = Box::new(move |_| {
+            let _ = answer.send(());
+        });
         self.commands.send(Command::Read(reading)).map_err(|_| closed())?;
         answered.blocking_recv().map_err(|_| closed())
     }

@@ -44,7 +44,9 @@ impl Plan {
     /// Works it out. Fails only if what was stored no longer makes sense, such as a dialect that is gone.
     pub fn new(endpoint: Arc<Endpoint>, config: &Config) -> Result<Self> {
         let dialect = config.dialects.get(&endpoint.dialect)?;
-        let recipient = dialect.recipient(&endpoint.params, &endpoint.secrets);
+        let Endpoint { params, secrets, retiring, .. } = &*endpoint;
+        let recipient = dialect.recipient_in_rotation(params, secrets, retiring);
+        let all_secrets = secrets.iter().chain(retiring.iter().map(|it| &it.secret));
         let in_flight_max = if dialect.may_disable(&recipient) { 1 } else { config.limits.in_flight_max };
         let earlier_params = endpoint
             .earlier_params
@@ -59,7 +61,7 @@ impl Plan {
             target: Target::new(&endpoint.url)?,
             static_headers: endpoint.headers.iter().map(|(name, value)| (&**name, &**value)).collect(),
             judged_headers: dialect.judged_headers().map(Into::into).collect(),
-            secrets: endpoint.secrets.iter().map(Secret::expose).collect(),
+            secrets: all_secrets.map(Secret::expose).collect(),
             dialect,
             endpoint,
         })
@@ -86,11 +88,12 @@ impl Plan {
         earlier.map_or(self.recipient.params(), |(_, params)| params)
     }
 
-    /// What the endpoint's dialect has to say of an outcome; absent if it is to be judged like any other's.
-    pub fn ruling(&self, outcome: &Outcome) -> Option<&Ruling> {
+    /// What the endpoint's dialect has to say of the outcome of an attempt made at a time; absent if it is to be judged
+    /// like any other's.
+    pub fn ruling(&self, outcome: &Outcome, sent_at: Timestamp) -> Option<&Ruling> {
         let Outcome::Answered { status, headers, body } = outcome else { return None };
         let answer = Message { status: Some(*status), headers, body, ..Message::default() };
-        self.dialect.acknowledge(&self.recipient, answer)
+        self.dialect.acknowledge(&self.recipient, answer, sent_at)
     }
 
     /// An outcome as it may be kept and shown: secrets that the receiver sent back are blotted out, wherever it put

@@ -1,5 +1,6 @@
 //! The registry: the one place where endpoints, sources and tokens change. What it answers is durable.
 
+mod revisions;
 mod sources;
 mod tokens;
 
@@ -14,8 +15,9 @@ use actix::{
 };
 use casewire_data::{
     Error, ErrorKind, Result, Timestamp,
+    audit::{Act, Action, Principal},
     dialect::Dialects,
-    endpoint::{Endpoint, EndpointContext, EndpointDraft, EndpointIdentity, EndpointPatch, EndpointStatus},
+    endpoint::{Endpoint, EndpointContext, EndpointDraft, EndpointIdentity, EndpointStatus},
     event::Tenant,
     id::{EndpointId, UlidSequence},
     route::Terms,
@@ -35,12 +37,10 @@ use crate::{
 };
 
 pub use self::{
+    revisions::{Rotate, Update},
     sources::{CreateSource, DeleteSource, UpdateSource},
-    tokens::CreateToken,
+    tokens::{CreateToken, DeleteToken},
 };
-
-/// How often a receiver is asked for one change that is overtaken by others.
-const ROUNDS_MAX: u32 = 3;
 
 /// The shards, known once all are started.
 pub type Shards = Arc<OnceLock<Vec<Addr<Shard>>>>;
@@ -116,54 +116,14 @@ impl Registry {
     }
 
     /// Stores a new endpoint, whose receiver has agreed if it had to. Others may have been created meanwhile.
-    fn admit(&mut self, mut endpoint: Endpoint) -> Stored {
+    fn admit(&mut self, mut endpoint: Endpoint, by: Principal) -> Stored {
         if let Err(error) = self.check_room(&endpoint.tenant) {
             return refused(error);
         }
         endpoint.ordinal = self.next_ordinal;
         self.next_ordinal += 1;
-        Box::pin(self.put(endpoint).into_actor(self))
-    }
-
-    /// The endpoint as it is, and as an update would have it.
-    fn updated(&self, Update { tenant, id, patch }: &Update) -> Result<(Arc<Endpoint>, Endpoint)> {
-        let endpoint = self.find(tenant, *id)?;
-        let mut updated = endpoint.patched(patch.clone(), &self.context(clock::wall()))?;
-        if endpoint.status == EndpointStatus::Paused && updated.status == EndpointStatus::Active {
-            updated.held_through = self.journal.store().last_seq();
-        }
-        let makes_bodies = || self.config.dialects.get(&updated.dialect).is_ok_and(|it| !it.shares_bodies());
-        if endpoint.params != updated.params && makes_bodies() {
-            updated.keep_params(endpoint.params.clone(), self.journal.store().last_seq());
-        }
-        Ok((endpoint, updated))
-    }
-
-    /// Stores an update, after its receiver has agreed if it is to be asked anew. `agreed` is what it was asked for this
-    /// update before; when it has answered, the update is worked out again, since others may have come in between.
-    fn update(&mut self, update: Update, agreed: Option<&Question>, rounds: u32) -> Stored {
-        let (endpoint, updated) = match self.updated(&update) {
-            Ok(both) => both,
-            Err(error) => return refused(error),
-        };
-        let before = Question::of(&endpoint, &self.config);
-        let is_answered = |question: &Question| {
-            [before.as_ref(), agreed].into_iter().flatten().any(|it| it.is_like(question))
-        };
-        match Question::of(&updated, &self.config).filter(|question| !is_answered(question)) {
-            None => Box::pin(self.put(updated).into_actor(self)),
-            Some(_) if rounds == 0 => {
-                let message = "others changed the endpoint meanwhile; read it, and send the change again";
-                refused(Error::new(ErrorKind::Conflict, message))
-            }
-            Some(question) => {
-                let question = Rc::new(question);
-                let agreed = question.clone();
-                self.ask(endpoint.tenant.clone(), question, move |registry| {
-                    registry.update(update, Some(&agreed), rounds - 1)
-                })
-            }
-        }
+        let act = Act::new(&endpoint.tenant, by, Action::EndpointCreate, endpoint.id);
+        Box::pin(self.put(endpoint, act).into_actor(self))
     }
 
     /// Goes on when a receiver has agreed; whatever else there is to be done is done meanwhile.
@@ -188,7 +148,7 @@ impl Registry {
 
     /// Makes an endpoint durable, then lets everybody know. Changes of one endpoint overtake each other at no point:
     /// the directory has the newest at once, and whoever is told is told the newest.
-    fn put(&self, endpoint: Endpoint) -> ResponseFuture<Result<Arc<Endpoint>>> {
+    fn put(&self, endpoint: Endpoint, act: Act) -> ResponseFuture<Result<Arc<Endpoint>>> {
         let endpoint = Arc::new(endpoint);
         self.directory.put(endpoint.clone());
         let (journal, directory) = (self.journal.clone(), self.directory.clone());
@@ -197,7 +157,7 @@ impl Registry {
             // Shared with the store's own registry unless they differ.
             let stored =
                 if endpoint.is_speechless() { Arc::new(endpoint.to_stored()) } else { endpoint.clone() };
-            journal.document(Document::Endpoint(stored)).await?;
+            journal.document(act, Document::Endpoint(stored)).await?;
             if let Some(newest) = directory.by_ordinal(endpoint.ordinal) {
                 let (told, heard) = oneshot::channel();
                 matcher.change(subscribe(&newest, &config.dialects));
@@ -235,43 +195,25 @@ pub struct Create {
     pub tenant: Tenant,
     /// What it is to be like.
     pub draft: EndpointDraft,
+    /// Who wants it.
+    pub by: Principal,
 }
 
 impl Handler<Create> for Registry {
     type Result = Stored;
 
-    fn handle(&mut self, Create { tenant, draft }: Create, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Create { tenant, draft, by }: Create, _: &mut Self::Context) -> Self::Result {
         let endpoint = match self.drafted(tenant, draft) {
             Ok(endpoint) => endpoint,
             Err(error) => return refused(error),
         };
         match Question::of(&endpoint, &self.config) {
-            None => self.admit(endpoint),
+            None => self.admit(endpoint, by),
             Some(question) => {
                 let tenant = endpoint.tenant.clone();
-                self.ask(tenant, Rc::new(question), |registry| registry.admit(endpoint))
+                self.ask(tenant, Rc::new(question), |registry| registry.admit(endpoint, by))
             }
         }
-    }
-}
-
-/// Change an endpoint.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Arc<Endpoint>>")]
-pub struct Update {
-    /// Whose it is.
-    pub tenant: Tenant,
-    /// Which one.
-    pub id: EndpointId,
-    /// What is to change.
-    pub patch: EndpointPatch,
-}
-
-impl Handler<Update> for Registry {
-    type Result = Stored;
-
-    fn handle(&mut self, update: Update, _: &mut Self::Context) -> Self::Result {
-        self.update(update, None, ROUNDS_MAX)
     }
 }
 
@@ -298,7 +240,8 @@ impl Handler<Disable> for Registry {
             self.find(&tenant, id).ok().filter(|endpoint| endpoint.status == EndpointStatus::Active);
         match endpoint {
             Some(endpoint) => {
-                let put = self.put(endpoint.disabled(reason, clock::wall()));
+                let act = Act::new(&tenant, Principal::Engine, Action::EndpointDisable, id).because(&reason);
+                let put = self.put(endpoint.disabled(reason, clock::wall()), act);
                 Box::pin(async move {
                     if let Err(error) = put.await {
                         tracing::error!(%error, "a disabled endpoint was not made durable");
@@ -330,17 +273,20 @@ pub struct Delete {
     pub tenant: Tenant,
     /// Which one.
     pub id: EndpointId,
+    /// Who wants it.
+    pub by: Principal,
 }
 
 impl Handler<Delete> for Registry {
     type Result = ResponseFuture<Result<()>>;
 
-    fn handle(&mut self, Delete { tenant, id }: Delete, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Delete { tenant, id, by }: Delete, _: &mut Self::Context) -> Self::Result {
         let endpoint = match self.find(&tenant, id) {
             Ok(endpoint) => endpoint,
             Err(error) => return Box::pin(async { Err(error) }),
         };
         let ordinal = endpoint.ordinal;
+        let act = Act::new(&tenant, by, Action::EndpointDelete, id);
         let tombstone = Tombstone { id, ordinal, tenant: tenant.clone(), deleted_at: clock::wall() };
         self.directory.bury(tombstone.clone());
         self.matcher.change(Subscribe { tenant, ordinal, terms: None });
@@ -350,7 +296,7 @@ impl Handler<Delete> for Registry {
         }
         let journal = self.journal.clone();
         Box::pin(async move {
-            journal.document(Document::EndpointDeleted(tombstone)).await?;
+            journal.document(act, Document::EndpointDeleted(tombstone)).await?;
             // Nobody reads "deleted" while an attempt may still begin.
             let _ = heard.await;
             Ok(())

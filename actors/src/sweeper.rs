@@ -14,6 +14,7 @@ use std::{
 
 use casewire_data::{
     ErrorKind, Result,
+    audit::{Act, Action, Principal},
     event::{Resource, Tenant},
     limits::Limits,
     store::{Sweep, SweepReport, SweepTerms},
@@ -79,8 +80,10 @@ impl Sweeper {
 
     /// Erases the content of a tenant's events about a resource. Once it is durable that nobody sees it any more, it waits
     /// until it is out of the log's files, but not for long; those are swept in any case.
-    pub async fn erase(&self, tenant: Tenant, resource: Resource) -> Result<Erased> {
-        self.journal.erase(tenant.clone(), resource.clone()).await?;
+    pub async fn erase(&self, tenant: Tenant, by: Principal, resource: Resource) -> Result<Erased> {
+        let subject = format!("{}/{}", resource.kind, resource.id);
+        let act = Act::new(&tenant, by, Action::EventsErase, subject);
+        self.journal.erase(act, tenant.clone(), resource.clone()).await?;
         let (answer, answered) = oneshot::channel();
         let nothing = Erased { events: None };
         if self.requests.send(answer).is_err() {

@@ -10,6 +10,7 @@ use std::{
 use actix::{Actor, Addr, Arbiter};
 use casewire_data::{
     Error, Result,
+    audit::Act,
     dialect::Dialects,
     store::{self, Requeued},
 };
@@ -170,12 +171,12 @@ impl Tree {
         Ok((tree, Stoppable { arbiters, threads }))
     }
 
-    /// Has a delivery made again; answers when that is durable. Its endpoint hears of it even if the caller goes away
+    /// Has a delivery made again, as somebody wished; answers when that is durable. Its endpoint hears of it even if the caller goes away
     /// before that: what is written then must not lie there until the next start.
-    pub async fn requeue(&self, requeued: Requeued) -> Result<()> {
+    pub async fn requeue(&self, act: Act, requeued: Requeued) -> Result<()> {
         let ordinal = requeued.endpoint;
         let _at_last = LookAgainAtLast { shard: registry::shard_of(&self.shards, ordinal).cloned(), ordinal };
-        self.journal.requeue(requeued).await
+        self.journal.requeue(act, requeued).await
     }
 
     /// Resolves when the engine must stop because its disk failed or its data is damaged.

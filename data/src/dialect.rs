@@ -31,17 +31,19 @@ mod collection;
 pub mod describe;
 mod reading;
 mod receiving;
+mod recipient;
 mod sending;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use self::{
     body::Bodies,
     condition::When,
     context::{Context, EventParts},
     inbound::Inbound,
+    part::Part,
     rule::{Handshake, Headers, Rule},
-    signing::{Keys, SecretRules, Signature},
+    signing::{SecretRules, Signature},
     value::Value,
     vocabulary::Vocabulary,
 };
@@ -52,10 +54,11 @@ pub use self::{
     header::check_header,
     lines::{HeaderLines, is_visible},
     params::Param,
+    recipient::Recipient,
     rule::{Probe, ProbeMethod, Ruling},
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     event::{NewEvent, Tenant},
     pattern::Pattern,
     secret::{Secret, SecretForm},
@@ -93,22 +96,6 @@ pub struct Assumption {
     pub topic: String,
     /// The decision, for people to read.
     pub text: String,
-}
-
-/// What an endpoint brings to its dialect, made ready once.
-#[derive(Clone, Default)]
-pub struct Recipient {
-    params: Arc<Params>,
-    /// The newest secret, as it is written.
-    secret: Option<Arc<str>>,
-    keys: Keys,
-}
-
-impl Recipient {
-    /// Its parameters, with the dialect's defaults filled in.
-    pub fn params(&self) -> &Arc<Params> {
-        &self.params
-    }
 }
 
 impl Dialect {
@@ -203,6 +190,39 @@ impl Dialect {
         }
     }
 
+    /// A secret to follow another one, in the same form if it is made from `random`. The error names the field `secret` if its owner must bring it, and is a `Conflict`
+    /// where there are none.
+    pub fn next_secret(
+        &self,
+        before: Option<&Secret>,
+        given: Option<&str>,
+        random: [u8; 32],
+    ) -> Result<Secret> {
+        let next = match (&self.secret, given) {
+            (Some(rules), None) => rules.make_next(before, random, &self.id)?,
+            _ => self.secret(given, random)?,
+        };
+        if let Some(next) = next {
+            return Ok(next);
+        }
+        let id = &self.id;
+        Err(match self.secret {
+            Some(_) => Error::field(
+                "secret",
+                format!("is missing; those of {id} are the receiver's own, so give it"),
+            ),
+            None => Error::new(
+                ErrorKind::Conflict,
+                format!("there is no secret in {id}; nothing can take its place"),
+            ),
+        })
+    }
+
+    /// Whether a receiver learns the secret when it is asked whether it wants deliveries.
+    pub fn hands_over_secrets(&self) -> bool {
+        self.handshake.as_ref().is_some_and(|it| it.headers.parts().any(Part::is_of_the_secret))
+    }
+
     /// The secret of somebody who only verifies: as [`Dialect::secret`], and where an Ed25519 private key signs
     /// (`whsk_`), its public key will do (`whpk_`).
     pub fn verifying_secret(&self, given: Option<&str>, random: [u8; 32]) -> Result<Option<Secret>> {
@@ -222,36 +242,9 @@ impl Dialect {
         Arc::new(params::complete(&self.params, given))
     }
 
-    /// Makes ready what an endpoint brings. `secrets` are those in force, the newest first.
-    pub fn recipient(&self, params: &BTreeMap<String, String>, secrets: &[Secret]) -> Recipient {
-        Recipient {
-            params: self.complete_params(params),
-            secret: secrets.first().map(|secret| secret.expose().into()),
-            keys: self.signature.as_ref().map(|signature| signature.keys(secrets)).unwrap_or_default(),
-        }
-    }
-
     /// Whether a body is the same for all endpoints, whatever their parameters.
     pub fn shares_bodies(&self) -> bool {
         !self.body_has_params
-    }
-}
-
-impl Recipient {
-    fn context<'a>(&'a self, message: Message<'a>) -> Context<'a> {
-        Context {
-            params: Some(&self.params),
-            secret: self.secret.as_deref(),
-            message: Some(message),
-            ..Context::default()
-        }
-    }
-}
-
-// Secrets never reach a log.
-impl fmt::Debug for Recipient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recipient").field("params", &self.params).finish_non_exhaustive()
     }
 }
 

@@ -5,14 +5,25 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Timestamp, dialect::Dialects, error::Result, event::Tenant, id::EndpointId, limits, pattern::Pattern,
-    retry::RetrySchedule, scope::EventScope, secret::Secret,
+    Timestamp,
+    dialect::Dialects,
+    error::Result,
+    event::Tenant,
+    id::EndpointId,
+    limits,
+    pattern::Pattern,
+    retry::RetrySchedule,
+    scope::EventScope,
+    secret::{RetiringSecret, Secret},
 };
 
+pub(crate) mod changes;
 mod draft;
+mod rotation;
 pub(crate) mod rules;
 
 pub use draft::{EndpointContext, EndpointDraft, EndpointIdentity, EndpointPatch};
+pub use rotation::Rotation;
 
 /// Whether an endpoint is delivered to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +68,10 @@ pub struct Endpoint {
     pub status_reason: Option<String>,
     /// What its deliveries are signed with: the newest first.
     pub secrets: Vec<Secret>,
+    /// What else they are signed with, each until a time: the newest first. A version that does not know of it signs with
+    /// the newest secret alone.
+    #[serde(default)]
+    pub retiring: Vec<RetiringSecret>,
     /// The format that it speaks, pinned to a revision: `xpath@1`.
     pub dialect: String,
     /// What its dialect must know of it beside the events, by name.
@@ -93,6 +108,7 @@ impl Endpoint {
     pub fn patched(&self, patch: EndpointPatch, context: &EndpointContext<'_>) -> Result<Self> {
         let mut changed = self.clone();
         changed.apply(patch, None, context)?;
+        changed.forget_expired(context.now);
         changed.touch(context.now);
         Ok(changed)
     }

@@ -93,6 +93,10 @@ id!(
     /// A bearer token, `tok_…`; not the token's secret.
     TokenId, "tok_"
 );
+id!(
+    /// An entry of the audit, `aud_…`. Increases from each to the next.
+    AuditId, "aud_"
+);
 
 /// A delivery is one event on its way to one endpoint; its id is derived, `<event>.<endpoint>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

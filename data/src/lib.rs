@@ -12,6 +12,7 @@ pub mod event;
 pub mod pattern;
 pub mod trace_context;
 
+pub mod audit;
 pub mod endpoint;
 pub mod route;
 pub mod scope;

@@ -71,6 +71,12 @@ pub const SOURCES_PER_TENANT_MAX: usize = 1_000;
 pub const EARLIER_PARAMS_MAX: usize = 16;
 /// Characters of a signing secret that is a text.
 pub const SECRET_CHARS_MAX: usize = 256;
+/// Secrets of one endpoint in force at a time; a delivery may be signed by each.
+pub const SECRETS_IN_FORCE_MAX: usize = 4;
+/// Seconds for which a secret stays in force beside a newer one, unless the caller says otherwise (http-api: 24 h).
+pub const SECRET_OVERLAP_SECONDS: u32 = 86_400;
+/// Seconds for which it may at most (30 days).
+pub const SECRET_OVERLAP_SECONDS_MAX: u32 = 30 * 86_400;
 /// Requests that one endpoint may have in flight at once: the most that can be set.
 pub const IN_FLIGHT_MAX: u32 = 1_024;
 /// Seconds that one attempt may take: the most that can be set.
@@ -131,7 +137,7 @@ pub struct Limits {
     /// Bytes of the disk that the log may take; of more, the oldest events go first. No limit if absent.
     pub retention_bytes: Option<u64>,
     /// Bytes of one log segment; retention gives the disk back in such pieces. In a log of more than 128 of them they
-    /// grow with it, up to 512 MiB.
+    /// grow with it, up to 256 MiB.
     pub segment_bytes_max: u64,
     /// Endpoints of one tenant.
     pub endpoints_per_tenant_max: usize,

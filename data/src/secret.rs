@@ -9,6 +9,7 @@ use base64::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    Timestamp,
     error::{Error, Result},
     limits,
     signature::{constant_time_eq, ed25519_public_key, hex},
@@ -79,6 +80,15 @@ impl SecretForm {
 pub struct Secret {
     form: SecretForm,
     key: Vec<u8>,
+}
+
+/// A secret that another one has followed, and that is in force for some time yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiringSecret {
+    /// The secret.
+    pub secret: Secret,
+    /// When it ends, by the wall's clock: an attempt made at this time or later knows nothing of it.
+    pub until: Timestamp,
 }
 
 impl Secret {

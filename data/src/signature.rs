@@ -175,7 +175,8 @@ impl fmt::Debug for Signer {
 
 /// Checks a signed request as its receiver must: the time is near, and one of the signatures is ours.
 ///
-/// Takes the three header values as they came. Compares in constant time, and always all of them.
+/// A `whsec_` verifies `v1` signatures, a `whpk_` (or the `whsk_` of it) those by Ed25519, `v1a`. Takes the three header
+/// values as they came. Compares in constant time, and always all of them.
 #[expect(clippy::too_many_arguments, reason = "the parts of a signed request, as they came, and the clock")]
 pub fn verify(
     secret: &Secret,
@@ -194,13 +195,14 @@ pub fn verify(
             format!("is more than {tolerance_secs} s from now; set both clocks, or take it for a replay");
         return Err(Error::field("webhook-timestamp", message));
     }
-    let Some(key) = SigningKey::new(secret, Algorithm::HmacSha256) else {
-        return Err(Error::field(
-            "secret",
-            "is not one for `v1` signatures; give the one that begins with whsec_",
-        ));
+    let (algorithm, prefix) = match secret.form() {
+        SecretForm::Whsk | SecretForm::Whpk => (Algorithm::Ed25519, "v1a,"),
+        SecretForm::Whsec | SecretForm::Text => (Algorithm::HmacSha256, "v1,"),
     };
-    let given = signatures.split(' ').filter_map(|signature| signature.strip_prefix("v1,"));
+    let Some(key) = SigningKey::new(secret, algorithm) else {
+        return Err(Error::field("secret", "signs nothing; give the one that begins with whsec_ or whpk_"));
+    };
+    let given = signatures.split(' ').filter_map(|signature| signature.strip_prefix(prefix));
     let given: Vec<_> = given.map(|digits| BASE64.decode(digits).unwrap_or_default()).collect();
     if key.verifies_any(&given, |take| standard(take, id, timestamp, body)) {
         Ok(())

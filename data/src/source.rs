@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Timestamp,
     dialect::{Dialect, Dialects},
-    endpoint::rules::{Wrong, check_param_limits, check_text},
+    endpoint::{
+        changes::changed,
+        rules::{Wrong, check_param_limits, check_text},
+    },
     error::{Error, Result},
     event::Tenant,
     id::SourceId,
@@ -139,6 +142,17 @@ impl InboundSource {
         }
         changed.updated_at = now.max(self.updated_at.plus_millis(1_000));
         wrong.into_result().map(|()| changed)
+    }
+}
+
+impl InboundSource {
+    /// The names of the fields in which another state of the source differs; those that never change are left out.
+    pub fn changes(&self, other: &Self) -> Vec<&'static str> {
+        changed(&[
+            ("params", self.params != other.params),
+            ("secret", self.secrets != other.secrets),
+            ("description", self.description != other.description),
+        ])
     }
 }
 

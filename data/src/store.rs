@@ -6,6 +6,7 @@
 //!   format          which builds can read it
 //!   run             how the last run ended
 //!   registry/       endpoints and tokens: a log of documents
+//!   audit/          who did what: a log that is never cut nor rewritten
 //!   log/            events and settlements: segments, the truth
 //!   retry/          sled: the retry journal, a view of the log
 //! ```
@@ -16,6 +17,8 @@
 //!
 //! Only this module and those below it know sled and MessagePack.
 
+mod audit_chain;
+mod audit_log;
 mod backup;
 mod codec;
 mod copying;
@@ -41,6 +44,7 @@ mod segment;
 mod staged;
 mod sweep;
 mod sync;
+mod synced_log;
 #[cfg(test)]
 mod tests;
 mod torn;
@@ -64,7 +68,7 @@ pub use registry_log::{Document, Documents, Tombstone};
 pub use restore::{RestoreReport, restore};
 pub use sweep::{Sweep, SweepReport, SweepTerms};
 pub use sync::SyncWatch;
-pub use verify::{StatsReport, VerifyReport, stats, verify};
+pub use verify::{AuditReport, StatsReport, VerifyReport, stats, verify, verify_audit};
 pub use writer::{Publication, Published, Write, Writer, Written};
 
 use crate::{
@@ -72,6 +76,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     id::UlidSequence,
 };
+use audit_log::{AuditLog, Trail};
 use codec::Kind;
 use erasures::Erasures;
 use guard::RunMark;
@@ -102,6 +107,7 @@ struct Shared {
     journal: RetryJournal,
     view: Mutex<View>,
     erasures: Arc<Erasures>,
+    audit: Arc<Trail>,
     digests: Digests,
 }
 
@@ -124,6 +130,7 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
     let mark = RunMark::new(dir, &paths.retry);
     let reach = lock.reach();
     let registry = RegistryLog::open(&paths.registry, now, mark.is_there(), reach.registry)?;
+    let audit = AuditLog::open(&paths.audit, now, reach.audit)?;
     let log = Log::open(&paths.log)?;
     let recovered = if mark.is_believable() {
         // Before sled is opened, because opening writes: after a loss of power from here on it is not to be believed.
@@ -153,13 +160,20 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
     let (next_seq, ids) = (view.next_seq, UlidSequence::after(view.last_id));
     log.commit_to(active.end());
     let checkpointed = active.end();
-    let erasures = view.erasures.clone();
-    let shared =
-        Arc::new(Shared { log, journal, view: Mutex::new(view), erasures, digests: Digests::default() });
+    let (erasures, audit_trail) = (view.erasures.clone(), audit.trail().clone());
+    let shared = Arc::new(Shared {
+        log,
+        journal,
+        view: Mutex::new(view),
+        erasures,
+        audit: audit_trail,
+        digests: Digests::default(),
+    });
     let mut writer = Writer {
         shared: shared.clone(),
         active,
         registry,
+        audit,
         options,
         mark,
         ids,
@@ -177,13 +191,15 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
 /// Where things lie in a data directory.
 struct Paths {
     registry: PathBuf,
+    audit: PathBuf,
     log: PathBuf,
     retry: PathBuf,
 }
 
 impl Paths {
     fn of(dir: &Path) -> Self {
-        Self { registry: dir.join("registry"), log: dir.join("log"), retry: dir.join("retry") }
+        let [registry, audit, log, retry] = ["registry", "audit", "log", "retry"].map(|name| dir.join(name));
+        Self { registry, audit, log, retry }
     }
 }
 

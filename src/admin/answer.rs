@@ -1,6 +1,12 @@
 //! The shape of every answer: one object or a list under `data` (http-api, conventions).
 
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::{
+    HttpResponse,
+    http::{
+        StatusCode,
+        header::{CACHE_CONTROL, HeaderValue},
+    },
+};
 use serde::Serialize;
 
 /// An answer with one object.
@@ -20,6 +26,12 @@ pub(super) fn list(
 /// An answer with a bare object.
 pub(super) fn json(status: StatusCode, view: &impl Serialize) -> HttpResponse {
     HttpResponse::build(status).content_type("application/json").body(text(view))
+}
+
+/// The same answer, which holds a secret: for whoever asked, and for no cache.
+pub(super) fn unstored(mut answer: HttpResponse) -> HttpResponse {
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
 }
 
 /// A view as JSON.

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, http::header::AUTHORIZATION};
 use casewire_data::{
+    audit::Principal,
     event::Tenant,
     token::{Scope, Token},
 };
@@ -32,12 +33,39 @@ impl Caller {
 
     /// Everything that the caller's tenant can see and do.
     pub(super) fn tenant(&self) -> TenantHandle {
-        self.engine.tenant(self.token.tenant.clone())
+        self.in_tenant(self.token.tenant.clone())
     }
 
-    /// The caller's tenant.
-    pub(super) fn tenant_name(&self) -> &Tenant {
-        &self.token.tenant
+    /// Who it is, in its own tenant.
+    pub(super) fn principal(&self) -> Principal {
+        Principal::calling(&self.token, &self.token.tenant)
+    }
+
+    fn in_tenant(&self, name: Tenant) -> TenantHandle {
+        let by = Principal::calling(&self.token, &name);
+        self.engine.tenant(name).used_by(by)
+    }
+
+    /// The same of the tenant that is named, if one is: its own, or any for an admin of the tenant `default`, who is the
+    /// operator. 403 for anybody else.
+    pub(super) fn tenant_named(&self, named: Option<Tenant>) -> Result<TenantHandle, Problem> {
+        match named {
+            Some(other) if other != self.token.tenant && !self.is_operator() => {
+                Err(Problem::forbidden("this token is for its own tenant only; leave `tenant` out"))
+            }
+            named => Ok(self.in_tenant(named.unwrap_or_else(|| self.token.tenant.clone()))),
+        }
+    }
+
+    /// Whether the caller's tenant is the operator's.
+    pub(super) fn is_operator(&self) -> bool {
+        self.token.tenant == Tenant::default()
+    }
+
+    /// Whether it could shut its own tenant out by deleting its last token with the scope `admin`.
+    pub(super) fn may_shut_itself_out(&self, tenant: &TenantHandle) -> bool {
+        let spare = self.is_operator() && self.engine.has_admin_token();
+        *tenant.name() == self.token.tenant && !spare
     }
 
     /// Whether the caller may also do what `scope` stands for.

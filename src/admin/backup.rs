@@ -4,13 +4,10 @@ use std::time::Instant;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{
-        StatusCode,
-        header::{self, CONTENT_TYPE},
-    },
+    http::{StatusCode, header::CONTENT_TYPE},
     web::Payload,
 };
-use casewire_data::{Error, ErrorKind, event::Tenant, token::Scope};
+use casewire_data::{Error, ErrorKind, token::Scope};
 use serde_json::value::RawValue;
 
 use super::{
@@ -28,18 +25,17 @@ const RETRY_DISK_SECONDS: &str = "30";
 /// POST /backup: of all tenants, so for an admin of the tenant `default`, who is the operator. A body may name it.
 pub(super) async fn make(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
     let caller = Caller::authorize(&request, Scope::Admin)?;
-    if *caller.tenant_name() != Tenant::default() {
+    if !caller.is_operator() {
         return Err(Problem::forbidden(
             "a backup holds every tenant's data; the operator makes it, with a token of the tenant `default`",
         ));
     }
     let draft = draft(&request, payload).await?;
     let begun = Instant::now();
-    let report = caller.engine().backup(draft.name).await.map_err(problem)?;
+    let report = caller.engine().backup_by(caller.principal(), draft.name).await.map_err(problem)?;
     tracing::info!(path = %report.path.display(), bytes = report.bytes, "made a backup");
-    let mut response = answer::one(StatusCode::CREATED, &BackupView::new(&report, begun.elapsed()));
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    Ok(response)
+    let made = BackupView::new(&report, begun.elapsed());
+    Ok(answer::unstored(answer::one(StatusCode::CREATED, &made)))
 }
 
 async fn draft(request: &HttpRequest, payload: Payload) -> Result<BackupDraft, Problem> {

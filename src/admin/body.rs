@@ -25,6 +25,19 @@ pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Stri
     read_within(request, payload, TIME_MAX).await
 }
 
+/// Reads a body that may be left out: neither a byte of it, nor a type.
+pub(super) async fn read_if_sent(request: &HttpRequest, payload: Payload) -> Result<Option<String>, Problem> {
+    if request.headers().contains_key(CONTENT_TYPE) {
+        return read(request, payload).await.map(Some);
+    }
+    // A body without a type is refused for that.
+    if read_bytes(payload).await?.is_empty() {
+        Ok(None)
+    } else {
+        check_type(request, &["application/json"]).map(|()| None)
+    }
+}
+
 async fn read_within(request: &HttpRequest, payload: Payload, limit: Duration) -> Result<String, Problem> {
     check_head(request, &["application/json"])?;
     let body = bytes_within(payload, limit).await?;

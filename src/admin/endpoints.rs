@@ -1,10 +1,6 @@
 //! Endpoints: the seed's API.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header},
-    web::Payload,
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Payload};
 use casewire_data::{
     endpoint::{EndpointDraft, EndpointPatch, EndpointStatus},
     scope::Source,
@@ -39,9 +35,7 @@ pub(super) async fn create(request: HttpRequest, payload: Payload) -> Result<Htt
     let draft = fields::read_body(&body::read(&request, payload).await?)?;
     let info = caller.tenant().create_endpoint(draft).await?;
     let view = EndpointView::new(&info, caller.engine().default_dialect()).with_secret(&info);
-    let mut response = answer::one(StatusCode::CREATED, &view);
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(answer::unstored(answer::one(StatusCode::CREATED, &view)))
 }
 
 /// GET /endpoints/{id}

@@ -18,6 +18,7 @@ mod page;
 mod query;
 mod views;
 
+mod audit;
 mod backup;
 mod deliveries;
 mod endpoints;
@@ -25,6 +26,7 @@ mod events;
 pub(crate) mod health;
 mod inbound;
 mod metrics;
+mod secrets;
 mod sources;
 mod stats;
 mod tokens;
@@ -77,6 +79,8 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::patch().to(endpoints::change))
                 .route(web::delete().to(endpoints::delete)),
         )
+        .service(resource("/endpoints/{id}/secret", "GET, HEAD").route(get().to(secrets::show)))
+        .service(resource("/endpoints/{id}/secret/rotate", "POST").route(web::post().to(secrets::rotate)))
         .service(resource("/endpoints/{id}/stats", "GET, HEAD").route(get().to(stats::show)))
         .service(
             resource("/events", "GET, HEAD, POST, DELETE")
@@ -108,7 +112,13 @@ fn routes(config: &mut ServiceConfig) {
         )
         .service(resource("/metrics", "GET, HEAD").route(get().to(metrics::show)))
         .service(resource("/backup", "POST").route(web::post().to(backup::make)))
-        .service(resource("/tokens", "POST").route(web::post().to(tokens::create)));
+        .service(
+            resource("/tokens", "GET, HEAD, POST")
+                .route(get().to(tokens::list))
+                .route(web::post().to(tokens::create)),
+        )
+        .service(resource("/tokens/{id}", "DELETE").route(web::delete().to(tokens::delete)))
+        .service(resource("/audit", "GET, HEAD").route(get().to(audit::list)));
 }
 
 /// A path that answers other methods than those in `allow` with 405.

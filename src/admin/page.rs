@@ -51,6 +51,11 @@ impl<Id: FromStr + Display + Ord + Copy> Page<Id> {
         if wrong.is_empty() { Ok(page) } else { Err(wrong) }
     }
 
+    /// The page of so many items at most, behind the last one of the page before.
+    pub(super) fn new(limit: usize, after: Option<Id>) -> Self {
+        Self { limit, after }
+    }
+
     /// This page of `items`, newest first, and the cursor of the next one if there is more.
     ///
     /// Goes by the ids and not by positions, so that pages stay whole when something is created or

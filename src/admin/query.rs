@@ -1,12 +1,13 @@
-//! The query of a list that is filtered: every parameter that is wrong or unknown is named.
+//! The query of a list that is filtered, or of what concerns a tenant: every parameter that is wrong or unknown is named.
 
 use std::str::FromStr;
 
 use actix_web::HttpRequest;
 use casewire_data::{
     Error, FieldError, Timestamp,
+    audit::{Action, PrincipalFilter},
     delivery::DeliveryStatus,
-    event::{EventType, Resource},
+    event::{EventType, Resource, Tenant},
     limits::shorten,
 };
 use url::form_urlencoded;
@@ -96,6 +97,17 @@ impl Query {
         (self.time("since"), self.time("until"))
     }
 
+    /// `tenant`.
+    pub(super) fn tenant(&mut self) -> Option<Tenant> {
+        self.optional("tenant", |value| Tenant::new(value).map_err(reason))
+    }
+
+    /// `actor` and `action` of the audit.
+    pub(super) fn deed(&mut self) -> (Option<PrincipalFilter>, Option<Action>) {
+        let actor = self.optional("actor", |value| PrincipalFilter::parse(value).map_err(reason));
+        (actor, self.optional("action", |value| Action::parse(value).map_err(reason)))
+    }
+
     fn time(&mut self, name: &'static str) -> Option<Timestamp> {
         self.optional(name, |value| {
             Timestamp::parse(value).map_err(|_| {
@@ -111,7 +123,7 @@ impl Query {
         for (name, _) in parameters.into_iter().take(FIELD_ERRORS_MAX) {
             let message = match known.contains(&name.as_str()) {
                 true => "is given more than once; choose one".to_owned(),
-                false => format!("is not a parameter of this list; it has {}", known.join(", ")),
+                false => format!("is not a parameter here; there are {}", known.join(", ")),
             };
             wrong.push(FieldError { field: shorten(&name), message });
         }

@@ -1,10 +1,6 @@
 //! Sources: where events of other systems come in.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header},
-    web::Payload,
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Payload};
 use casewire_data::{
     source::{SourceDraft, SourcePatch},
     token::Scope,
@@ -38,9 +34,7 @@ pub(super) async fn create(request: HttpRequest, payload: Payload) -> Result<Htt
     let draft = fields::read_body(&body::read(&request, payload).await?)?;
     let source = caller.tenant().create_source(draft).await?;
     let view = SourceView::new(&source, prefix(&request)).with_secret(&source);
-    let mut response = answer::one(StatusCode::CREATED, &view);
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(answer::unstored(answer::one(StatusCode::CREATED, &view)))
 }
 
 /// GET /sources/{id}

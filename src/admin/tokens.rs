@@ -1,10 +1,6 @@
-//! Tokens: created here, shown once.
+//! Tokens: created here, shown once, listed without their secrets, deleted.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header},
-    web::Payload,
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Payload};
 use casewire_data::{event::Tenant, token::Scope};
 use serde_json::value::RawValue;
 
@@ -13,7 +9,10 @@ use super::{
     auth::Caller,
     body,
     fields::{self, Fields, Read, Wrong, refused},
+    page::Page,
+    path_id,
     problem::Problem,
+    query::Query,
     views::TokenView,
 };
 
@@ -24,17 +23,32 @@ pub(super) async fn create(request: HttpRequest, payload: Payload) -> Result<Htt
     if draft.scopes.is_empty() {
         return Err(Problem::field("scopes", "is empty; name at least one scope"));
     }
-    let own = caller.tenant_name();
-    let tenant = draft.tenant.unwrap_or_else(|| own.clone());
-    if tenant != *own && *own != Tenant::default() {
-        return Err(Problem::forbidden(
-            "this token may create tokens of its own tenant only; leave `tenant` out",
-        ));
-    }
-    let (token, secret) = caller.engine().create_token(tenant, draft.scopes, draft.description).await?;
-    let mut response = answer::one(StatusCode::CREATED, &TokenView::created(&token, &secret));
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    Ok(response)
+    let tenant = caller.tenant_named(draft.tenant)?;
+    let (token, secret) = tenant.create_token(draft.scopes, draft.description).await?;
+    Ok(answer::unstored(answer::one(StatusCode::CREATED, &TokenView::created(&token, &secret))))
+}
+
+/// GET /tokens: of the caller's tenant, or, for the operator, of the one that `tenant` names.
+pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::Admin)?;
+    let mut query = Query::of(&request);
+    let ((limit, after), named) = (query.page(), query.tenant());
+    query.finish()?;
+    let tokens = caller.tenant_named(named)?.tokens().await?;
+    let (tokens, next) = Page::new(limit, after).cut(tokens, |token| token.id);
+    let views: Vec<_> = tokens.iter().map(TokenView::in_list).collect();
+    Ok(answer::list(StatusCode::OK, &views, next))
+}
+
+/// DELETE /tokens/{id}: in the same tenants. Nobody shuts itself out: 409 for the last admin of the caller's own tenant.
+pub(super) async fn delete(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::Admin)?;
+    let mut query = Query::of(&request);
+    let named = query.tenant();
+    query.finish()?;
+    let tenant = caller.tenant_named(named)?;
+    tenant.delete_token_unless_last(path_id(&request)?, caller.may_shut_itself_out(&tenant)).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// A token as a caller asks for it.

@@ -2,8 +2,10 @@
 //!
 //! Adding a field to a stored type shows nothing to anybody until it is added here.
 
+mod audit;
 mod backup;
 mod erasure;
+mod secrets;
 mod source;
 
 use std::{
@@ -22,7 +24,9 @@ use casewire_data::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-pub(super) use self::{backup::BackupView, erasure::ErasedView, source::SourceView};
+pub(super) use self::{
+    audit::AuditView, backup::BackupView, erasure::ErasedView, secrets::SecretsView, source::SourceView,
+};
 use crate::{publisher::Receipt, tenant::EndpointInfo};
 
 /// An endpoint: the seed's keys in the seed's order, then extensions where they differ from their default.
@@ -345,19 +349,25 @@ pub(super) struct TokenView<'a> {
     scopes: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
-    token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
     created_at: String,
 }
 
 impl<'a> TokenView<'a> {
     /// A token that was created just now, with its secret.
     pub(super) fn created(token: &'a Token, secret: &'a str) -> Self {
+        Self { token: Some(secret), ..Self::in_list(token) }
+    }
+
+    /// A token as it is shown later.
+    pub(super) fn in_list(token: &'a Token) -> Self {
         Self {
             id: token.id.to_string(),
             tenant: token.tenant.as_str(),
             scopes: token.scopes.iter().copied().map(Scope::as_str).collect(),
             description: token.description.as_deref(),
-            token: secret,
+            token: None,
             created_at: token.created_at.to_rfc3339_seconds(),
         }
     }

@@ -34,12 +34,33 @@ enum Action {
     Pause(IdArgs),
     /// Deliver what was held, and go on.
     Resume(IdArgs),
+    /// Show the secrets in force; the audit has it.
+    Secret(IdArgs),
+    /// Give it a new secret, shown this once, and keep the old one in force for a while.
+    ///
+    /// Where a signature can stand beside others, deliveries carry both meanwhile. Elsewhere the old secret signs until its
+    /// end: give the new one to the receiver before.
+    Rotate(RotateArgs),
 }
 
 #[derive(Debug, clap::Args)]
 struct IdArgs {
     /// The endpoint, wh_….
     id: String,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct RotateArgs {
+    /// The endpoint, wh_….
+    id: String,
+    /// Seconds for which the old secret stays in force; 0 ends it, and all others, at once. A day if absent.
+    #[arg(long, value_name = "SECONDS")]
+    overlap_seconds: Option<u32>,
+    /// A secret of your own; the environment keeps it out of process lists.
+    #[arg(long, env = "CASEWIRE_ENDPOINT_SECRET", hide_env_values = true)]
+    secret: Option<String>,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -157,16 +178,29 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         }
         Action::Pause(args) => set_status(&args, "paused").await?,
         Action::Resume(args) => set_status(&args, "active").await?,
+        Action::Secret(args) => {
+            let answer = Client::new(&args.server)?.get(&format!("{}/secret", path(&args.id))).await?;
+            print(&answer, json);
+            return Ok(());
+        }
+        Action::Rotate(args) => rotate(&args).await?,
     };
-    if json {
-        output::json(&answer);
-        return Ok(());
-    }
-    output::object(&answer["data"]);
-    if answer["data"]["secret"].is_string() {
+    print(&answer, json);
+    if !json && answer["data"]["secret"].is_string() {
         output::line("\nThe secret is shown this once; give it to the receiver.");
     }
     Ok(())
+}
+
+fn print(answer: &Value, json: bool) {
+    if json { output::json(answer) } else { output::object(&answer["data"]) }
+}
+
+async fn rotate(args: &RotateArgs) -> Result<Value, Failure> {
+    let mut body = Map::new();
+    insert(&mut body, "overlap_seconds", args.overlap_seconds.map(Value::from));
+    insert(&mut body, "secret", args.secret.clone().map(Value::from));
+    Client::new(&args.server)?.post(&format!("{}/secret/rotate", path(&args.id)), &body).await
 }
 
 fn print_stats(mut stats: Value) {

@@ -76,7 +76,8 @@ pub(super) fn print(answer: &Value, fields: &[&str], json: bool) {
     }
 }
 
-fn query(parameters: &[(&str, Option<&String>)]) -> String {
+/// The query with these parameters, its question mark included; empty without any.
+pub(super) fn query(parameters: &[(&str, Option<&String>)]) -> String {
     let given = parameters.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
     let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
     if text.is_empty() { text } else { format!("?{text}") }

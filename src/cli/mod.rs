@@ -23,6 +23,7 @@ mod publish;
 mod sources;
 mod token;
 
+mod audit;
 mod backup;
 mod bench;
 mod check_url;
@@ -64,8 +65,10 @@ enum Command {
     Sources(sources::Args),
     /// See what a running server counts.
     Metrics(metrics::Args),
-    /// Make bearer tokens.
+    /// Make, list and delete bearer tokens.
     Token(token::Args),
+    /// See who did what, and prove that nobody changed the record of it.
+    Audit(audit::Args),
     /// See the formats that webhooks are sent in, check one of your own, and see what would be sent.
     Dialect(dialect::Args),
     /// Explain what the egress policy says of a URL.
@@ -98,6 +101,7 @@ impl Cli {
                 Command::Sources(args) => sources::run(args, json).await,
                 Command::Metrics(args) => metrics::run(args, json).await,
                 Command::Token(args) => token::run(args, json).await,
+                Command::Audit(args) => audit::run(args, json).await,
                 Command::Dialect(args) => dialect::run(args, json),
                 Command::CheckUrl(args) => check_url::run(args, json).await,
                 Command::Backup(args) => backup::run(args, json).await,

@@ -1,4 +1,4 @@
-//! `casewire token create`: a bearer token, from a running server or on a data directory without one.
+//! `casewire token`: bearer tokens of a running server, or a first one on a data directory without one.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Failure, Outcome,
-    client::{Client, ServerArgs},
+    client::{Client, ServerArgs, segment},
+    listing::{self, SizeArgs},
     output, serve,
 };
 use crate::settings::{Flags, Settings};
@@ -23,6 +24,32 @@ pub(super) struct Args {
 enum Action {
     /// Make a token; its secret is shown this once.
     Create(CreateArgs),
+    /// All tokens, newest first, without their secrets.
+    List(ListArgs),
+    /// Delete a token; nobody is let in by it any more.
+    Delete(DeleteArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    /// The tenant that they belong to; the caller's own if absent.
+    #[arg(long)]
+    tenant: Option<String>,
+    #[command(flatten)]
+    page: SizeArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct DeleteArgs {
+    /// The token, tok_….
+    id: String,
+    /// The tenant that it belongs to; the caller's own if absent.
+    #[arg(long)]
+    tenant: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -43,10 +70,31 @@ struct CreateArgs {
     server: ServerArgs,
 }
 
-/// Makes the token and prints it.
+/// Runs one action and prints what it came to.
 pub(super) async fn run(args: Args, json: bool) -> Outcome {
-    let Action::Create(args) = args.action;
-    let token = if args.data_dir.is_some() { offline(&args).await? } else { online(&args).await? };
+    match args.action {
+        Action::Create(args) => create(&args, json).await,
+        Action::List(args) => {
+            let tenant = [("tenant", args.tenant.as_ref())];
+            let answer = args.page.get(&Client::new(&args.server)?, "/tokens", &tenant).await?;
+            listing::print(&answer, &["id", "scopes", "description", "created_at"], json);
+            Ok(())
+        }
+        Action::Delete(args) => {
+            let query = listing::query(&[("tenant", args.tenant.as_ref())]);
+            Client::new(&args.server)?.delete(&format!("/tokens/{}{query}", segment(&args.id))).await?;
+            if json {
+                output::json(&json!({ "deleted": args.id }));
+            } else {
+                output::line(&format!("deleted {}", args.id));
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn create(args: &CreateArgs, json: bool) -> Outcome {
+    let token = if args.data_dir.is_some() { offline(args).await? } else { online(args).await? };
     if json {
         output::json(&json!({ "data": token }));
     } else {

@@ -14,6 +14,6 @@ impl TenantHandle {
     /// the machine; deliveries that wait are cancelled. `events` is there once it is out of the log's files too, which is
     /// waited for up to 10 s. Events published later are stored as ever. Backups that were made before still have it.
     pub async fn erase(&self, resource: Resource) -> Result<Erased> {
-        self.tree.sweeper.erase(self.name.clone(), resource).await
+        self.tree.sweeper.erase(self.name.clone(), self.by.clone(), resource).await
     }
 }

@@ -18,19 +18,19 @@ use crate::{
 impl TenantHandle {
     /// Creates a source. The returned one holds its secret. `Conflict` if the tenant has one of the name.
     pub async fn create_source(&self, draft: SourceDraft) -> Result<Arc<InboundSource>> {
-        let message = CreateSource { tenant: self.name.clone(), draft };
+        let message = CreateSource { tenant: self.name.clone(), draft, by: self.by.clone() };
         self.tree.registry.send(message).await.map_err(|_| gone())?
     }
 
     /// Changes what the patch names.
     pub async fn update_source(&self, id: SourceId, patch: SourcePatch) -> Result<Arc<InboundSource>> {
-        let message = UpdateSource { tenant: self.name.clone(), id, patch };
+        let message = UpdateSource { tenant: self.name.clone(), id, patch, by: self.by.clone() };
         self.tree.registry.send(message).await.map_err(|_| gone())?
     }
 
     /// Deletes a source: nothing comes in by it any more.
     pub async fn delete_source(&self, id: SourceId) -> Result<()> {
-        let message = DeleteSource { tenant: self.name.clone(), id };
+        let message = DeleteSource { tenant: self.name.clone(), id, by: self.by.clone() };
         self.tree.registry.send(message).await.map_err(|_| gone())?
     }
 

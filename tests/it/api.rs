@@ -6,4 +6,5 @@ mod events;
 mod lists;
 mod stats;
 mod tenancy;
+mod tokens;
 mod wrong_input;

@@ -7,6 +7,9 @@ mod support;
 
 mod api;
 
+mod audit;
+mod rotation;
+
 mod fan_out;
 mod identity;
 mod outcomes;

@@ -8,7 +8,8 @@ use std::{
 };
 
 use casewire::{
-    DeliveryId, DeliveryStatus, EndpointDraft, EndpointStatus, ErrorKind, RetrySchedule, TenantHandle,
+    DeliveryId, DeliveryRecord, DeliveryStatus, EndpointDraft, EndpointStatus, ErrorKind, RetrySchedule,
+    TenantHandle,
 };
 use tokio::sync::Notify;
 
@@ -20,18 +21,34 @@ fn receiver_behind(works: &Gate) -> Receiver {
     Receiver::start(move |_| Reply::status(if works.is_open() { 204 } else { 500 }))
 }
 
+/// A delivery that was given up after two attempts, and the gate that would let a third one through.
+struct DeadLetter {
+    home: Embedded,
+    works: Gate,
+    receiver: Receiver,
+    dead: DeliveryRecord,
+}
+
+impl DeadLetter {
+    async fn make() -> Self {
+        let home = Embedded::with(|builder| builder.retry_schedule(RetrySchedule::new(vec![0]).unwrap()));
+        let works = Gate::shut();
+        let receiver = receiver_behind(&works);
+        let endpoint = home.subscribe(to(receiver.url(), &["*"])).await;
+        let event = home.publish("cases.created").await;
+        let dead = home.until(event, endpoint, DeliveryStatus::Dead).await;
+        Self { home, works, receiver, dead }
+    }
+}
+
 async fn retry(tenant: TenantHandle, id: DeliveryId) {
     tenant.retry_delivery(id).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_dead_letter_is_sent_again_under_its_id_and_its_attempts_go_on_counting() {
-    let home = Embedded::with(|builder| builder.retry_schedule(RetrySchedule::new(vec![0]).unwrap()));
-    let works = Gate::shut();
-    let receiver = receiver_behind(&works);
-    let endpoint = home.subscribe(to(receiver.url(), &["*"])).await;
-    let event = home.publish("cases.created").await;
-    let dead = home.until(event, endpoint, DeliveryStatus::Dead).await;
+    let DeadLetter { home, works, receiver, dead } = DeadLetter::make().await;
+    let DeliveryId { event, endpoint } = dead.id;
     assert_eq!(dead.attempts.len(), 2);
 
     // Still broken: dead again at once, with one attempt more.
@@ -136,12 +153,8 @@ async fn no_retry_comes_early_however_often_the_retry_journal_is_looked_into() {
 /// The call is dropped between its write and its end, as by a host's time-out.
 #[tokio::test]
 async fn a_retry_whose_caller_goes_away_is_still_made() {
-    let home = Embedded::with(|builder| builder.retry_schedule(RetrySchedule::new(vec![0]).unwrap()));
-    let works = Gate::shut();
-    let receiver = receiver_behind(&works);
-    let endpoint = home.subscribe(to(receiver.url(), &["*"])).await;
-    let event = home.publish("cases.created").await;
-    let dead = home.until(event, endpoint, DeliveryStatus::Dead).await;
+    let DeadLetter { home, works, receiver: _receiver, dead } = DeadLetter::make().await;
+    let DeliveryId { event, endpoint } = dead.id;
     works.open();
     let tenant = home.tenant();
     {
@@ -150,10 +163,11 @@ async fn a_retry_whose_caller_goes_away_is_still_made() {
             let woken = Arc::new(Notify::new());
             let waker = Waker::from(Arc::new(Woken(woken.clone())));
             assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            woken.notified().await;
+            // Who is woken by the write and polled once more would end well.
             if home.delivery(event, endpoint).await.status != DeliveryStatus::Dead {
                 break;
             }
-            woken.notified().await;
         }
     }
     home.until(event, endpoint, DeliveryStatus::Delivered).await;

@@ -14,13 +14,15 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::{Flight, Mailbox, Turn};
-use crate::{clock, registry::Disable, span};
+use crate::{clock, plan::Plan, registry::Disable, span};
 
 /// An attempt is over.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Finished {
     turn: Turn,
+    /// What it was made by, and when by the wall's clock: the endpoint may have changed since.
+    made_by: (Arc<Plan>, Timestamp),
     started_at: Timestamp,
     started: Instant,
     outcome: Outcome,
@@ -42,7 +44,8 @@ impl Mailbox {
         let mailbox = self.own_address(context);
         if self.poisoned == Some(seq) {
             let outcome = quarantined("it made the endpoint's mailbox panic");
-            mailbox.do_send(Finished { turn, started_at, started, outcome });
+            let made_by = (self.plan.clone(), clock::wall());
+            mailbox.do_send(Finished { turn, made_by, started_at, started, outcome });
             return;
         }
         let (plan, dispatcher) = (self.plan.clone(), self.dispatcher.clone());
@@ -51,11 +54,12 @@ impl Mailbox {
         let span = span::of_attempt(&envelope, self.plan.endpoint.id, turn.attempts.saturating_add(1));
         // Boxed at once: it is large, and on its way into a task it would be copied again and again.
         actix_rt::spawn(Box::pin(async move {
+            let sent_at = clock::wall();
             let attempt = async {
                 if let Some(before) = before {
                     before(&envelope.event);
                 }
-                match plan.request(&envelope, clock::wall()) {
+                match plan.request(&envelope, sent_at) {
                     Ok(request) => dispatcher.attempt(&request, plan.deadline).await,
                     Err(error) => unsayable(&error),
                 }
@@ -63,7 +67,7 @@ impl Mailbox {
             let outcome = AssertUnwindSafe(attempt.instrument(span)).catch_unwind().await;
             let outcome =
                 outcome.unwrap_or_else(|_| quarantined("the engine panicked while it made this delivery"));
-            mailbox.do_send(Finished { turn, started_at, started, outcome });
+            mailbox.do_send(Finished { turn, made_by: (plan, sent_at), started_at, started, outcome });
         }));
         self.current.set(None);
     }
@@ -82,11 +86,11 @@ impl Mailbox {
 
     /// Notes what became of a delivery, and what follows for the endpoint.
     fn settle(&mut self, finished: Finished, ended: Instant, context: &mut Context<Self>) {
-        let Finished { turn, started_at, started, outcome } = finished;
+        let Finished { turn, made_by: (made_by, sent_at), started_at, started, outcome } = finished;
         let event = &turn.envelope.event;
         let now = self.surroundings.clock.at(ended);
         let number = turn.attempts.saturating_add(1);
-        let ruling = self.plan.ruling(&outcome);
+        let ruling = made_by.ruling(&outcome, sent_at);
         let judgement = judge(&outcome, ruling, number, self.plan.delivery(event), &self.plan.schedule, now);
         let parked = self.in_flight.remove(&event.seq).is_some_and(|flight| flight.parked);
         if !parked {
@@ -109,11 +113,22 @@ impl Mailbox {
             parked,
             floor: self.window.floor(),
             fate,
-            attempt: Attempt { number, started_at, duration_us, outcome: self.plan.without_secrets(outcome) },
+            attempt: Attempt {
+                number,
+                started_at,
+                duration_us,
+                outcome: self.without_secrets(outcome, &made_by),
+            },
         };
         self.surroundings.journal.settle(settled, event, &self.unwritten);
         // Only now: a stop that sees nothing in flight counts what the journal was told.
         self.surroundings.in_flight.end(self.ordinal(), event.seq);
+    }
+
+    /// Neither those that were in force when it was sent, nor those of now.
+    fn without_secrets(&self, outcome: Outcome, made_by: &Arc<Plan>) -> Outcome {
+        let outcome = made_by.without_secrets(outcome);
+        if Arc::ptr_eq(made_by, &self.plan) { outcome } else { self.plan.without_secrets(outcome) }
     }
 
     fn follow(&mut self, outcome: &Outcome, fate: Fate, now: Timestamp) {
@@ -162,7 +177,7 @@ impl Mailbox {
     /// Pauses at once; the registry's word follows when it is durable.
     fn pause_now(&mut self, reason: &str, now: Timestamp) {
         let paused = Arc::new(self.plan.endpoint.disabled(reason.to_owned(), now));
-        match crate::plan::Plan::new(paused, &self.surroundings.config) {
+        match Plan::new(paused, &self.surroundings.config) {
             Ok(plan) => self.plan = Arc::new(plan),
             Err(error) => tracing::error!(%error, "an endpoint in use no longer makes sense"),
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix::{Handler, Message, ResponseFuture};
 use casewire_data::{
     Error, ErrorKind, Result,
+    audit::{Act, Action, Principal},
     event::Tenant,
     id::SourceId,
     limits,
@@ -23,6 +24,8 @@ pub struct CreateSource {
     pub tenant: Tenant,
     /// What it is to be like.
     pub draft: SourceDraft,
+    /// Who wants it.
+    pub by: Principal,
 }
 
 /// Change a source.
@@ -35,6 +38,8 @@ pub struct UpdateSource {
     pub id: SourceId,
     /// What is to change.
     pub patch: SourcePatch,
+    /// Who wants it.
+    pub by: Principal,
 }
 
 /// Delete a source.
@@ -45,6 +50,8 @@ pub struct DeleteSource {
     pub tenant: Tenant,
     /// Which one.
     pub id: SourceId,
+    /// Who wants it.
+    pub by: Principal,
 }
 
 impl Registry {
@@ -72,15 +79,15 @@ impl Registry {
     }
 
     /// Makes a source known and durable. Known first, so that no other one gets its name meanwhile.
-    fn put_source(&self, source: Result<InboundSource>) -> ResponseFuture<Result<Arc<InboundSource>>> {
-        let source = source.map(Arc::new);
-        if let Ok(source) = &source {
+    fn put_source(&self, put: Result<(InboundSource, Act)>) -> ResponseFuture<Result<Arc<InboundSource>>> {
+        let put = put.map(|(source, act)| (Arc::new(source), act));
+        if let Ok((source, _)) = &put {
             self.directory.put_source(source.clone());
         }
         let journal = self.journal.clone();
         Box::pin(async move {
-            let source = source?;
-            journal.document(Document::Source(Box::new((*source).clone()))).await?;
+            let (source, act) = put?;
+            journal.document(act, Document::Source(Box::new((*source).clone()))).await?;
             Ok(source)
         })
     }
@@ -89,12 +96,12 @@ impl Registry {
 impl Handler<CreateSource> for Registry {
     type Result = ResponseFuture<Result<Arc<InboundSource>>>;
 
-    fn handle(
-        &mut self,
-        CreateSource { tenant, draft }: CreateSource,
-        _: &mut Self::Context,
-    ) -> Self::Result {
-        let created = self.created_source(tenant, draft);
+    fn handle(&mut self, message: CreateSource, _: &mut Self::Context) -> Self::Result {
+        let CreateSource { tenant, draft, by } = message;
+        let created = self.created_source(tenant, draft).map(|source| {
+            let act = Act::new(&source.tenant, by, Action::SourceCreate, source.id);
+            (source, act)
+        });
         self.put_source(created)
     }
 }
@@ -103,10 +110,12 @@ impl Handler<UpdateSource> for Registry {
     type Result = ResponseFuture<Result<Arc<InboundSource>>>;
 
     fn handle(&mut self, message: UpdateSource, _: &mut Self::Context) -> Self::Result {
-        let UpdateSource { tenant, id, patch } = message;
-        let patched = self
-            .find_source(&tenant, id)
-            .and_then(|source| source.patched(patch, &self.config.dialects, clock::wall()));
+        let UpdateSource { tenant, id, patch, by } = message;
+        let patched = self.find_source(&tenant, id).and_then(|source| {
+            let patched = source.patched(patch, &self.config.dialects, clock::wall())?;
+            let act = Act::new(&tenant, by, Action::SourceUpdate, id).changing(source.changes(&patched));
+            Ok((patched, act))
+        });
         self.put_source(patched)
     }
 }
@@ -114,12 +123,13 @@ impl Handler<UpdateSource> for Registry {
 impl Handler<DeleteSource> for Registry {
     type Result = ResponseFuture<Result<()>>;
 
-    fn handle(&mut self, DeleteSource { tenant, id }: DeleteSource, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: DeleteSource, _: &mut Self::Context) -> Self::Result {
+        let DeleteSource { tenant, id, by } = message;
         let found = self.find_source(&tenant, id).map(|source| self.directory.remove_source(&source));
-        let journal = self.journal.clone();
+        let (journal, act) = (self.journal.clone(), Act::new(&tenant, by, Action::SourceDelete, id));
         Box::pin(async move {
             found?;
-            journal.document(Document::SourceDeleted(id)).await
+            journal.document(act, Document::SourceDeleted(id)).await
         })
     }
 }

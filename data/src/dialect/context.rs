@@ -13,7 +13,7 @@ use crate::{
 pub(super) struct Context<'a> {
     pub(super) event: Option<EventParts<'a>>,
     pub(super) params: Option<&'a Params>,
-    /// The newest secret, as it is written.
+    /// The secret, as it is written.
     pub(super) secret: Option<&'a str>,
     /// When the attempt is made.
     pub(super) sent_at: Option<Timestamp>,

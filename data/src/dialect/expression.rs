@@ -70,13 +70,7 @@ impl Expression {
 
     /// Appends the text; false if a part is absent, with some of it appended.
     pub(super) fn write(&self, context: &Context<'_>, out: &mut Vec<u8>) -> bool {
-        self.pieces.iter().all(|piece| match piece {
-            Piece::Words(words) => {
-                out.extend_from_slice(words.as_bytes());
-                true
-            }
-            Piece::Part(part) => part.value(context).map(|value| value.write_text(out)).is_some(),
-        })
+        self.each(context, |bytes| out.extend_from_slice(bytes))
     }
 
     /// Hands the bytes on, piece by piece, without a copy of a body; false if a part is absent.

@@ -98,7 +98,7 @@ impl Dialect {
         let context = Context {
             event: Some(event.into()),
             params: Some(&recipient.params),
-            secret: recipient.secret.as_deref(),
+            secret: recipient.secret_at(at),
             sent_at: Some(at),
             message,
             received: None,
@@ -119,9 +119,25 @@ impl Dialect {
 
     /// What an answer means to this dialect; absent if it is to be judged as for every other: 2xx delivers, 410
     /// disables, anything else is retried.
-    pub fn acknowledge(&self, recipient: &Recipient, answer: Message<'_>) -> Option<&Ruling> {
-        let context = recipient.context(answer);
-        self.acknowledgement.iter().find(|rule| rule.when.holds(&context)).map(|rule| &rule.ruling)
+    ///
+    /// The attempt was made at a time. No endpoint is disabled for another secret than was sent, if that one was in force.
+    pub fn acknowledge(
+        &self,
+        recipient: &Recipient,
+        answer: Message<'_>,
+        sent_at: Timestamp,
+    ) -> Option<&Ruling> {
+        let knowing = |secret| {
+            let context = Context { secret, ..recipient.context(answer) };
+            self.acknowledgement.iter().find(|rule| rule.when.holds(&context)).map(|rule| &rule.ruling)
+        };
+        let disables = |ruling: &Option<&Ruling>| matches!(ruling, Some(Ruling::Disable { .. }));
+        let by_the_sent = knowing(recipient.secret_at(sent_at));
+        if !disables(&by_the_sent) {
+            return by_the_sent;
+        }
+        let mut by_others = recipient.secrets_at(sent_at).map(|secret| knowing(Some(secret)));
+        by_others.find(|ruling| !disables(ruling)).unwrap_or(by_the_sent)
     }
 
     /// Whether an answer can disable such an endpoint by a rule of the dialect: it is then called once at a time, so

@@ -13,7 +13,7 @@ use crate::{
     Timestamp,
     error::{Error, Result},
     limits,
-    secret::{BASE64, Secret, SecretForm},
+    secret::{BASE64, RetiringSecret, Secret, SecretForm},
     signature::{Algorithm, SigningKey, hex},
 };
 
@@ -97,6 +97,20 @@ impl SecretRules {
         }
     }
 
+    /// A secret to follow one of an endpoint that brings none: in the same form, so that a receiver which verifies by a
+    /// public key goes on to do so.
+    pub(super) fn make_next(
+        &self,
+        before: Option<&Secret>,
+        random: [u8; 32],
+        dialect: &str,
+    ) -> Result<Option<Secret>> {
+        let made = self.make(random, dialect)?;
+        let like = before.map(|before| Secret::generate_as(before.form(), random));
+        let fits = |like: &Secret| self.forms.contains(&like.form()) && like.expose().len() <= self.chars_max;
+        Ok(made.map(|made| like.filter(fits).unwrap_or(made)))
+    }
+
     /// Reads a secret that somebody brings.
     pub(super) fn parse(&self, text: &str) -> Result<Secret> {
         let whole = text.chars().count();
@@ -129,7 +143,7 @@ pub(super) struct Signature {
     pub(super) header: Box<str>,
     pub(super) content: Expression,
     pub(super) encoding: Encoding,
-    /// Between the signatures of several secrets; without one only the newest signs.
+    /// Between the signatures of several secrets; without one only one signs.
     pub(super) separator: Option<Box<str>>,
     pub(super) schemes: Vec<Scheme>,
     pub(super) tolerance_seconds: u64,
@@ -150,7 +164,11 @@ pub(super) struct Scheme {
 
 /// An endpoint's secrets, ready to sign by the scheme that goes with each: the newest first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Keys(Vec<(usize, SigningKey)>);
+pub(super) struct Keys {
+    lasting: Vec<(usize, SigningKey)>,
+    /// Those that sign until a time.
+    retiring: Vec<((usize, SigningKey), Timestamp)>,
+}
 
 const CONTENT_ROOTS: Roots = Roots::EVENT.and(Roots::ATTEMPT).and(Roots::BODY);
 
@@ -197,7 +215,7 @@ impl Signature {
     }
 
     /// Makes secrets ready. One that no scheme goes with signs nothing.
-    pub(super) fn keys(&self, secrets: &[Secret]) -> Keys {
+    pub(super) fn keys(&self, secrets: &[Secret], retiring: &[RetiringSecret]) -> Keys {
         let key = |secret: &Secret| {
             let goes = |scheme: &&Scheme| {
                 let public = secret.form() == SecretForm::Whpk && scheme.form == SecretForm::Whsk;
@@ -206,14 +224,22 @@ impl Signature {
             let (number, scheme) = self.schemes.iter().enumerate().find(|(_, scheme)| goes(scheme))?;
             Some((number, SigningKey::new(secret, scheme.algorithm)?))
         };
-        Keys(secrets.iter().filter_map(key).collect())
+        Keys {
+            lasting: secrets.iter().filter_map(key).collect(),
+            retiring: retiring.iter().filter_map(|it| Some((key(&it.secret)?, it.until))).collect(),
+        }
     }
 
     /// Appends the value of the header; false if there is no secret to sign with, or not all that is to be signed.
+    /// All secrets sign that are in force at the time of the attempt; where there is room for one, the oldest.
     pub(super) fn write(&self, keys: &Keys, context: &Context<'_>, value: &mut Vec<u8>) -> bool {
         let begin = value.len();
-        let signing = if self.separator.is_some() { &keys.0[..] } else { &keys.0[..keys.0.len().min(1)] };
-        for (scheme, key) in signing {
+        let in_force = |until: Timestamp| context.sent_at.is_none_or(|at| at < until);
+        let retiring = keys.retiring.iter().filter(|(_, until)| in_force(*until)).map(|(key, _)| key);
+        let is_several = self.separator.is_some();
+        let only = if is_several { None } else { retiring.clone().next_back().or(keys.lasting.first()) };
+        let all = keys.lasting.iter().chain(retiring).filter(|_| is_several);
+        for (scheme, key) in only.into_iter().chain(all) {
             let Some(signature) = key.sign(|take| self.content.each(context, take)) else { return false };
             if value.len() > begin {
                 value.extend_from_slice(self.separator.as_deref().unwrap_or_default().as_bytes());
@@ -264,7 +290,7 @@ impl Signature {
         }
         let mut genuine = false;
         // Always all of them, so that the time taken does not tell which one fits.
-        for (scheme, key) in &keys.0 {
+        for (scheme, key) in &keys.lasting {
             let prefix = &*self.schemes[*scheme].prefix;
             let digits = candidates.iter().filter_map(|candidate| candidate.strip_prefix(prefix));
             let signatures: Vec<_> = digits.map(|digits| self.decode(digits)).collect();

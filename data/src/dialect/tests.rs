@@ -7,6 +7,7 @@ mod at_publish;
 mod meaning;
 mod mistakes;
 mod return_trip;
+mod rotation;
 
 const ID: &str = "evt_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
 const AT: Timestamp = Timestamp::from_micros(1_777_453_800_900_000);
@@ -158,7 +159,7 @@ fn the_vector_of_standard_webhooks_comes_out_to_the_byte_by_both_algorithms() {
         let message = Some(Message { body: br#"{"test": 2432232314}"#, ..Message::default() });
         let context = Context { received: Some(received), message, ..Context::default() };
         let mut value = Vec::new();
-        assert!(signature.write(&signature.keys(&secrets), &context, &mut value));
+        assert!(signature.write(&signature.keys(&secrets, &[]), &context, &mut value));
         String::from_utf8(value).unwrap()
     };
     let hmac = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -276,7 +277,7 @@ fn hivelight_is_json_api_and_disables_without_an_echo() {
     let echo = |value: &str| vec![("X-SECRET".to_owned(), value.to_owned())];
     let ruling = |recipient: &Recipient, headers: &[(String, String)], status| {
         let answer = Message { status: Some(status), headers, ..Message::default() };
-        hivelight.acknowledge(recipient, answer).cloned()
+        hivelight.acknowledge(recipient, answer, AT).cloned()
     };
     for status in [200, 204, 302, 410, 500] {
         assert_eq!(ruling(&with, &echo("ecd-shared-secret-24char"), status), None);

@@ -32,16 +32,6 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Appends it as text.
-    pub(super) fn write_text(self, out: &mut Vec<u8>) {
-        match self {
-            Self::Short(text) => out.extend_from_slice(text.as_bytes()),
-            Self::Integer(number) => out.extend_from_slice(ShortText::of_number(number).as_bytes()),
-            Self::Bytes(bytes) => out.extend_from_slice(bytes),
-            value => out.extend_from_slice(value.into_text().as_bytes()),
-        }
-    }
-
     /// It as text: a JSON string without its quotes, anything else as it is written.
     pub(super) fn into_text(self) -> Cow<'a, str> {
         match self {

@@ -125,6 +125,7 @@ impl EndpointDraft {
             status: EndpointStatus::default(),
             status_reason: None,
             secrets: Vec::new(),
+            retiring: Vec::new(),
             dialect: self.dialect.unwrap_or_else(|| context.default_dialect.to_owned()),
             params: BTreeMap::new(),
             scope: EventScope::default(),

@@ -93,6 +93,7 @@ impl Endpoint {
         if patch.secret.is_some() || random.is_some() {
             let secret = dialect.secret(patch.secret.as_deref(), random.unwrap_or_default());
             wrong.or_set(&mut self.secrets, secret.map(Vec::from_iter));
+            self.retiring.clear();
         }
     }
 }

@@ -220,8 +220,13 @@ fn an_endpoint_is_stored_and_reads_back_and_its_debug_print_keeps_secrets() {
     assert!(!format!("{draft:?}").contains("CANARY") && !format!("{draft:?}").contains("MfKQ"));
     let endpoint = create(draft).unwrap();
     assert!(!format!("{endpoint:?}").contains("CANARY") && !format!("{endpoint:?}").contains("MfKQ"));
-    let stored = rmp_serde::to_vec_named(&endpoint).unwrap();
-    assert!(rmp_serde::from_slice::<Endpoint>(&stored).unwrap() == endpoint);
+    let rotation = Rotation::default();
+    let rotated = with(NOW, |context| endpoint.rotated(&rotation, [7; 32], context)).unwrap();
+    assert_eq!(rotated.retiring.len(), 1);
+    for endpoint in [endpoint, rotated] {
+        let stored = rmp_serde::to_vec_named(&endpoint).unwrap();
+        assert!(rmp_serde::from_slice::<Endpoint>(&stored).unwrap() == endpoint);
+    }
 }
 
 /// The fields of an endpoint as they were before there were params and scopes.

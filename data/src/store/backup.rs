@@ -1,6 +1,6 @@
-//! Backups: a copy of the log and the registry as they stood at one moment, made while both go on.
+//! Backups: a copy of the log, the registry and the audit as they stood at one moment, made while all go on.
 //!
-//! The writer only notes the moment ([`Writer::backup_point`]): how far both reach, after a sync, and the files that
+//! The writer only notes the moment ([`Writer::backup_point`]): how far each reaches, after a sync, and the files that
 //! are open. Whoever has the point copies at leisure, on a thread of his own. What is below the noted ends never changes
 //! again, and a file that retention removes meanwhile stays readable for as long as it is open. The retry journal is
 //! left out: the first start on a restored copy makes it anew.
@@ -44,6 +44,8 @@ const UNFINISHED: &str = ".unfinished";
 pub struct BackupPoint {
     log: Extent,
     registry: Extent,
+    /// Absent of a directory from before there was one.
+    audit: Option<Extent>,
     events: u64,
     data_format: u32,
 }
@@ -83,6 +85,7 @@ impl Writer {
         Ok(BackupPoint {
             log: Extent { segments, end: self.active.end() },
             registry: Extent { segments: self.registry.segments(), end: self.registry.end() },
+            audit: Some(Extent { segments: self.audit.segments(), end: self.audit.end() }),
             events: self.next_seq - first_seq,
             data_format: format::FORMAT,
         })
@@ -98,6 +101,7 @@ pub fn back_up(dir: &Path, to: &Path, made_at: Timestamp) -> Result<BackupReport
     let point = BackupPoint {
         log: extent(&paths.log, reach.log)?,
         registry: extent(&paths.registry, reach.registry)?,
+        audit: reach.audit.map(|end| extent(&paths.audit, end)).transpose()?,
         events: verified.events,
         data_format,
     };
@@ -126,7 +130,9 @@ impl BackupPoint {
     fn write_into(&self, to: &Unfinished, made_at: Timestamp, stop: &AtomicBool) -> Result<(u64, u64)> {
         let mut listed = Vec::new();
         let mut bytes = 0;
-        for (folder, extent) in FOLDERS.into_iter().zip([&self.log, &self.registry]) {
+        let extents = [Some(&self.log), Some(&self.registry), self.audit.as_ref()];
+        for (folder, extent) in FOLDERS.into_iter().zip(extents) {
+            let Some(extent) = extent else { continue };
             extent.check(stop)?;
             let dir = to.dir.join(folder);
             create_private_dir(&dir)?;
@@ -136,7 +142,8 @@ impl BackupPoint {
             }
             sync_dir(&dir)?;
         }
-        let (files, reach) = (listed.len() as u64, Reach { log: self.log.end, registry: self.registry.end });
+        let (files, audit) = (listed.len() as u64, self.audit.as_ref().map(|audit| audit.end));
+        let reach = Reach { log: self.log.end, registry: self.registry.end, audit };
         Manifest::new(made_at, self.data_format, self.events, reach, listed).write(&to.dir)?;
         Ok((files, bytes))
     }

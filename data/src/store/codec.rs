@@ -50,12 +50,14 @@ pub enum Kind {
     Erasure = 9,
     /// A delivery that is not to be made any more.
     Cancelled = 10,
+    /// An entry of the audit.
+    Audit = 7,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
         let stored = [Self::Event, Self::Settled, Self::Parked, Self::Requeued, Self::Expired];
-        let rarer = [Self::Document, Self::Erasure, Self::Cancelled];
+        let rarer = [Self::Document, Self::Audit, Self::Erasure, Self::Cancelled];
         stored.into_iter().chain(rarer).find(|kind| *kind as u8 == byte)
     }
 }

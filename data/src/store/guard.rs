@@ -10,7 +10,7 @@ use std::{
 use super::segment::{storage, sync_dir};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How far log and registry reach, at the least.
+/// How far log, registry and audit reach, at the least.
 ///
 /// Noted after each sync, so it is never ahead of the disk, and not synced itself, so it costs nothing: it survives a
 /// crash of the process, and after a loss of power it may be old. Whatever ends before it was cut.
@@ -20,24 +20,40 @@ pub struct Reach {
     pub log: u64,
     /// End of the registry.
     pub registry: u64,
+    /// End of the audit; `None` if who noted it had none yet.
+    pub audit: Option<u64>,
 }
 
 impl Reach {
-    const BYTES: usize = 20;
+    /// What the last holder of a directory noted, or its present one; nothing if it noted nothing that is whole.
+    pub fn noted_in(dir: &Path) -> Self {
+        File::open(dir.join("lock")).map(|file| Self::read(&file)).unwrap_or_default()
+    }
 
-    fn encode(self) -> [u8; Self::BYTES] {
-        let mut bytes = [0; Self::BYTES];
-        bytes[..8].copy_from_slice(&self.log.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.registry.to_le_bytes());
-        let checksum = crc32c::crc32c(&bytes[..16]);
-        bytes[16..].copy_from_slice(&checksum.to_le_bytes());
+    fn read(file: &File) -> Self {
+        let mut bytes = [0; 28];
+        let mut read = 0;
+        while let Ok(more @ 1..) = file.read_at(&mut bytes[read..], read as u64) {
+            read += more;
+        }
+        Self::decode(&bytes[..read]).unwrap_or_default()
+    }
+
+    /// Each as 8 bytes, the audit's left out before there was one; then a checksum.
+    fn encode(self) -> Vec<u8> {
+        let ends = [Some(self.log), Some(self.registry), self.audit];
+        let mut bytes: Vec<u8> = ends.into_iter().flatten().flat_map(u64::to_le_bytes).collect();
+        let checksum = crc32c::crc32c(&bytes);
+        bytes.extend_from_slice(&checksum.to_le_bytes());
         bytes
     }
 
-    fn decode(bytes: &[u8; Self::BYTES]) -> Option<Self> {
-        let long = |at: usize| bytes[at..at + 8].try_into().map(u64::from_le_bytes).ok();
-        let reach = Self { log: long(0)?, registry: long(8)? };
-        (reach.encode() == *bytes).then_some(reach)
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let long = |at: usize| bytes.get(at..at + 8)?.try_into().map(u64::from_le_bytes).ok();
+        let whole = Self { log: long(0)?, registry: long(8)?, audit: long(16) };
+        // An earlier version notes less, perhaps over the beginning of what a later one has noted.
+        let forms = [whole, Self { audit: None, ..whole }];
+        forms.into_iter().find(|reach| bytes.starts_with(&reach.encode()))
     }
 }
 
@@ -78,9 +94,7 @@ impl DirectoryLock {
 impl DirectoryLock {
     /// What the last holder noted; nothing if it noted nothing that is whole.
     pub fn reach(&self) -> Reach {
-        let mut bytes = [0; Reach::BYTES];
-        let read = self.file.read_exact_at(&mut bytes, 0).ok();
-        read.and_then(|()| Reach::decode(&bytes)).unwrap_or_default()
+        Reach::read(&self.file)
     }
 
     /// Notes how far what is synced reaches. Best effort: without it less damage is told from a torn tail.
@@ -164,4 +178,28 @@ pub fn write_whole(path: &Path, text: &str) -> Result<()> {
     written.map_err(|error| storage("write", &new, &error))?;
     fs::rename(&new, path).map_err(|error| storage("rename", &new, &error))?;
     sync_dir(path.parent().expect("it lies in a directory"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reach_reads_back_also_from_a_version_without_an_audit_and_a_broken_one_is_nothing() {
+        let now = Reach { log: 7, registry: 8, audit: Some(9) };
+        let earlier = Reach { audit: None, ..now };
+        assert_eq!(Reach::decode(&now.encode()), Some(now));
+        assert_eq!((earlier.encode().len(), Reach::decode(&earlier.encode())), (20, Some(earlier)));
+        // An earlier version writes less than was there.
+        let mut over = now.encode();
+        let less = Reach { log: 10, ..earlier };
+        over[..20].copy_from_slice(&less.encode());
+        assert_eq!(Reach::decode(&over), Some(less));
+        for bit in 0..now.encode().len() * 8 {
+            let mut flipped = now.encode();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Reach::decode(&flipped), None, "bit {bit}");
+        }
+        assert_eq!(Reach::decode(&[]), None);
+    }
 }

@@ -20,7 +20,7 @@ use crate::{
 const BACKUP_FORMAT: u32 = 1;
 const FILE: &str = "backup.json";
 /// The folders of a data directory that are copied; all else follows from them.
-pub const FOLDERS: [&str; 2] = ["log", "registry"];
+pub const FOLDERS: [&str; 3] = ["log", "registry", "audit"];
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Manifest {
     log_end: u64,
     /// Where the registry ends.
     registry_end: u64,
+    /// Where the audit ends; absent of a directory from before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    audit_end: Option<u64>,
     /// Every other file.
     pub files: Vec<Listed>,
 }
@@ -70,13 +73,19 @@ impl Manifest {
             events,
             log_end: reach.log,
             registry_end: reach.registry,
+            audit_end: reach.audit,
             files,
         }
     }
 
-    /// Where log and registry end.
+    /// The folders that are in it: no audit of a directory from before there was one, where the first start begins it.
+    pub fn folders(&self) -> impl Iterator<Item = &'static str> {
+        FOLDERS.into_iter().filter(|folder| *folder != "audit" || self.audit_end.is_some())
+    }
+
+    /// Where log, registry and audit end.
     pub fn reach(&self) -> Reach {
-        Reach { log: self.log_end, registry: self.registry_end }
+        Reach { log: self.log_end, registry: self.registry_end, audit: self.audit_end }
     }
 
     /// Writes it, synced: from now on the backup is whole.
@@ -142,9 +151,18 @@ impl Listed {
     }
 }
 
+/// What a backup says of itself; nothing if it is none.
+pub fn of_backup(dir: &Path) -> Result<Option<Manifest>> {
+    if is_backup(dir) { Manifest::read(dir).map(Some) } else { Ok(None) }
+}
+
+fn is_backup(dir: &Path) -> bool {
+    dir.join(FILE).exists()
+}
+
 /// Refuses to run on a backup: it would be one no more.
 pub fn refuse_backup(dir: &Path) -> Result<()> {
-    if !dir.join(FILE).exists() {
+    if !is_backup(dir) {
         return Ok(());
     }
     let message = format!(

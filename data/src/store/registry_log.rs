@@ -10,15 +10,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    codec::{self, Kind, Place},
-    cut_short,
-    log::Log,
-    segment::{Segment, SegmentHeader},
+    codec::{self, Kind},
+    segment::Segment,
+    synced_log::{Known, SyncedLog},
 };
 use crate::{
     Timestamp,
     endpoint::Endpoint,
-    error::{Error, ErrorKind, Result},
+    error::Result,
     event::Tenant,
     id::{EndpointId, SourceId, TokenId},
     pattern::Pattern,
@@ -28,8 +27,6 @@ use crate::{
 
 /// Rewriting pays once there is this much history.
 const HISTORY_BYTES_MIN: u64 = 1024 * 1024;
-/// Bytes that one write hands to the operating system, about.
-const WRITE_BYTES: usize = 1024 * 1024;
 
 /// What remains of a deleted endpoint while events that were routed to it are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +56,16 @@ pub enum Document {
     Source(Box<InboundSource>),
     /// A source was deleted.
     SourceDeleted(SourceId),
+}
+
+impl Document {
+    /// The number of the endpoint that it tells the end of.
+    pub fn deleted_ordinal(&self) -> Option<u32> {
+        match self {
+            Self::EndpointDeleted(tombstone) => Some(tombstone.ordinal),
+            _ => None,
+        }
+    }
 }
 
 /// The registry as it stands.
@@ -149,8 +156,7 @@ fn shared<T: Clone + Eq + Hash>(known: &mut HashSet<T>, value: &T) -> T {
 /// The registry's log and what it comes to.
 #[derive(Debug)]
 pub struct RegistryLog {
-    log: Log,
-    active: Arc<Segment>,
+    log: SyncedLog,
     /// The registry as it stands.
     pub documents: Documents,
     /// Documents in the log, history among them.
@@ -163,27 +169,9 @@ impl RegistryLog {
     /// Opens the folder and reads all documents. Once a run has left a registry there, none is damage.
     /// `reach` is where it ended, at the least.
     pub fn open(dir: &Path, now: Timestamp, was_there: bool, reach: u64) -> Result<Self> {
-        let log = Log::open(dir)?;
-        if log.segments().is_empty() {
-            if was_there {
-                let what = format!("the registry in {} is gone; restore it from a backup", dir.display());
-                return Err(Error::new(ErrorKind::Damaged, what));
-            }
-            log.begin_segment(SegmentHeader { start: 0, first_seq: 0, last_id: 0, created_at: now })?;
-        }
-        let end = log.find_end(0)?;
-        if end.position < reach {
-            return Err(cut_short(dir, end.position, reach));
-        }
-        if end.torn_bytes > 0 {
-            tracing::warn!(bytes = end.torn_bytes, "cut a torn, never acknowledged tail off the registry");
-        }
-        if end.tail_bytes > 0 {
-            log.trim(end.position)?;
-        }
-        log.commit_to(end.position);
+        let log = SyncedLog::open(dir, Known { name: "registry", was_there, reach }, now)?;
         let (mut documents, mut common, mut written) = (Documents::default(), Common::default(), 0);
-        let mut scan = log.scan(0);
+        let mut scan = log.scan();
         while let Some((_, kind)) = scan.next_entry()? {
             debug_assert_eq!(kind, Kind::Document, "the registry holds documents only");
             let mut document = codec::unpack(scan.body(), "a document of the registry")?;
@@ -193,15 +181,14 @@ impl RegistryLog {
             documents.apply(document);
             written += 1;
         }
-        let active = log.segments().last().expect("a registry has a segment").clone();
-        let mean_bytes = active.entry_bytes() / written.max(1) as u64;
+        let mean_bytes = log.entry_bytes() / written.max(1) as u64;
         let rewritten_bytes = mean_bytes * documents.len() as u64;
-        Ok(Self { log, active, documents, written, rewritten_bytes })
+        Ok(Self { log, documents, written, rewritten_bytes })
     }
 
     /// Where it ends.
     pub fn end(&self) -> u64 {
-        self.active.end()
+        self.log.end()
     }
 
     /// Its files.
@@ -218,7 +205,7 @@ impl RegistryLog {
 
     /// Whether it has doubled, and what was overtaken is not little. What is only much is not written again.
     fn is_mostly_history(&self) -> bool {
-        let bytes = self.active.entry_bytes();
+        let bytes = self.log.entry_bytes();
         let overtaken = self.written.saturating_sub(self.documents.len()) as u64;
         let history_bytes = bytes / self.written.max(1) as u64 * overtaken;
         history_bytes > HISTORY_BYTES_MIN && bytes > 2 * self.rewritten_bytes
@@ -238,33 +225,17 @@ impl RegistryLog {
 
     /// Writes all documents into a new segment and drops the older ones.
     fn rewrite(&mut self, now: Timestamp) -> Result<()> {
-        let header = SegmentHeader { start: self.active.end(), first_seq: 0, last_id: 0, created_at: now };
-        self.active = self.log.begin_segment(header)?;
+        self.log.begin_segment(now)?;
         self.written = 0;
         let all: Vec<_> = self.documents.all().collect();
         self.write(all.iter())?;
-        self.rewritten_bytes = self.active.entry_bytes();
-        while self.log.segments().len() > 1 {
-            self.log.drop_oldest()?;
-        }
-        Ok(())
+        self.rewritten_bytes = self.log.entry_bytes();
+        self.log.drop_older()
     }
 
     fn write<'a>(&mut self, documents: impl Iterator<Item = &'a Document>) -> Result<()> {
-        let mut bytes = Vec::new();
-        for document in documents {
-            let position = self.active.end() + bytes.len() as u64;
-            let place = Place { position, durable_to: self.active.durable_to() };
-            codec::put_entry(&mut bytes, place, Kind::Document, 0, |out| codec::pack_named(document, out));
-            self.written += 1;
-            if bytes.len() >= WRITE_BYTES {
-                self.active.append(&bytes)?;
-                bytes.clear();
-            }
-        }
-        self.active.append(&bytes)?;
-        self.active.sync()?;
-        self.log.commit_to(self.active.end());
-        Ok(())
+        let written = &mut self.written;
+        let documents = documents.inspect(|_| *written += 1);
+        self.log.append(Kind::Document, documents, codec::pack_named)
     }
 }

@@ -14,7 +14,7 @@ use super::{
     copying::{CHUNK_BYTES, Copying},
     format,
     guard::{DirectoryLock, RunMark},
-    manifest::{FOLDERS, Listed, Manifest},
+    manifest::{Listed, Manifest},
     segment::{create_private_dir, storage, sync_dir},
     verify::{self, VerifyReport},
 };
@@ -68,13 +68,13 @@ fn fill(from: &Path, to: &Path, manifest: &Manifest) -> Result<VerifyReport> {
     if manifest.data_format > 0 {
         format::write(to, manifest.data_format)?;
     }
-    for folder in FOLDERS {
+    for folder in manifest.folders() {
         create_private_dir(&to.join(folder))?;
     }
     for file in &manifest.files {
         copy(from, to, file)?;
     }
-    for folder in FOLDERS {
+    for folder in manifest.folders() {
         sync_dir(&to.join(folder))?;
     }
     let (verified, reach) = verify::check(&paths, manifest.reach())?;

@@ -11,7 +11,7 @@ use super::{
     segment::Segment,
     view::KnownKey,
 };
-use crate::event::Event;
+use crate::{audit::Act, event::Event, id::AuditId};
 
 /// What is to be written behind the end of a segment, and what must be known of it meanwhile.
 #[derive(Default)]
@@ -20,6 +20,8 @@ pub struct Staged {
     pub bytes: Vec<u8>,
     /// The entries, to be taken into the view once they are on disk.
     pub entries: Vec<Entry>,
+    /// What the audit is to say of this batch; it has a log of its own too.
+    pub acts: Vec<(AuditId, Act)>,
     /// Changes of the registry, which go to a log of their own.
     pub documents: Vec<Document>,
     /// Idempotency keys of events in this batch.

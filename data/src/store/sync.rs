@@ -32,8 +32,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Notes how far log and registry are on disk.
+    /// Notes how far log, registry and audit are on disk.
     pub(super) fn note_reach(&self) {
-        self.lock.note(Reach { log: self.active.durable_to(), registry: self.registry.end() });
+        let (log, registry) = (self.active.durable_to(), self.registry.end());
+        self.lock.note(Reach { log, registry, audit: Some(self.audit.end()) });
     }
 }

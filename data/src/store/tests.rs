@@ -1,5 +1,6 @@
 //! The store's promises at its own door, a module a promise.
 
+mod audit;
 mod backup;
 mod batch;
 mod damage;

@@ -6,16 +6,19 @@ use serde::Serialize;
 
 use super::{
     Paths,
+    audit_chain::Head,
     codec::Kind,
     cut_short, format,
     guard::{DirectoryLock, Reach},
     log::Log,
+    manifest,
     record::{EventBody, Fate, Settled},
     segment::storage,
 };
 use crate::{
     Timestamp,
     error::{Error, ErrorKind, Result},
+    signature::hex,
 };
 
 /// What a walk over every entry found.
@@ -31,7 +34,22 @@ pub struct VerifyReport {
     pub erased: u64,
     /// Documents of the registry whose checksums hold.
     pub documents: u64,
+    /// Entries of the audit whose checksums and hashes hold.
+    pub audit_entries: u64,
     /// Bytes at the end of the log that never became whole; the next start cuts them off.
+    pub torn_bytes: u64,
+}
+
+/// What a walk along the chain of the audit found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AuditReport {
+    /// Entries, each of which holds on to the one before it.
+    pub entries: u64,
+    /// When the newest was written, RFC 3339.
+    pub newest_at: Option<String>,
+    /// The newest one's hash, in hex. Noted elsewhere, it proves later that nothing up to it was changed since.
+    pub newest_sha256: Option<String>,
+    /// Bytes at the end that never became whole; the next start cuts them off.
     pub torn_bytes: u64,
 }
 
@@ -56,19 +74,21 @@ pub struct StatsReport {
     pub newest_event_at: Option<String>,
 }
 
-/// Checks every entry of log and registry. Damage is an error that names the place.
+/// Checks every entry of log, registry and audit. Damage is an error that names the place.
 pub fn verify(dir: &Path) -> Result<VerifyReport> {
     let (lock, _) = existing(dir)?;
     check(&Paths::of(dir), lock.reach()).map(|(report, _)| report)
 }
 
-/// Checks every entry of log and registry, which must reach as far as is known, and tells how far they do.
+/// Checks every entry of log, registry and audit, which must reach as far as is known, and tells how far they do.
 pub(super) fn check(paths: &Paths, reach: Reach) -> Result<(VerifyReport, Reach)> {
     let mut report = VerifyReport::default();
     let registry = walk(&paths.registry, reach.registry, |_, _, _| {
         report.documents += 1;
         Ok(())
     })?;
+    let (audit, audit_end) = walk_audit(&paths.audit, reach.audit)?;
+    report.audit_entries = audit.entries;
     let log = walk(&paths.log, reach.log, |_, kind, body| {
         report.entries += 1;
         if kind == Kind::Event {
@@ -78,9 +98,69 @@ pub(super) fn check(paths: &Paths, reach: Reach) -> Result<(VerifyReport, Reach)
         }
         Ok(())
     })?;
-    report.torn_bytes = registry.torn_bytes + log.torn_bytes;
+    report.torn_bytes = registry.torn_bytes + audit.torn_bytes + log.torn_bytes;
     report.segments = log.segments;
-    Ok((report, Reach { log: log.end, registry: registry.end }))
+    Ok((report, Reach { log: log.end, registry: registry.end, audit: audit_end }))
+}
+
+/// Follows the chain of the audit from its first entry to its last. The error names the first entry that is broken.
+///
+/// Takes a backup too. Only reads, and may do so beside the process that uses the directory: what that one is just writing looks torn.
+pub fn verify_audit(dir: &Path) -> Result<AuditReport> {
+    check_is_there(dir)?;
+    // Noted before the log is looked at, which can only have grown since.
+    let noted = match manifest::of_backup(dir)? {
+        Some(manifest) => manifest.reach(),
+        None => Reach::noted_in(dir),
+    };
+    walk_audit(&Paths::of(dir).audit, noted.audit).map(|(report, _)| report)
+}
+
+/// The second answer is where it ends; absent of a directory that a version without an audit left.
+fn walk_audit(dir: &Path, noted: Option<u64>) -> Result<(AuditReport, Option<u64>)> {
+    let missing = |number: u64, error: Error| {
+        let message =
+            format!("entry {number} of the audit is missing, and all after it: {}", error.message());
+        Err(Error::new(error.kind(), message))
+    };
+    if !dir.is_dir() {
+        return match noted {
+            None => Ok((AuditReport::default(), None)),
+            Some(reach) => missing(1, cut_short(dir, 0, reach)),
+        };
+    }
+    let log = Log::open_existing(dir)?;
+    let end = log.find_end(0);
+    // What comes before the damage may be broken too, by somebody who knows how to write a checksum.
+    log.commit_to(end.as_ref().map_or(u64::MAX, |end| end.position));
+    let mut head = Head::default();
+    let mut scan = log.scan(0);
+    loop {
+        let next = scan.next_entry();
+        let followed = next.and_then(|next| next.map(|_| head.follow(scan.body())).transpose());
+        let at_entry = |error: Error| {
+            let place = format!("entry {} of the audit in {} is broken", head.number + 1, dir.display());
+            Error::new(error.kind(), format!("{place}: {}", error.message()))
+        };
+        if followed.map_err(at_entry)?.is_none() {
+            break;
+        }
+    }
+    let end = end?;
+    match noted {
+        Some(reach) if end.position < reach => {
+            return missing(head.number + 1, cut_short(dir, end.position, reach));
+        }
+        _ => {}
+    }
+    let newest = (head.number > 0).then_some(head);
+    let report = AuditReport {
+        entries: head.number,
+        newest_at: newest.map(|head| head.at.to_string()),
+        newest_sha256: newest.map(|head| hex(&head.sha256)),
+        torn_bytes: end.torn_bytes,
+    };
+    Ok((report, Some(end.position)))
 }
 
 /// Counts what is in the journal.
@@ -143,13 +223,18 @@ fn walk(dir: &Path, reach: u64, mut entry: impl FnMut(u64, Kind, &[u8]) -> Resul
 
 /// Takes a directory that is one, and tells its format.
 pub(super) fn existing(dir: &Path) -> Result<(DirectoryLock, u32)> {
-    if !dir.join("log").is_dir() {
-        let message = format!("{} is not a data directory: it holds no log", dir.display());
-        return Err(Error::new(ErrorKind::NotFound, message));
-    }
+    check_is_there(dir)?;
     let lock = DirectoryLock::take(dir)?;
     let data_format = format::read(dir)?;
     Ok((lock, data_format))
+}
+
+fn check_is_there(dir: &Path) -> Result<()> {
+    if dir.join("log").is_dir() {
+        return Ok(());
+    }
+    let message = format!("{} is not a data directory: it holds no log", dir.display());
+    Err(Error::new(ErrorKind::NotFound, message))
 }
 
 /// Bytes of the disk that the files below a folder take; a file with holes takes less than its length.
@@ -174,13 +259,27 @@ impl fmt::Display for VerifyReport {
         if self.erased > 0 {
             writeln!(f, "erased     {} of them", self.erased)?;
         }
-        write!(f, "documents  {}", self.documents)?;
+        writeln!(f, "documents  {}", self.documents)?;
+        write!(f, "audit      {}", self.audit_entries)?;
         if self.torn_bytes > 0 {
             write!(
                 f,
                 "\n{} bytes at the end were never acknowledged; the next start cuts them off",
                 self.torn_bytes
             )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for AuditReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "every hash holds\nentries  {}", self.entries)?;
+        if let (Some(at), Some(sha256)) = (&self.newest_at, &self.newest_sha256) {
+            write!(f, "\nnewest   {at}\nSHA-256  {sha256}")?;
+        }
+        if self.torn_bytes > 0 {
+            write!(f, "\n{} bytes at the end are not written out yet, or never were", self.torn_bytes)?;
         }
         Ok(())
     }

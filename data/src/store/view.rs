@@ -188,7 +188,7 @@ impl View {
                 }
                 self.erasures.apply(position, step);
             }
-            Kind::Document => {}
+            Kind::Document | Kind::Audit => {}
         }
         Ok(())
     }

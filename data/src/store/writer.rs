@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Shared, StoreOptions,
+    audit_log::AuditLog,
     codec::{self, Kind},
     guard::{DirectoryLock, RunMark},
     keys,
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{
     Timestamp,
+    audit::Act,
     error::{Error, Result},
     event::{Event, NewEvent, Resource, Tenant},
     id::{EventId, UlidSequence},
@@ -56,6 +58,9 @@ pub enum Write {
     Erase(Tenant, Resource),
     /// All erasures asked for before this position of the log are done. Durable like [`Write::Settle`].
     ErasedBefore(u64),
+    /// What somebody did, and the change by which it was done; without one, something was looked at. The audit has it
+    /// before the change is made, and not at all if the change is refused.
+    Audited(Box<Act>, Option<Box<Write>>),
 }
 
 /// What became of one event of a publication.
@@ -78,6 +83,7 @@ pub struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) active: Arc<Segment>,
     pub(super) registry: RegistryLog,
+    pub(super) audit: AuditLog,
     pub(super) options: StoreOptions,
     pub(super) mark: RunMark,
     pub(super) ids: UlidSequence,
@@ -108,7 +114,7 @@ impl Writer {
     }
 
     /// Writes a batch; answers for each write in order. When it returns, every publication, requeue and document in
-    /// it is on disk and synced.
+    /// it is on disk and synced, and so is what the audit says of it.
     ///
     /// After an error of the disk the store is closed to writes: nothing is acknowledged that may not be there.
     pub fn commit(
@@ -202,6 +208,11 @@ impl Writer {
     }
 
     fn put_on_disk(&mut self, staged: &mut Staged, now: Timestamp, in_file: &mut dyn FnMut()) -> Result<()> {
+        // First of all: no change is ever there without its entry, whatever a crash leaves undone.
+        if !staged.acts.is_empty() {
+            self.audit.append(std::mem::take(&mut staged.acts), now)?;
+            self.note_reach();
+        }
         if !staged.bytes.is_empty() {
             self.active.reach_ahead(staged.bytes.len());
             self.active.append(&staged.bytes)?;
@@ -212,7 +223,7 @@ impl Writer {
         }
         let documents = std::mem::take(&mut staged.documents);
         if !documents.is_empty() {
-            let deleted: Vec<_> = documents.iter().filter_map(deleted_ordinal).collect();
+            let deleted: Vec<_> = documents.iter().filter_map(Document::deleted_ordinal).collect();
             self.registry.append(documents, now)?;
             self.note_reach();
             let mut view = self.shared.view();
@@ -334,12 +345,5 @@ impl Writer {
             tracing::error!(%error, "remove the folder `retry` before the next start");
         }
         self.failure.get_or_insert_with(|| error.clone());
-    }
-}
-
-fn deleted_ordinal(document: &Document) -> Option<u32> {
-    match document {
-        Document::EndpointDeleted(tombstone) => Some(tombstone.ordinal),
-        _ => None,
     }
 }

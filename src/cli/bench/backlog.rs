@@ -11,7 +11,7 @@ use super::{
     engine_process::EngineProcess,
     load::{Mark, WARM_UP},
     process,
-    report::{Report, figure, median, ratio},
+    report::{Report, figure, median, megabytes, ratio},
     sink::{self, Receiver, Sink},
     stage::Scratch,
 };
@@ -204,9 +204,4 @@ fn row(name: &str, runs: &[Run], phase: fn(&Run) -> Phase) -> Vec<Value> {
     ];
     let figures = parts.map(|part| figure(median(runs.iter().map(phase).map(|phase| part(&phase)))));
     std::iter::once(json!(name)).chain(figures).collect()
-}
-
-#[allow(clippy::cast_precision_loss, reason = "it is for people to read")]
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
 }

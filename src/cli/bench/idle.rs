@@ -1,6 +1,6 @@
 //! Many endpoints that nothing is sent to: what they cost in memory, and how soon an engine that has them starts.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -8,8 +8,8 @@ use super::{
     super::Failure,
     Args, crowd,
     driven::Driven,
-    report::{Report, figure, median},
-    sink::{self, Receiver, Sink},
+    report::{Report, figure, median, megabytes, to_f64},
+    sink::{self, Sink},
     stage::Scratch,
 };
 
@@ -19,8 +19,6 @@ const USED: u64 = 10;
 const EVENTS: u64 = 1_000;
 /// How long an engine is left alone before its memory is read.
 const IDLE: Duration = Duration::from_secs(2);
-/// Time that deliveries have to arrive.
-const PATIENCE: Duration = Duration::from_secs(60);
 const RSS_MB_MAX: f64 = 150.0;
 const START_SECONDS_MAX: f64 = 3.0;
 
@@ -55,9 +53,9 @@ pub(super) async fn measure(args: &Args) -> Result<Report, Failure> {
     };
     let mut published = crowd::TYPES;
     engine.publish(0..published, crowd::TYPES)?;
-    await_all(&receivers, published).await;
+    sink::missing(&receivers, published).await;
     report.found("endpoints created a second", figure(to_f64(args.endpoints) / created));
-    report.found("RSS where they were created, MB", figure(megabytes(&engine)));
+    report.found("RSS where they were created, MB", figure(megabytes(engine.rss_bytes())));
 
     let mut starts: [Vec<Start>; 2] = [Vec::new(), Vec::new()];
     for _ in 0..args.rounds {
@@ -70,14 +68,14 @@ pub(super) async fn measure(args: &Args) -> Result<Report, Failure> {
             let (next, seconds) = Driven::start(args, scratch.path())?;
             engine = next;
             actix_rt::time::sleep(IDLE).await;
-            let idle_mb = megabytes(&engine);
+            let idle_mb = megabytes(engine.rss_bytes());
             engine.publish(published..published + EVENTS, crowd::TYPES)?;
             published += EVENTS;
-            await_all(&receivers, published).await;
-            starts.push(Start { seconds, idle_mb, used_mb: megabytes(&engine) });
+            sink::missing(&receivers, published).await;
+            starts.push(Start { seconds, idle_mb, used_mb: megabytes(engine.rss_bytes()) });
         }
     }
-    report.lost = await_all(&receivers, published).await;
+    report.lost = sink::missing(&receivers, published).await;
     engine.stop()?;
     for (name, starts) in ["after a clean stop", "after kill -9"].into_iter().zip(&starts) {
         judge(name, starts, &mut report);
@@ -90,30 +88,6 @@ fn judge(name: &str, starts: &[Start], report: &mut Report) {
     let of = |part: fn(&Start) -> f64| median(starts.iter().map(part));
     let (seconds, idle_mb, used_mb) = (of(|it| it.seconds), of(|it| it.idle_mb), of(|it| it.used_mb));
     report.rows.push(vec![json!(name), figure(seconds), figure(idle_mb), figure(used_mb)]);
-    let wanted = format!("at most {START_SECONDS_MAX}");
-    report.judged(format!("start {name}, s"), figure(seconds), wanted, seconds <= START_SECONDS_MAX);
-    let highest = idle_mb.max(used_mb);
-    let wanted = format!("at most {RSS_MB_MAX}");
-    report.judged(format!("RSS {name}, MB"), figure(highest), wanted, highest <= RSS_MB_MAX);
-}
-
-/// Waits until each has got so many events, and tells how many deliveries are missing.
-async fn await_all(receivers: &[Receiver], events: u64) -> u64 {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let missing = receivers.iter().map(|receiver| events.saturating_sub(receiver.distinct())).sum();
-        if missing == 0 || Instant::now() > deadline {
-            return missing;
-        }
-        actix_rt::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-fn megabytes(engine: &Driven) -> f64 {
-    to_f64(engine.rss_bytes()) / 1e6
-}
-
-#[allow(clippy::cast_precision_loss, reason = "it is for people to read")]
-fn to_f64(number: u64) -> f64 {
-    number as f64
+    report.at_most(format!("start {name}, s"), seconds, START_SECONDS_MAX);
+    report.at_most(format!("RSS {name}, MB"), idle_mb.max(used_mb), RSS_MB_MAX);
 }

@@ -27,8 +27,6 @@ const UNDER_WAY_MAX: u64 = 512;
 const TICK: Duration = Duration::from_millis(2);
 /// How long a saturating publisher waits when enough is under way.
 const PAUSE: Duration = Duration::from_micros(500);
-/// Time that deliveries have to arrive when nothing more is published.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a run goes on before it is measured.
 pub(super) const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -215,15 +213,6 @@ impl Load {
 
     /// Waits until all that was accepted has arrived, and tells how many deliveries have not.
     pub(super) async fn missing(&self, receivers: &[Receiver]) -> u64 {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let published = self.published();
-            let missing =
-                receivers.iter().map(|receiver| published.saturating_sub(receiver.distinct())).sum();
-            if missing == 0 || Instant::now() > deadline {
-                return missing;
-            }
-            actix_rt::time::sleep(TICK).await;
-        }
+        sink::missing(receivers, self.published()).await
     }
 }

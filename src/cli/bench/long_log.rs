@@ -13,7 +13,7 @@ use super::{
     Args,
     driven::Driven,
     process,
-    report::{Report, figure, median},
+    report::{Report, figure, median, megabytes, to_f64},
     sink::{self, Receiver, Sink},
     stage::Scratch,
 };
@@ -130,12 +130,9 @@ fn judge_rates([young, old]: &[Vec<Burst>; 2], report: &mut Report) {
         ("events/s delivered, long log over young", |it| it.delivered_a_second),
     ];
     for (what, part) in parts {
-        let ratio = ratio(part);
-        report.judged(what, figure(ratio), format!("at least {}", 1.0 - NOISE), ratio >= 1.0 - NOISE);
+        report.at_least(what, ratio(part), 1.0 - NOISE);
     }
-    let cpu = ratio(|it| it.cpu_us);
-    let wanted = format!("at most {}", 1.0 + NOISE);
-    report.judged("CPU of an event, long log over young", figure(cpu), wanted, cpu <= 1.0 + NOISE);
+    report.at_most("CPU of an event, long log over young", ratio(|it| it.cpu_us), 1.0 + NOISE);
 }
 
 /// The engine on the directory was killed: it starts as after a crash, then as after a loss of power.
@@ -144,8 +141,7 @@ fn judge_starts(args: &Args, dir: &Path, clean: f64, report: &mut Report) -> Res
     let rss = megabytes(engine.rss_bytes());
     engine.kill();
     for (what, seconds) in [("start after a clean stop, s", clean), ("start after kill -9, s", crashed)] {
-        let wanted = format!("at most {START_SECONDS_MAX}");
-        report.judged(what, figure(seconds), wanted, seconds <= START_SECONDS_MAX);
+        report.at_most(what, seconds, START_SECONDS_MAX);
     }
     // Without the note on how the last run ended, nothing but the log is believed, as after a loss of power.
     fs::write(dir.join("run"), "doubtful\n").map_err(|error| Failure::failed(error.to_string()))?;
@@ -153,16 +149,6 @@ fn judge_starts(args: &Args, dir: &Path, clean: f64, report: &mut Report) -> Res
     report.found("start after a loss of power, which reads the whole log, s", figure(rebuilt));
     let highest = rss.max(megabytes(engine.rss_bytes()));
     engine.stop()?;
-    let wanted = format!("at most {RSS_MB_MAX}");
-    report.judged("RSS after a start, MB", figure(highest), wanted, highest <= RSS_MB_MAX);
+    report.at_most("RSS after a start, MB", highest, RSS_MB_MAX);
     Ok(())
-}
-
-fn megabytes(bytes: u64) -> f64 {
-    to_f64(bytes) / 1e6
-}
-
-#[allow(clippy::cast_precision_loss, reason = "it is for people to read")]
-fn to_f64(number: u64) -> f64 {
-    number as f64
 }

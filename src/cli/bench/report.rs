@@ -119,6 +119,17 @@ pub(super) fn figure(value: f64) -> Value {
     }
 }
 
+/// Bytes, in megabytes.
+pub(super) fn megabytes(bytes: u64) -> f64 {
+    to_f64(bytes) / 1e6
+}
+
+/// A count, to be divided by another.
+#[allow(clippy::cast_precision_loss, reason = "it is for people to read")]
+pub(super) fn to_f64(number: u64) -> f64 {
+    number as f64
+}
+
 /// The median of what each round's own ratio is: a machine that is slow for a while is so to both of a round.
 pub(super) fn ratio<T>(ours: &[T], theirs: &[T], part: impl Fn(&T) -> f64) -> f64 {
     median(ours.iter().zip(theirs).map(|(ours, theirs)| part(ours) / part(theirs)))

@@ -66,11 +66,8 @@ pub(super) async fn measure(args: &Args) -> Result<Report, Failure> {
         median(beside.iter().zip(&lone).map(|(beside, alone)| part(beside) / part(alone)))
     };
     let rates = ratio(|one| one.rate);
-    let wanted = format!("at least {}", 1.0 - NOISE);
-    report.judged("deliveries/s, ratio", figure(rates), wanted, rates >= 1.0 - NOISE);
-    let cpus = ratio(|one| one.cpu_us);
-    let wanted = format!("at most {}", 1.0 + NOISE);
-    report.judged("CPU of a delivery, ratio", figure(cpus), wanted, cpus <= 1.0 + NOISE);
+    report.at_least("deliveries/s, ratio", rates, 1.0 - NOISE);
+    report.at_most("CPU of a delivery, ratio", ratio(|one| one.cpu_us), 1.0 + NOISE);
     report.judged("deliveries lost", json!(report.lost), "0", report.lost == 0);
     Ok(report)
 }

@@ -52,6 +52,20 @@ fn read_payload(body: &[u8]) -> Option<(u64, u64)> {
     Some((digits(begin..begin + 12)?, digits(begin + 20..begin + 36)?))
 }
 
+/// Waits until each receiver has got so many events, and tells how many deliveries are missing after a minute.
+pub(super) async fn missing(receivers: &[Receiver], events: u64) -> u64 {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    const TICK: Duration = Duration::from_millis(2);
+    let begun = Instant::now();
+    loop {
+        let missing = receivers.iter().map(|receiver| events.saturating_sub(receiver.distinct())).sum();
+        if missing == 0 || begun.elapsed() > PATIENCE {
+            return missing;
+        }
+        actix_rt::time::sleep(TICK).await;
+    }
+}
+
 /// The thread of all receivers. It ends when this and all of them are dropped.
 pub(super) struct Sink {
     listeners: mpsc::UnboundedSender<Opening>,

@@ -9,6 +9,7 @@ use crate::support::host::{Host, fields, keys};
 const NOBODYS_ENDPOINT: &str = "wh_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
 const NOBODYS_SOURCE: &str = "/sources/src_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
 const NOBODYS_EVENT: &str = "evt_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
+const NOBODYS_TOKEN: &str = "/tokens/tok_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
 
 /// Every route that asks for a token, with the scope that it asks for.
 fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
@@ -19,6 +20,8 @@ fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
         (Method::GET, format!("/endpoints/{endpoint}"), Scope::EndpointsRead),
         (Method::PATCH, format!("/endpoints/{endpoint}"), Scope::EndpointsWrite),
         (Method::DELETE, format!("/endpoints/{endpoint}"), Scope::EndpointsWrite),
+        (Method::GET, format!("/endpoints/{endpoint}/secret"), Scope::Admin),
+        (Method::POST, format!("/endpoints/{endpoint}/secret/rotate"), Scope::EndpointsWrite),
         (Method::GET, format!("/endpoints/{endpoint}/stats"), Scope::DeliveriesRead),
         (Method::POST, "/events".into(), Scope::EventsPublish),
         (Method::POST, "/events/batch".into(), Scope::EventsPublish),
@@ -37,8 +40,11 @@ fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
         (Method::PATCH, NOBODYS_SOURCE.into(), Scope::EndpointsWrite),
         (Method::DELETE, NOBODYS_SOURCE.into(), Scope::EndpointsWrite),
         (Method::GET, "/metrics".into(), Scope::DeliveriesRead),
-        (Method::POST, "/tokens".into(), Scope::Admin),
         (Method::POST, "/backup".into(), Scope::Admin),
+        (Method::GET, "/tokens".into(), Scope::Admin),
+        (Method::POST, "/tokens".into(), Scope::Admin),
+        (Method::DELETE, NOBODYS_TOKEN.into(), Scope::Admin),
+        (Method::GET, "/audit".into(), Scope::Admin),
     ]
 }
 

@@ -4,7 +4,7 @@ use std::{io::Write, sync::Arc, sync::Mutex};
 
 use casewire::{
     DeliveryId, DeliveryStatus, EndpointDraft, EndpointId, EndpointPatch, EndpointStatus, EventId, Limits,
-    NewEvent, Outcome,
+    NewEvent, Outcome, Rotation,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -189,6 +189,28 @@ async fn the_secret_is_found_among_any_number_of_headers() {
     let secret = "*".repeat(SECRET.len());
     assert_eq!(String::from_utf8_lossy(body), format!("{secret}{secret}, {secret}"));
     assert!(!format!("{headers:?}").contains(SECRET), "whoever reads deliveries does not learn the secret");
+}
+
+#[tokio::test]
+async fn an_answer_is_judged_by_the_secret_that_was_sent_and_none_of_both_is_kept() {
+    let (home, may_answer) = (Embedded::start(), Gate::shut());
+    let at_receiver = may_answer.clone();
+    let receiver = Receiver::start(move |request: &Request| {
+        at_receiver.pass();
+        obliging(request, 200).with("X-Knows", "comes-next")
+    });
+    let endpoint = home.subscribe(draft(receiver.url())).await;
+    let event = home.publish_matters(1).await[0];
+    receiver.received(1).await;
+    let rotation = Rotation { secret: Some("comes-next".to_owned()), overlap_seconds: Some(0) };
+    home.tenant().rotate_secret(endpoint, rotation).await.unwrap();
+    may_answer.open();
+    let record = home.until(event, endpoint, DeliveryStatus::Delivered).await;
+    assert!(home.is_active(endpoint).await);
+    let kept = format!("{:?}", record.attempts);
+    assert!(!kept.contains(SECRET) && !kept.contains("comes-next"), "{kept}");
+    home.publish_matters(1).await;
+    assert_eq!(receiver.received(2).await[1].header("x-secret"), "comes-next");
 }
 
 #[tokio::test]

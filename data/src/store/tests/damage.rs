@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    audit::{Act, Action, Principal},
     error::{Error, ErrorKind},
     store::verify,
 };
@@ -11,7 +12,9 @@ fn sample(dir: &Path) -> Vec<Arc<Event>> {
     let (mut writer, store) = open(dir, small, NOW).unwrap();
     for number in 0..4 {
         publish(&mut writer, events(8), &[1, 2], NOW);
-        commit(&mut writer, Write::Document(Document::Token(token(number, "for a test".into()))), NOW);
+        let change = Write::Document(Document::Token(token(number, "for a test".into())));
+        let act = Act::new(&Tenant::default(), Principal::Host, Action::TokenCreate, "token");
+        commit(&mut writer, Write::Audited(Box::new(act), Some(Box::new(change))), NOW);
     }
     let all = unread(&store, 1);
     for (index, event) in all.iter().enumerate().take(20) {
@@ -25,7 +28,7 @@ fn sample(dir: &Path) -> Vec<Arc<Event>> {
 }
 
 #[test]
-fn a_flipped_bit_in_log_or_registry_is_damage_that_names_the_file() {
+fn a_flipped_bit_in_log_registry_or_audit_is_damage_that_names_the_file() {
     let dir = fresh_dir();
     sample(dir.path());
     verify(dir.path()).unwrap();
@@ -45,7 +48,7 @@ fn a_flipped_bit_in_log_or_registry_is_damage_that_names_the_file() {
 }
 
 #[test]
-fn a_lost_file_of_log_or_registry_is_damage_and_never_an_empty_store() {
+fn a_lost_file_of_log_registry_or_audit_is_damage_and_never_an_empty_store() {
     let dir = fresh_dir();
     sample(dir.path());
     let paths =
@@ -56,7 +59,7 @@ fn a_lost_file_of_log_or_registry_is_damage_and_never_an_empty_store() {
         let error = open(image.path(), options(), NOW).expect_err(&path.display().to_string());
         assert_eq!(error.kind(), ErrorKind::Damaged);
     }
-    for folder in ["log", "registry"] {
+    for folder in ["log", "registry", "audit"] {
         let image = copy_of(dir.path());
         fs::remove_dir_all(image.path().join(folder)).unwrap();
         assert_eq!(open(image.path(), options(), NOW).unwrap_err().kind(), ErrorKind::Damaged);

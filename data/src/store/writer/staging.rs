@@ -52,6 +52,16 @@ impl Writer {
                 let step = ErasureStep::DoneBefore(position);
                 staged.put(Kind::Erasure, 0, |out| codec::pack(&step, out));
             }
+            Write::Audited(act, change) => {
+                let answer = match change {
+                    Some(change) => self.stage(staged, *change, now, random)?,
+                    None => Ok(Vec::new()),
+                };
+                if answer.is_ok() {
+                    staged.acts.push((self.audit.next_id(now, random()), *act));
+                }
+                return Ok(answer);
+            }
         }
         Ok(Ok(Vec::new()))
     }
