@@ -103,3 +103,57 @@ pub fn strip(attempt: &mut Attempt) -> bool {
         Outcome::Failed { .. } => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{NewEvent, Resource, Tenant},
+        id::EventId,
+        store::record,
+    };
+
+    fn written(content: NewEvent) -> Vec<u8> {
+        let event = Event {
+            seq: u64::MAX,
+            position: 0,
+            id: EventId::from_u128(1 << 90),
+            tenant: Tenant::default(),
+            published_at: Timestamp::from_millis(1_700_000_000_000),
+            erased_at: None,
+            content,
+        };
+        let mut body = Vec::new();
+        record::put_event(&mut body, &event, &[1, 7]);
+        body
+    }
+
+    #[test]
+    fn the_remains_of_any_event_fit_into_its_place_and_read_back() {
+        let at = Timestamp::from_millis(1_800_000_000_000);
+        for key in [None, Some("k"), Some("a key of so many letters that a digest is no longer than it")] {
+            for data in
+                ["1", "\"ten byte\"", "\"many more bytes, so that whatever is to stay finds room in there\""]
+            {
+                let mut content = NewEvent::new("a", data).unwrap();
+                content.idempotency_key = key.map(str::to_owned);
+                content.resource = Some(Resource { kind: "people".to_owned(), id: "7".to_owned() });
+                let body = written(content.clone());
+                let mut remains = of(Kind::Event, &body, at).unwrap().expect("there was a content");
+                assert!(remains.len() <= body.len(), "{key:?} {data}");
+                remains.resize(body.len(), 0);
+                let read = EventBody::split(&remains).unwrap();
+                let event = read.event(0).unwrap();
+                assert!(read.is_erased() && read.routes().eq([1, 7]));
+                assert!(event.content.data.is_empty() && event.content.idempotency_key.is_none());
+                assert_eq!(event.content.resource, content.resource);
+                let kept = read.kept_fingerprint().unwrap();
+                assert!(kept.is_none() || kept == idempotency::fingerprint(&event.tenant, &content));
+                if data.len() > 50 {
+                    assert_eq!((event.erased_at, kept.is_some()), (Some(at), key.is_some()));
+                }
+                assert!(of(Kind::Event, &remains, at).unwrap().is_none(), "nothing is left to take away");
+            }
+        }
+    }
+}
