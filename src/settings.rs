@@ -6,34 +6,17 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use casewire_data::{
-    Error, address::EgressPolicy, event::EventType, event::Tenant, limits::Limits, retry::RetrySchedule,
-};
+use casewire_data::{Error, address::EgressPolicy, event::EventType, limits::Limits, retry::RetrySchedule};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 mod file;
+mod tenants;
 
 /// Most seconds that a shutdown may take.
 const SHUTDOWN_GRACE_SECONDS_MAX: u64 = 3_600;
 
 /// Milliseconds in an hour.
 const HOUR_MS: f64 = 3_600_000.0;
-
-/// One setting of a tenant, which only the file can give: `[tenants.NAME]`.
-struct TenantKey {
-    name: &'static str,
-    apply: fn(&mut Settings, &Tenant, &str) -> Result<(), String>,
-}
-
-/// Every setting of a tenant. What is not given is as for all.
-const TENANT_KEYS: &[TenantKey] = &[TenantKey {
-    name: "payload_retention_hours",
-    apply: |settings, tenant, text| {
-        let period = millis(text, HOUR_MS)?;
-        settings.limits.payload_retention.tenants_ms.insert(tenant.clone(), period);
-        Ok(())
-    },
-}];
 
 /// One setting, wherever it is given.
 struct Key {
@@ -413,7 +396,7 @@ impl Settings {
         match &entry.setting {
             file::Setting::Engine(key) => self.apply(key, &entry.value),
             file::Setting::Tenant(tenant, key) => {
-                (key.apply)(self, tenant, entry.value.trim())?;
+                (key.apply)(&mut self.limits, tenant, entry.value.trim())?;
                 self.check(&entry.value)
             }
         }

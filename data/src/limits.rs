@@ -250,9 +250,10 @@ impl Limits {
 
     /// How often it is looked whether something is too old, in milliseconds.
     pub fn retention_every_ms(&self) -> u64 {
-        const MOST: i64 = 60_000;
         const LEAST: i64 = 100;
-        self.store_options().segment_age_ms_max.clamp(LEAST, MOST).unsigned_abs()
+        // A log grows faster than it ages.
+        let most = if self.retention_bytes.is_some() { 5_000 } else { 60_000 };
+        self.store_options().segment_age_ms_max.clamp(LEAST, most).unsigned_abs()
     }
 }
 

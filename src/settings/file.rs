@@ -5,7 +5,10 @@ use std::{fs, ops::Range, path::Path};
 use casewire_data::{Error, ErrorKind, event::Tenant};
 use toml::de::{DeTable, DeValue};
 
-use super::{KEYS, Key, TENANT_KEYS, TenantKey};
+use super::{
+    KEYS, Key,
+    tenants::{TENANT_KEYS, TenantKey},
+};
 
 /// One line of the file, its value as the other sources would write it.
 pub(super) struct Entry {
