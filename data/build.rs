@@ -1,6 +1,6 @@
-//! Lists the folders `dialects` and `samples`, so that a dialect or a sample is added by adding its file.
+//! Lists the folders `dialects`, `catalogues` and `samples`, so that one of them is added by adding its file.
 //!
-//! Writes `embedded.rs` into `OUT_DIR`: two slices, sorted by path, whatever order the file system lists in.
+//! Writes `embedded.rs` into `OUT_DIR`: three slices, sorted by path, whatever order the file system lists in.
 
 use std::{
     env,
@@ -16,21 +16,22 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 fn main() -> Result<()> {
     let home = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let mut code = String::new();
-    dialects(&home, &mut code)?;
+    listing(&home, "dialects", "which is the id, and text of each dialect's file", &mut code)?;
+    listing(&home, "catalogues", "which is the system, and text of each catalogue", &mut code)?;
     samples(&home, &mut code)?;
     fs::write(Path::new(&env::var("OUT_DIR")?).join("embedded.rs"), code)?;
-    for folder in ["dialects", "samples"] {
+    for folder in ["dialects", "catalogues", "samples"] {
         // Cargo looks at all that is below a folder.
         println!("cargo::rerun-if-changed={folder}");
     }
     Ok(())
 }
 
-/// `dialects/<id>.toml`
-fn dialects(home: &Path, code: &mut String) -> Result<()> {
-    writeln!(code, "/// File stem, which is the id, and text of each dialect's file; by stem.")?;
-    writeln!(code, "pub(crate) const DIALECTS: &[(&str, &str)] = &[")?;
-    for path in listed(&home.join("dialects"), "toml")? {
+/// `<folder>/<stem>.toml`
+fn listing(home: &Path, folder: &str, what: &str, code: &mut String) -> Result<()> {
+    writeln!(code, "/// File stem, {what}; by stem.")?;
+    writeln!(code, "pub(crate) const {}: &[(&str, &str)] = &[", folder.to_uppercase())?;
+    for path in listed(&home.join(folder), "toml")? {
         writeln!(code, "    ({:?}, include_str!({:?})),", name(&path)?, text(path.as_os_str())?)?;
     }
     Ok(writeln!(code, "];")?)

@@ -44,14 +44,21 @@ mod tenant;
 pub use casewire_data::{
     Error, ErrorKind, FieldError, Result, Timestamp,
     audit::{Act, Action, AuditEntry, AuditQuery, Principal, PrincipalFilter},
+    catalogue::{RegisteredType, ShippedType, TypeDraft},
     delivery::{Attempt, DeliveryRecord, DeliveryStatus, DeliverySummary, FailureClass, Outcome},
     dialect::{Dialect, Dialects, Mistake},
     endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus, Rotation},
     event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
+    filter::Filter,
+    health::Failing,
     id::{AuditId, DeliveryId, EndpointId, EventId, SourceId, TokenId},
     limits::{Limits, PayloadRetention},
+    pace::Down,
     pattern::Pattern,
+    rate::RateLimit,
     retry::RetrySchedule,
+    route::Choice,
+    schema::Schema,
     scope::{EventScope, Source},
     secret::{RetiringSecret, Secret},
     signature::verify,
@@ -66,5 +73,6 @@ pub use engine::{BackupReport, Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
 pub use tenant::{
-    DeliveryQuery, EndpointInfo, EndpointReport, Erased, EventQuery, Page, SecretInForce, TenantHandle,
+    CatalogueEntry, DeliveryQuery, EndpointInfo, EndpointReport, EndpointTrial, Erased, EventQuery, Page,
+    Previewed, SecretInForce, TenantHandle, TrialReport,
 };

@@ -132,6 +132,17 @@ fn waiting(page: &mut Page, tree: &Tree) {
     {
         page.sample(name, Some(("status", status)), count as u64);
     }
+    let troubled = tree.health.troubled();
+    page.gauge(
+        "casewire_endpoints_failing",
+        "Endpoints of which several attempts in a row have failed, and none succeeded since.",
+        troubled.failing,
+    );
+    page.gauge(
+        "casewire_endpoints_down",
+        "Endpoints whose breaker is open: single requests probe them, and all else waits.",
+        troubled.down,
+    );
     let tally = tree.journal.store().tally();
     let name = "casewire_deliveries_waiting";
     page.family(name, "gauge", "Deliveries still to be made: new ones, or again (retry).");

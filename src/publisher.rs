@@ -4,7 +4,7 @@ use casewire_data::{
     Error, ErrorKind, Result, Timestamp,
     event::{Actor, NewEvent, Resource, Tenant},
     id::EventId,
-    limits,
+    limits, operational,
     store::{Publication, Published},
 };
 use serde::Serialize;
@@ -67,7 +67,7 @@ impl Publisher {
 
     /// Publishes an event; answers when it and the list of endpoints that it matched are on disk and synced.
     ///
-    /// `Invalid` names the fields at fault, and the endpoint if it is one whose dialect could not say the event without
+    /// `Invalid` names the fields at fault, those that do not fit the type's schema among them, and the endpoint if it is one whose dialect could not say the event without
     /// them; `Conflict` is an idempotency key used for another event, `Busy` a full queue (publish again shortly),
     /// `Storage` a disk that fails. After an error other than `Invalid`, `Conflict` or
     /// `Busy` the event may or may not be stored; publish it again with the same idempotency key.
@@ -91,7 +91,7 @@ impl Publisher {
 
     /// Publishes an event with all that can be said of it. Answers as [`Publisher::publish`].
     pub async fn publish_event(&self, event: NewEvent) -> Result<Receipt> {
-        event.check()?;
+        check(&event)?;
         let mut receipts = self.commit(vec![event], |_, error| error).await?;
         receipts.pop().ok_or_else(gone)
     }
@@ -104,7 +104,7 @@ impl Publisher {
             return Err(Error::field("events", message));
         }
         for (index, event) in events.iter().enumerate() {
-            event.check().map_err(|error| error.under(&format!("events[{index}]")))?;
+            check(event).map_err(|error| error.under(&format!("events[{index}]")))?;
         }
         self.commit(events, |index, error| error.under(&format!("events[{index}]"))).await
     }
@@ -125,6 +125,11 @@ impl Publisher {
                 ),
             });
         }
+        for (index, event) in events.iter().enumerate() {
+            if let Some(registered) = self.tree.directory.with_schema(&self.tenant, &event.event_type) {
+                registered.check(&event.data).map_err(|error| place(index, error))?;
+            }
+        }
         let event_types = events.iter().map(|event| &event.event_type);
         let matched = self.tree.matcher.matches(&self.tenant, event_types).await.map_err(|_| gone())?;
         let routed = events.into_iter().zip(matched).enumerate().map(|(index, (event, matched))| {
@@ -136,6 +141,12 @@ impl Publisher {
             self.tree.journal.publish(Publication { tenant: self.tenant.clone(), events }).await?;
         Ok(published.into_iter().map(receipt).collect())
     }
+}
+
+/// Whether a host may publish it.
+fn check(event: &NewEvent) -> Result<()> {
+    event.check()?;
+    operational::refuse_reserved(&event.event_type)
 }
 
 fn receipt(published: Published) -> Receipt {

@@ -6,17 +6,17 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use casewire_data::{Error, address::EgressPolicy, event::EventType, limits::Limits, retry::RetrySchedule};
+use casewire_data::{Error, address::EgressPolicy, limits::Limits, retry::RetrySchedule};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 mod file;
 mod tenants;
+mod values;
+
+use self::values::{HOUR_MS, dialect, millis, number, prefix};
 
 /// Most seconds that a shutdown may take.
 const SHUTDOWN_GRACE_SECONDS_MAX: u64 = 3_600;
-
-/// Milliseconds in an hour.
-const HOUR_MS: f64 = 3_600_000.0;
 
 /// One setting, wherever it is given.
 struct Key {
@@ -113,6 +113,17 @@ const KEYS: &[Key] = &[
                [default: as long as the rest]",
         apply: |settings, text| {
             settings.limits.payload_retention.default_ms = Some(millis(text, HOUR_MS)?);
+            Ok(())
+        },
+    },
+    Key {
+        flag: "disable-after-hours",
+        value: "HOURS",
+        help: "How long an endpoint may fail, without a single success, before it is paused; fractions allowed, 0 for \
+               as long as it likes [default: 120]",
+        apply: |settings, text| {
+            let after_ms = millis(text, HOUR_MS)?;
+            settings.limits.disable_after_ms = (text.parse() != Ok(0.0)).then_some(after_ms);
             Ok(())
         },
     },
@@ -409,40 +420,6 @@ impl Settings {
 
 fn wrong(source: &str, why: &str) -> Error {
     Error::field(source, format!("{source}: {why}"))
-}
-
-fn prefix(text: &str) -> Result<String, String> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
-    let segments = text.strip_prefix('/').map(|rest| rest.strip_suffix('/').unwrap_or(rest));
-    match segments {
-        Some(path) if path.split('/').all(|part| !part.is_empty() && part.bytes().all(allowed)) => {
-            Ok(format!("/{path}"))
-        }
-        _ => Err(format!("`{text}` is not a path prefix; write it like /v2.3/webhooks")),
-    }
-}
-
-fn dialect(text: &str) -> Result<String, String> {
-    let wrong = || format!("`{text}` is not a dialect with its revision; write it like xpath@1");
-    let (name, revision) = text.split_once('@').ok_or_else(wrong)?;
-    EventType::new(name).map_err(|_| wrong())?;
-    revision.parse::<u32>().map_err(|_| wrong())?;
-    Ok(text.to_owned())
-}
-
-fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a whole number from 0"))
-}
-
-/// `text` in a unit of so many milliseconds; fractions allowed.
-fn millis(text: &str, unit_ms: f64) -> Result<i64, String> {
-    let value: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
-    if !value.is_finite() || value < 0.0 {
-        return Err(format!("`{text}` is not a number from 0"));
-    }
-    // A cast saturates; what is too long is refused with the other limits.
-    #[allow(clippy::cast_possible_truncation)]
-    Ok((value * unit_ms).round() as i64)
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! One tenant's view of the engine: every look-up is scoped by it, so nothing of another tenant can be named.
 
 mod audit;
+mod catalogue;
 mod erasure;
 mod listings;
+mod preview;
 mod secrets;
 mod sources;
 mod stats;
 mod tokens;
+mod trial;
 
 use std::sync::Arc;
 
@@ -32,7 +35,13 @@ use crate::{
     publisher::{Publisher, Receipt},
 };
 
-pub use self::{secrets::SecretInForce, stats::EndpointReport};
+pub use self::{
+    catalogue::CatalogueEntry,
+    preview::Previewed,
+    secrets::SecretInForce,
+    stats::EndpointReport,
+    trial::{EndpointTrial, TrialReport},
+};
 
 /// What one tenant can see and do. Cheap to clone; usable from any thread and any runtime.
 #[derive(Clone)]

@@ -2,12 +2,16 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{
+        Arc, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use casewire_data::{
+    catalogue::RegisteredType,
     endpoint::{Endpoint, EndpointStatus},
-    event::Tenant,
+    event::{EventType, Tenant},
     id::{EndpointId, SourceId, TokenId},
     signature::sha256,
     source::InboundSource,
@@ -19,6 +23,8 @@ use casewire_data::{
 #[derive(Debug, Default)]
 pub struct Directory {
     entries: RwLock<Entries>,
+    /// Some event type has had a schema since the start; if not, no publish looks for one.
+    has_schemas: AtomicBool,
 }
 
 /// How many endpoints there are, by what is done for them.
@@ -53,6 +59,7 @@ struct Entries {
     sources: HashMap<SourceId, Arc<InboundSource>>,
     /// By tenant, then by name.
     source_ids: BTreeMap<Tenant, BTreeMap<String, SourceId>>,
+    event_types: HashMap<Tenant, BTreeMap<EventType, Arc<RegisteredType>>>,
 }
 
 impl Directory {
@@ -61,6 +68,7 @@ impl Directory {
         let directory = Self::default();
         documents.endpoints.values().for_each(|endpoint| directory.put(endpoint.clone()));
         documents.sources.values().for_each(|source| directory.put_source(source.clone()));
+        documents.event_types.values().for_each(|registered| directory.put_event_type(registered.clone()));
         let mut entries = directory.write();
         entries.tombstones = documents.tombstones.clone().into_iter().collect();
         entries.tokens =
@@ -163,6 +171,40 @@ impl Directory {
         let mut sources: Vec<_> = ids.filter_map(|id| entries.sources.get(id).cloned()).collect();
         sources.sort_by_key(|source| std::cmp::Reverse(source.id));
         sources
+    }
+
+    /// An event type that a tenant has registered.
+    pub fn event_type(&self, tenant: &Tenant, event_type: &EventType) -> Option<Arc<RegisteredType>> {
+        self.read().event_types.get(tenant)?.get(event_type).cloned()
+    }
+
+    /// The event types that a tenant has registered, ascending.
+    pub fn event_types(&self, tenant: &Tenant) -> Vec<Arc<RegisteredType>> {
+        self.read().event_types.get(tenant).into_iter().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    /// The event type, if it is registered with a schema. Costs nothing as long as none is.
+    pub fn with_schema(&self, tenant: &Tenant, event_type: &EventType) -> Option<Arc<RegisteredType>> {
+        if !self.has_schemas.load(Ordering::Acquire) {
+            return None;
+        }
+        self.event_type(tenant, event_type).filter(|registered| registered.schema.is_some())
+    }
+
+    pub(crate) fn put_event_type(&self, registered: Arc<RegisteredType>) {
+        let has_schema = registered.schema.is_some();
+        let mut entries = self.write();
+        let own = entries.event_types.entry(registered.tenant.clone()).or_default();
+        own.insert(registered.event_type.clone(), registered);
+        if has_schema {
+            self.has_schemas.store(true, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn remove_event_type(&self, tenant: &Tenant, event_type: &EventType) {
+        if let Some(own) = self.write().event_types.get_mut(tenant) {
+            own.remove(event_type);
+        }
     }
 
     pub(crate) fn put(&self, endpoint: Arc<Endpoint>) {

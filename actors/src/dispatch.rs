@@ -16,11 +16,18 @@ mod response;
 mod connection;
 mod pool;
 
+mod certificate;
 mod failure;
+
+mod progress;
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use casewire_data::{address::EgressPolicy, delivery::Outcome, dialect::is_visible};
+use casewire_data::{
+    address::EgressPolicy,
+    delivery::{Outcome, Transit},
+    dialect::is_visible,
+};
 use rustls::ClientConfig;
 use tokio::{
     sync::Semaphore,
@@ -29,7 +36,12 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use self::{
-    buffers::Buffers, connection::Connection, exchange::Exchange, failure::Failure, pool::Pool,
+    buffers::Buffers,
+    connection::Connection,
+    exchange::Exchange,
+    failure::Failure,
+    pool::Pool,
+    progress::{Progress, Stage},
     response::Answer,
 };
 use crate::egress::{Egress, Resolve, SystemResolver};
@@ -90,20 +102,21 @@ impl Dispatcher {
     /// The deadline covers everything: the wait for a place, name, connection, TLS, request, response. What
     /// decides is the head of the response, and its first line alone if that tells of success and no header is
     /// judged; a body that is huge, slow or broken changes nothing.
-    pub async fn attempt(&self, request: &Request, deadline: Duration) -> Outcome {
+    pub async fn attempt(&self, request: &Request, deadline: Duration) -> (Outcome, Transit) {
         let begun = Instant::now();
         let mut buffers = Buffers::take();
-        let mut answer = None;
-        let ended = timeout_at(begun + deadline, self.send(request, begun, &mut buffers, &mut answer)).await;
+        let mut progress = Progress::default();
+        let ended =
+            timeout_at(begun + deadline, self.send(request, begun, &mut buffers, &mut progress)).await;
         buffers.give_back();
-        let failure = match (answer, ended) {
+        let failure = match (progress.answer, ended) {
             (Some(Answer { status, headers, body }), _) => {
-                return Outcome::Answered { status, headers, body };
+                return (Outcome::Answered { status, headers, body }, progress.transit);
             }
             (None, Ok(Err(failure))) => failure,
-            (None, _) => Failure::timeout(deadline),
+            (None, _) => Failure::timeout(deadline, progress.stage),
         };
-        Outcome::Failed { class: failure.class, message: failure.message }
+        (Outcome::Failed { class: failure.class, message: failure.message }, progress.transit)
     }
 
     /// Sends, and once more if a connection from the pool turned out to be closed by the receiver before it
@@ -113,7 +126,7 @@ impl Dispatcher {
         request: &Request,
         begun: Instant,
         buffers: &mut Buffers,
-        answer: &mut Option<Answer>,
+        progress: &mut Progress,
     ) -> Result<(), Failure> {
         let Buffers { head, incoming } = buffers;
         request.write_head(self.user_agent.as_deref(), head)?;
@@ -122,11 +135,19 @@ impl Dispatcher {
         let mut kept = self.pool.take(request.target.origin(), begun);
         loop {
             let is_fresh = kept.is_none();
-            let mut connection = match kept.take() {
-                Some(connection) => connection,
+            let (mut connection, ready) = match kept.take() {
+                Some(connection) => (connection, begun),
                 // Boxed, because it is large and seldom: every attempt would carry room for it.
-                None => Box::pin(Connection::open(&request.target, &self.egress, &self.tls)).await?,
+                None => {
+                    let opening = Connection::open(&request.target, &self.egress, &self.tls, progress);
+                    let connection = Box::pin(opening).await?;
+                    let opened = connection.opened;
+                    (connection, opened)
+                }
             };
+            progress.ready = Some(ready);
+            progress.stage = Stage::Asked;
+            progress.transit.remote = Some(connection.remote);
             // One piece is cheaper to send than two, and a copy of this little costs next to nothing. Only now: those who
             // wait for a connection hold no copy.
             if body.len() <= JOINED_BYTES_MAX {
@@ -135,9 +156,10 @@ impl Dispatcher {
             }
             let mut exchange =
                 Exchange::new(&mut connection.stream, (head, body), &request.judged_headers, incoming);
-            match exchange.run(answer).await {
+            match exchange.run(progress).await {
                 Ok(true) => {
-                    self.pool.put(connection);
+                    // No later than it became idle, and spares a look at the clock.
+                    self.pool.put(connection, progress.heard.unwrap_or(ready));
                     return Ok(());
                 }
                 Ok(false) => return Ok(()),

@@ -104,40 +104,43 @@ impl Egress {
         Self { policy, resolver }
     }
 
-    /// A new connection to an origin. Has no deadline of its own.
-    pub async fn connect(&self, origin: &Origin) -> Result<TcpStream, ConnectError> {
-        let addresses = self.addresses(origin).await?;
-        dial(&addresses).await.map_err(ConnectError::Io)
-    }
-
-    /// The addresses of an origin, every one of them permitted.
-    async fn addresses(&self, origin: &Origin) -> Result<Vec<SocketAddr>, ConnectError> {
+    /// The addresses of an origin, every one of them permitted. Has no deadline of its own.
+    pub async fn resolve(&self, origin: &Origin) -> Result<Permitted, ConnectError> {
         let Origin { https, ref host, port } = *origin;
         let forbidden = |refusal| ConnectError::Forbidden(Forbidden { host: host.clone(), refusal });
 
         if is_localhost(host) {
             let permitted = self.policy.localhost(https).map_err(forbidden)?;
-            return Ok(permitted.into_iter().map(|ip| SocketAddr::new(ip, port)).collect());
+            return Ok(Permitted(permitted.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()));
         }
         let addresses = resolve(&*self.resolver, host, port).await.map_err(ConnectError::Unresolved)?;
         for address in &addresses {
             self.policy.permits(address.ip(), https).map_err(forbidden)?;
         }
-        Ok(addresses)
+        Ok(Permitted(addresses))
     }
 }
 
-/// The first of the addresses that accepts, in the resolver's order.
-async fn dial(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-    let tried = &addresses[..addresses.len().min(TRIED_ADDRESSES_MAX)];
-    let (last, earlier) = tried.split_last().ok_or(io::ErrorKind::AddrNotAvailable)?;
-    for address in earlier {
-        let connect = TcpStream::connect(address);
-        if let Ok(Ok(stream)) = timeout(Duration::from_millis(TRY_MS_MAX), connect).await {
-            return at_once(stream);
+/// Addresses that were judged, so that no others can be dialled.
+#[derive(Debug)]
+pub struct Permitted(Vec<SocketAddr>);
+
+impl Permitted {
+    /// A connection to the first of them that accepts, in the resolver's order. `dialled` is the one that is being tried.
+    /// Has no deadline of its own.
+    pub async fn dial(&self, dialled: &mut Option<SocketAddr>) -> io::Result<(TcpStream, SocketAddr)> {
+        let tried = &self.0[..self.0.len().min(TRIED_ADDRESSES_MAX)];
+        let (last, earlier) = tried.split_last().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        for address in earlier {
+            *dialled = Some(*address);
+            let connect = TcpStream::connect(address);
+            if let Ok(Ok(stream)) = timeout(Duration::from_millis(TRY_MS_MAX), connect).await {
+                return Ok((at_once(stream)?, *address));
+            }
         }
+        *dialled = Some(*last);
+        Ok((at_once(TcpStream::connect(last).await?)?, *last))
     }
-    at_once(TcpStream::connect(last).await?)
 }
 
 /// A request is written in few pieces and never waits for more: Nagle's algorithm would only delay it.
@@ -154,8 +157,18 @@ async fn resolve(resolver: &dyn Resolve, host: &str, port: u16) -> Result<Vec<So
     match resolver.lookup(host, port).await {
         Ok(addresses) if addresses.is_empty() => Err(format!("the name {host} has no address")),
         Ok(addresses) => Ok(addresses),
-        Err(error) => Err(format!("the name {host} does not resolve: {error}")),
+        Err(error) => Err(unresolved(host, &error.to_string())),
     }
+}
+
+/// Resolvers have one kind of error for all that goes wrong; only its words tell whether there is such a name.
+fn unresolved(host: &str, words: &str) -> String {
+    let absent = ["Name or service not known", "nodename nor servname", "Name does not resolve"];
+    if absent.iter().any(|it| words.contains(it)) {
+        return format!("name not found: {host}");
+    }
+    let cause = words.strip_prefix("failed to lookup address information: ").unwrap_or(words);
+    format!("the name {host} could not be looked up: {cause}")
 }
 
 /// A host without the brackets that a URL puts around an IPv6 address.
@@ -279,6 +292,16 @@ pub(crate) mod tests {
         }
     }
 
+    #[test]
+    fn a_name_that_is_not_there_is_told_from_one_that_cannot_be_looked_up() {
+        let words = |words: &str| {
+            unresolved("crm.example", &format!("failed to lookup address information: {words}"))
+        };
+        assert_eq!(words("Name or service not known"), "name not found: crm.example");
+        let later = "the name crm.example could not be looked up: Temporary failure in name resolution";
+        assert_eq!(words("Temporary failure in name resolution"), later);
+    }
+
     async fn connect(
         egress: &Egress,
         scheme: &str,
@@ -286,9 +309,12 @@ pub(crate) mod tests {
         port: u16,
     ) -> Result<SocketAddr, ConnectError> {
         let origin = Origin { https: scheme == "https", host: bare(host).to_owned(), port };
-        let stream = egress.connect(&origin).await?;
+        let mut dialled = None;
+        let connection = egress.resolve(&origin).await?.dial(&mut dialled).await;
+        let (stream, remote) = connection.map_err(ConnectError::Io)?;
         assert!(stream.nodelay().unwrap());
-        Ok(stream.peer_addr().unwrap())
+        assert_eq!((Some(remote), remote), (dialled, stream.peer_addr().unwrap()));
+        Ok(remote)
     }
 
     fn refused(result: Result<SocketAddr, ConnectError>) -> AddressClass {

@@ -109,7 +109,7 @@ impl Question {
             body: Bytes::new(),
             judged_headers: self.probe.judged_headers.as_slice().into(),
         };
-        match Dispatcher::new(config).attempt(&request, self.deadline).await {
+        match Dispatcher::new(config).attempt(&request, self.deadline).await.0 {
             Outcome::Answered { status, headers, body } => {
                 let answer =
                     Message { status: Some(status), headers: &headers, body: &body, ..Message::default() };

@@ -5,11 +5,11 @@
 //! its caller wrote before.
 
 mod queue;
+mod reader;
 mod writer;
 
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -106,17 +106,8 @@ impl Journal {
         let counts = Arc::<JournalCounts>::default();
         writer.watch_syncs(Box::new(SyncTimer::new(counts.clone())));
         let (reader_store, reader_failed) = (store.clone(), failed.clone());
-        let reader = spawn("casewire-reader", move || {
-            for reading in reading_inbox {
-                // The store is only read, so a panic leaves nothing half done; but what is stored cannot be read.
-                if catch_unwind(AssertUnwindSafe(|| reading(&reader_store))).is_err() {
-                    fail(
-                        &reader_failed,
-                        Error::new(ErrorKind::Damaged, "reading the journal made the engine panic"),
-                    );
-                }
-            }
-        });
+        let reader =
+            spawn("casewire-reader", move || reader::run(&reader_store, &reading_inbox, &reader_failed));
         let retention_every = Duration::from_millis(limits.retention_every_ms());
         let worker = WriterThread {
             writer,
@@ -146,6 +137,11 @@ impl Journal {
     /// Writes a change of the registry and who made it; answers when both are durable.
     pub async fn document(&self, act: Act, document: Document) -> Result<()> {
         self.audited(act, Some(Write::Document(document))).await
+    }
+
+    /// Writes what the engine has noted of an endpoint, which is nobody's act; answers when it is durable.
+    pub async fn note(&self, document: Document) -> Result<()> {
+        self.write(Write::Document(document), None).await.map(drop)
     }
 
     /// Has the audit say what somebody did, and makes the change by which it was done, if there is one; answers when both

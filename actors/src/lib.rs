@@ -20,6 +20,7 @@ pub mod shard;
 pub mod surroundings;
 
 pub mod mailbox;
+pub mod operational;
 pub mod plan;
 
 pub mod dispatch;
@@ -28,8 +29,10 @@ pub mod egress;
 pub mod directory;
 pub mod handshake;
 pub mod registry;
+pub mod trial;
 
 pub mod clock;
+pub mod health;
 pub mod in_flight;
 pub mod metrics;
 mod span;

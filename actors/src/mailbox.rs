@@ -5,6 +5,7 @@
 
 mod attempt;
 mod backlog;
+mod health;
 mod rest;
 mod retries;
 mod share;
@@ -18,7 +19,7 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, WeakAddr};
-use casewire_data::{Timestamp, pace::Pace, store::Parked, window::Window};
+use casewire_data::{Timestamp, health::Health, pace::Pace, store::Parked, window::Window};
 use rustc_hash::FxHashMap as HashMap;
 
 use self::{backlog::Intake, retries::Retries, share::Share};
@@ -42,6 +43,7 @@ pub struct Mailbox {
     shard: Addr<Shard>,
     dispatcher: Rc<Dispatcher>,
     pace: Pace,
+    health: Health,
     window: Window,
     /// Taken up, not begun: the end of the window.
     ready: VecDeque<Arc<Envelope>>,
@@ -108,8 +110,10 @@ impl Mailbox {
     ) -> Self {
         let Beginning { plan, clean, current, poisoned, rest } = beginning;
         let dispatcher = Rc::new(new_dispatcher(&plan, &surroundings));
+        let condition = surroundings.health.read(plan.endpoint.ordinal);
         Self {
-            pace: plan.pace(),
+            pace: condition.pace(plan.pace()),
+            health: condition.health,
             window: Window::new(clean.unwrap_or(0)),
             ready: VecDeque::new(),
             ready_bytes: 0,
@@ -160,13 +164,13 @@ impl Mailbox {
     /// As [`Mailbox::work`], by a clock that was read just now.
     fn work_at(&mut self, clock: Instant, context: &mut Context<Self>) {
         let now = self.surroundings.clock.at(clock);
-        self.join_crowd();
+        self.join_crowd(now);
         self.make_room();
         self.begin_attempts(clock, context);
         self.read_on(now, context);
         self.read_due(now, context);
         self.ask_to_be_woken(now);
-        self.join_crowd();
+        self.join_crowd(now);
         self.note_rest(now);
     }
 
@@ -182,7 +186,10 @@ impl Mailbox {
             if !self.may_begin_another(allowed as usize) || !self.has_share(now) {
                 break;
             }
-            let Some(turn) = self.next_turn() else { break };
+            let Some(turn) = self.next_turn() else {
+                self.pace.rests(now);
+                break;
+            };
             if self.surroundings.journal.store().is_erased(&turn.envelope.event) {
                 self.cancel(&turn);
                 continue;
@@ -330,7 +337,11 @@ impl Handler<Wake> for Mailbox {
         self.asked_for = None;
         // It may be an earlier mailbox of this endpoint that asked to be woken.
         if look_again || !self.retries.is_known() {
-            self.retries.note(self.now());
+            let now = self.now();
+            self.retries.note(now);
+            if look_again {
+                self.pace.probe_now(now);
+            }
         }
         self.work(context);
     }
@@ -365,18 +376,20 @@ impl Handler<Replan> for Mailbox {
     fn handle(&mut self, Replan { plan, told: _told }: Replan, context: &mut Self::Context) {
         self.received += 1;
         let resumes = self.plan.is_paused() && !plan.is_paused();
-        let moved =
-            self.plan.endpoint.url != plan.endpoint.url || self.plan.in_flight_max != plan.in_flight_max;
+        let moved = self.plan.endpoint.url != plan.endpoint.url;
+        let is_resized = self.plan.in_flight_max != plan.in_flight_max;
         // A receiver that must answer with the secret has yet to show that it knows the new one.
         let is_rekeyed = self.plan.endpoint.secrets != plan.endpoint.secrets;
         self.plan = plan;
         self.pace.set_in_flight_max(self.plan.in_flight_max);
-        if moved {
+        self.pace.set_rate_limit(self.plan.endpoint.rate_limit_per_second);
+        if moved || is_resized {
             self.dispatcher = Rc::new(new_dispatcher(&self.plan, &self.surroundings));
         }
-        if moved || resumes || is_rekeyed {
-            // Whatever was wrong with it is said of the endpoint that it was.
-            self.pace = self.plan.pace();
+        if moved || resumes {
+            self.forgive();
+        } else if is_resized || is_rekeyed {
+            self.pace.forgive(self.plan.pace());
         }
         if self.plan.is_paused() {
             self.give_back();

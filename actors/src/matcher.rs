@@ -44,6 +44,12 @@ impl Matching {
         self.matcher.send(Match { tenant: tenant.clone(), event_types: types.cloned().collect() }).await
     }
 
+    /// Whether it is remembered that an event type is for nobody. `false` may also mean that nobody has asked yet.
+    pub fn is_known_to_match_nothing(&self, tenant: &Tenant, event_type: &EventType) -> bool {
+        let remembered = self.answers.all(tenant, std::iter::once(event_type));
+        remembered.is_some_and(|matched| matched.iter().all(|matched| matched.is_nothing()))
+    }
+
     /// Sends a change; whoever asks after that is answered by it.
     pub fn change(&self, change: Subscribe) {
         self.answers.change_begins();

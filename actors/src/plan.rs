@@ -113,10 +113,12 @@ impl Plan {
     /// The pace at which deliveries begin. An endpoint that its dialect may disable for a wrong answer is called once
     /// at a time; if its owner asks for more, it is called once before it is called at full speed.
     pub fn pace(&self) -> Pace {
-        match self.dialect.may_disable(&self.recipient) {
+        let mut pace = match self.dialect.may_disable(&self.recipient) {
             true => Pace::proving(self.in_flight_max),
             false => Pace::new(self.in_flight_max),
-        }
+        };
+        pace.set_rate_limit(self.endpoint.rate_limit_per_second);
+        pace
     }
 
     /// Whether the endpoint is paused.

@@ -1,8 +1,11 @@
 //! The registry: the one place where endpoints, sources and tokens change. What it answers is durable.
 
+mod event_types;
+mod notes;
 mod revisions;
 mod sources;
 mod tokens;
+mod trials;
 
 use std::{
     rc::Rc,
@@ -17,7 +20,7 @@ use casewire_data::{
     Error, ErrorKind, Result, Timestamp,
     audit::{Act, Action, Principal},
     dialect::Dialects,
-    endpoint::{Endpoint, EndpointContext, EndpointDraft, EndpointIdentity, EndpointStatus},
+    endpoint::{Endpoint, EndpointContext, EndpointDraft, EndpointIdentity},
     event::Tenant,
     id::{EndpointId, UlidSequence},
     route::Terms,
@@ -31,15 +34,21 @@ use crate::{
     config::Config,
     directory::Directory,
     handshake::{Handshakes, Question},
+    health::HealthBook,
     journal::Journal,
     matcher::{Matching, Subscribe},
+    operational::Operational,
     shard::{PutEndpoint, RemoveEndpoint, Shard, Told},
+    trial::Trials,
 };
 
 pub use self::{
+    event_types::{DeleteEventType, PutEventType},
+    notes::{Disable, NoteFailing},
     revisions::{Rotate, Update},
     sources::{CreateSource, DeleteSource, UpdateSource},
     tokens::{CreateToken, DeleteToken},
+    trials::Try,
 };
 
 /// The shards, known once all are started.
@@ -56,11 +65,24 @@ pub struct Registry {
     config: Arc<Config>,
     directory: Arc<Directory>,
     journal: Journal,
-    matcher: Matching,
-    shards: Shards,
+    audience: Audience,
     next_ordinal: u32,
     ids: UlidSequence,
     handshakes: Handshakes,
+    trials: Trials,
+}
+
+/// Who is told of endpoints that are there, or change.
+#[derive(Clone)]
+pub struct Audience {
+    /// Event types to endpoints.
+    pub matcher: Matching,
+    /// Those who deliver.
+    pub shards: Shards,
+    /// How endpoints in trouble are doing.
+    pub health: Arc<HealthBook>,
+    /// Where operational events are left.
+    pub operational: Operational,
 }
 
 /// An endpoint that was stored, or not.
@@ -72,12 +94,13 @@ impl Registry {
         (config, tls): (Arc<Config>, Arc<ClientConfig>),
         directory: Arc<Directory>,
         journal: Journal,
-        (matcher, shards): (Matching, Shards),
+        audience: Audience,
         next_ordinal: u32,
     ) -> Self {
+        let trials = Trials::new(&config, tls.clone());
         let handshakes = Handshakes::new(&config, tls);
         let ids = UlidSequence::after(0);
-        Self { config, directory, journal, matcher, shards, next_ordinal, ids, handshakes }
+        Self { config, directory, journal, audience, next_ordinal, ids, handshakes, trials }
     }
 
     fn next_id(&mut self, now: Timestamp) -> Result<u128> {
@@ -152,7 +175,7 @@ impl Registry {
         let endpoint = Arc::new(endpoint);
         self.directory.put(endpoint.clone());
         let (journal, directory) = (self.journal.clone(), self.directory.clone());
-        let (config, matcher, shards) = (self.config.clone(), self.matcher.clone(), self.shards.clone());
+        let (config, Audience { matcher, shards, .. }) = (self.config.clone(), self.audience.clone());
         Box::pin(async move {
             // Shared with the store's own registry unless they differ.
             let stored =
@@ -217,43 +240,6 @@ impl Handler<Create> for Registry {
     }
 }
 
-/// Pause an endpoint on the engine's own account.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Disable {
-    /// Which one.
-    pub id: EndpointId,
-    /// Whose it is.
-    pub tenant: Tenant,
-    /// Why, for its owner to read.
-    pub reason: String,
-    /// Dropped when that is so, and everybody knows.
-    pub told: Option<Told>,
-}
-
-impl Handler<Disable> for Registry {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, disable: Disable, _: &mut Self::Context) -> Self::Result {
-        let Disable { id, tenant, reason, told } = disable;
-        let endpoint =
-            self.find(&tenant, id).ok().filter(|endpoint| endpoint.status == EndpointStatus::Active);
-        match endpoint {
-            Some(endpoint) => {
-                let act = Act::new(&tenant, Principal::Engine, Action::EndpointDisable, id).because(&reason);
-                let put = self.put(endpoint.disabled(reason, clock::wall()), act);
-                Box::pin(async move {
-                    if let Err(error) = put.await {
-                        tracing::error!(%error, "a disabled endpoint was not made durable");
-                    }
-                    drop(told);
-                })
-            }
-            None => Box::pin(async {}),
-        }
-    }
-}
-
 /// Answered when every message sent before has been begun: what they write is in the journal's queue.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -289,9 +275,9 @@ impl Handler<Delete> for Registry {
         let act = Act::new(&tenant, by, Action::EndpointDelete, id);
         let tombstone = Tombstone { id, ordinal, tenant: tenant.clone(), deleted_at: clock::wall() };
         self.directory.bury(tombstone.clone());
-        self.matcher.change(Subscribe { tenant, ordinal, terms: None });
+        self.audience.matcher.change(Subscribe { tenant, ordinal, terms: None });
         let (told, heard) = oneshot::channel();
-        if let Some(shard) = shard_of(&self.shards, ordinal) {
+        if let Some(shard) = shard_of(&self.audience.shards, ordinal) {
             shard.do_send(RemoveEndpoint { ordinal, told });
         }
         let journal = self.journal.clone();

@@ -322,6 +322,7 @@ impl Handler<RemoveEndpoint> for Shard {
     type Result = ();
 
     fn handle(&mut self, RemoveEndpoint { ordinal, told }: RemoveEndpoint, _: &mut Self::Context) {
+        self.surroundings.health.forget(ordinal);
         if let Some(entry) = self.endpoints.remove(&ordinal) {
             if let Some(wake) = entry.wake {
                 self.wakes.remove(&(wake, ordinal));

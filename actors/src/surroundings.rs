@@ -8,8 +8,9 @@ use rustls::ClientConfig;
 use tokio::sync::watch;
 
 use crate::{
-    clock::Clock, config::Config, crowd::Crowd, directory::Directory, in_flight::InFlight, journal::Journal,
-    metrics::DeliveryCounts, registry::Registry, stats::StatsBook,
+    clock::Clock, config::Config, crowd::Crowd, directory::Directory, health::HealthBook,
+    in_flight::InFlight, journal::Journal, metrics::DeliveryCounts, operational::Operational,
+    registry::Registry, stats::StatsBook,
 };
 
 /// See the module.
@@ -34,6 +35,10 @@ pub struct Surroundings {
     pub counts: Arc<DeliveryCounts>,
     /// The stats of endpoints.
     pub stats: Arc<StatsBook>,
+    /// How endpoints in trouble are doing.
+    pub health: Arc<HealthBook>,
+    /// Where operational events are left.
+    pub operational: Operational,
     /// Where damage found while reading is reported, so that the engine stops rather than serve around it.
     pub damage: watch::Sender<Option<Error>>,
 }

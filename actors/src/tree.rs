@@ -23,11 +23,13 @@ use crate::{
     crowd::Crowd,
     directory::Directory,
     dispatch,
+    health::HealthBook,
     in_flight::InFlight,
     journal::{Journal, JournalThreads, OnCommit},
     matcher::Matching,
     metrics::Metrics,
-    registry::{self, CatchUp, Registry, Shards},
+    operational::{Herald, Operational},
+    registry::{self, Audience, CatchUp, Registry, Shards},
     shard::{Drain, Handover, LookAgain, Shard},
     stats::StatsBook,
     surroundings::Surroundings,
@@ -64,6 +66,8 @@ pub struct Tree {
     pub metrics: Metrics,
     /// The stats of endpoints that were attempted lately.
     pub stats: Arc<StatsBook>,
+    /// How endpoints in trouble are doing.
+    pub health: Arc<HealthBook>,
     shards: Shards,
     damage: watch::Receiver<Option<Error>>,
 }
@@ -118,9 +122,17 @@ impl Tree {
 
         let config = Arc::new(config);
         let subscriptions = directory.all();
+        let health = Arc::new(HealthBook::new(&subscriptions));
         let subscriptions = subscriptions.iter().map(|it| registry::subscribe(it, &config.dialects));
         let matcher = Matching::start(subscriptions);
-        let to_tell = (matcher.clone(), shards.clone());
+        let operational = Operational::new(clock, matcher.clone());
+        actix_rt::spawn(Herald::new(operational.clone(), journal.clone()).work());
+        let to_tell = Audience {
+            matcher: matcher.clone(),
+            shards: shards.clone(),
+            health: health.clone(),
+            operational: operational.clone(),
+        };
         let tls = dispatch::tls_config();
         let told = (config.clone(), tls.clone());
         let registry = Registry::new(told, directory.clone(), journal.clone(), to_tell, next_ordinal).start();
@@ -142,6 +154,8 @@ impl Tree {
                 in_flight: in_flight.clone(),
                 counts: metrics.of_arbiter(index),
                 stats: stats.clone(),
+                health: health.clone(),
+                operational: operational.clone(),
                 damage: damage_sender.clone(),
             };
             let shards = arbiters.len();
@@ -165,6 +179,7 @@ impl Tree {
             in_flight,
             metrics,
             stats,
+            health,
             shards,
             damage,
         };

@@ -146,6 +146,12 @@ actions! {
     SourceUpdate = "source.update",
     /// A source was deleted.
     SourceDelete = "source.delete",
+    /// An event type was registered, or registered anew.
+    EventTypePut = "event_type.put",
+    /// An event type was taken out of the catalogue.
+    EventTypeDelete = "event_type.delete",
+    /// A sample event was sent to an endpoint.
+    EndpointTest = "endpoint.test",
     /// A token was created.
     TokenCreate = "token.create",
     /// A token was deleted.

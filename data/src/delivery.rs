@@ -2,8 +2,11 @@
 //!
 //! [`judge`] is the whole state machine, a pure function from [`Outcome`] to [`Judgement`].
 
+mod transit;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::transit::Transit;
 use crate::{Timestamp, dialect::Ruling, event::EventType, id::DeliveryId, limits, retry::RetrySchedule};
 
 /// Why no complete answer came, in classes that stay stable for machines to read.
@@ -120,6 +123,10 @@ pub struct Attempt {
     pub duration_us: u64,
     /// What it came to.
     pub outcome: Outcome,
+    /// To whom it went, and where its time went.
+    // Last, and by default empty: attempts were stored without it at first.
+    #[serde(default)]
+    pub transit: Transit,
 }
 
 /// Where a delivery stands (http-api, deliveries).

@@ -1,4 +1,4 @@
-//! The files that are compiled in: every one of the folders `dialects` and `samples`, as `build.rs` lists them.
+//! The files that are compiled in: every one of the folders `dialects`, `catalogues` and `samples`, as `build.rs` lists them.
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
@@ -14,6 +14,7 @@ mod tests {
             paths.filter(|path| path.extension().is_some_and(|own| own == extension)).count()
         };
         assert_eq!(DIALECTS.len(), count("dialects", "toml"));
+        assert_eq!(CATALOGUES.len(), count("catalogues", "toml"));
         for system in SAMPLES.iter().map(|sample| sample.0) {
             let own = SAMPLES.iter().filter(|sample| sample.0 == system).count();
             assert_eq!(own, count(&format!("samples/{system}"), "json"), "{system}");

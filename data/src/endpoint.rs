@@ -1,6 +1,6 @@
 //! An endpoint: where a tenant wants its events delivered, which of them, and how.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,9 +9,12 @@ use crate::{
     dialect::Dialects,
     error::Result,
     event::Tenant,
+    filter::Filter,
+    health::Failing,
     id::EndpointId,
     limits,
     pattern::Pattern,
+    rate::RateLimit,
     retry::RetrySchedule,
     scope::EventScope,
     secret::{RetiringSecret, Secret},
@@ -80,10 +83,16 @@ pub struct Endpoint {
     /// Which of the events that its patterns match it takes.
     #[serde(default)]
     pub scope: EventScope,
+    /// Which of those it takes by what they contain; all if absent.
+    #[serde(default)]
+    pub filter: Option<Arc<Filter>>,
     /// Static request headers, checked by [`check_header`](crate::dialect::check_header).
     pub headers: BTreeMap<String, String>,
     /// Requests in flight at once; the engine's default if absent.
     pub max_in_flight: Option<u32>,
+    /// Requests that may begin in a second; as many as can be if absent.
+    #[serde(default)]
+    pub rate_limit_per_second: Option<RateLimit>,
     /// Seconds of one attempt; the engine's default if absent.
     pub timeout_seconds: Option<u32>,
     /// Its own retry schedule; the engine's default if absent.
@@ -95,6 +104,9 @@ pub struct Endpoint {
     /// What `params` were for events up to a time, oldest first, so that a body stays the same over all attempts.
     #[serde(default)]
     pub earlier_params: Vec<EarlierParams>,
+    /// That it is failing, as the engine noted last.
+    #[serde(default)]
+    pub failing: Option<Box<Failing>>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When any of the above last changed.
@@ -153,6 +165,18 @@ impl Endpoint {
             "its dialect {dialect} is gone: put {dialect}.toml back into the folder of dialects (--dialects) and \
              restart; events are held until then"
         )
+    }
+
+    /// The endpoint with what the engine has noted of its failing. Not a change of its owner's: `updated_at` stays.
+    #[must_use]
+    pub fn noted(&self, failing: Option<Failing>) -> Self {
+        Self { failing: failing.map(Box::new), ..self.clone() }
+    }
+
+    /// Where its URL leads, without the path, which may hold what is not everybody's: `partner.example.com`.
+    pub fn host(&self) -> &str {
+        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        rest.split(['/', '?']).next().unwrap_or(rest)
     }
 
     /// Keeps the params that were in force for events up to `through`; the oldest are let go beyond a bound.

@@ -13,14 +13,21 @@ pub mod pattern;
 pub mod trace_context;
 
 pub mod audit;
+pub mod catalogue;
 pub mod endpoint;
+pub mod filter;
+mod json;
 pub mod route;
+pub mod schema;
 pub mod scope;
 pub mod source;
 pub mod token;
 
 pub mod delivery;
+pub mod health;
+pub mod operational;
 pub mod pace;
+pub mod rate;
 pub mod retry;
 pub mod stats;
 pub mod window;

@@ -59,6 +59,24 @@ pub const PARAM_NAME_BYTES_MAX: usize = 64;
 pub const PARAM_VALUE_BYTES_MAX: usize = 1_024;
 /// Agencies that one endpoint names.
 pub const AGENCIES_MAX: usize = 256;
+/// Bytes of one endpoint's filter.
+pub const FILTER_BYTES_MAX: usize = 16 * 1024;
+/// Paths in one filter.
+pub const FILTER_CLAUSES_MAX: usize = 32;
+/// Values that one filter compares with.
+pub const FILTER_VALUES_MAX: usize = 512;
+/// Names in one path of a filter.
+pub const FILTER_DEPTH_MAX: usize = 32;
+/// Events that a preview of an endpoint looks at.
+pub const PREVIEW_EVENTS_MAX: u32 = 1_000;
+/// Bytes of the JSON Schema of one event type.
+pub const SCHEMA_BYTES_MAX: usize = 64 * 1024;
+/// Schemas inside one schema, itself included.
+pub const SCHEMA_NODES_MAX: usize = 2_000;
+/// Bytes of an event type's sample.
+pub const SAMPLE_BYTES_MAX: usize = 64 * 1024;
+/// Event types that one tenant registers.
+pub const EVENT_TYPES_PER_TENANT_MAX: usize = 1_000;
 /// Static headers of one endpoint.
 pub const HEADERS_MAX: usize = 32;
 /// Bytes of one static header's value.
@@ -129,6 +147,8 @@ pub struct Limits {
     pub in_flight_max: u32,
     /// Milliseconds of one attempt from connect to the end of the response body, unless the endpoint says otherwise.
     pub attempt_timeout_ms: u32,
+    /// Milliseconds without a single success after which an endpoint that is attempted is disabled; never if absent.
+    pub disable_after_ms: Option<i64>,
     /// Milliseconds that events and delivery records are kept.
     pub retention_ms: i64,
     /// Milliseconds that payloads are kept, and what receivers answered; as long as the rest if absent. What still waits for
@@ -190,6 +210,7 @@ impl Default for Limits {
             mailbox_rest_ms: 30_000,
             in_flight_max: 32,
             attempt_timeout_ms: 20_000,
+            disable_after_ms: Some(5 * 24 * 3_600_000),
             retention_ms: 7 * 24 * 3_600_000,
             payload_retention: PayloadRetention::default(),
             retention_bytes: None,
@@ -220,6 +241,9 @@ impl Limits {
             10,
             u64::from(ATTEMPT_TIMEOUT_SECONDS_MAX) * 1_000,
         );
+        if let Some(after_ms) = self.disable_after_ms {
+            range("disable_after_ms", after_ms.try_into().unwrap_or(0), 100, 366 * 86_400_000);
+        }
         range("retention_ms", self.retention_ms.try_into().unwrap_or(0), 1_000, RETENTION_MILLIS_MAX);
         for (field, period) in self.payload_retention.named() {
             range(&field, period.try_into().unwrap_or(0), 1_000, RETENTION_MILLIS_MAX);

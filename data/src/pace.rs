@@ -1,9 +1,15 @@
 //! How fast an endpoint may be called: a limit that a receiver under strain lowers, and a breaker for one that is down.
 //!
-//! An endpoint that answers nothing but failures is not hammered with its backlog: new events wait in the log while
-//! single ones probe it at growing intervals. Retries keep to their schedule meanwhile.
+//! An endpoint that answers nothing but failures is not hammered with its backlog: what is new waits in the log and what
+//! failed before in the retry journal, while single ones of them probe it at growing intervals. An attempt that is not
+//! made uses up nothing of a schedule. When a probe succeeds, requests at once grow from one.
+//!
+//! The rate that an endpoint's owner has set is kept here too, so that nothing that begins an attempt passes by it.
 
-use crate::Timestamp;
+use crate::{
+    Timestamp,
+    rate::{RateLimit, Spacing},
+};
 
 /// Failures in a row, none of them a success, after which an endpoint counts as down.
 const FAILURES_UNTIL_DOWN: u32 = 32;
@@ -37,23 +43,71 @@ pub struct Pace {
     not_before: Option<Timestamp>,
     failures_in_a_row: u32,
     down: Option<Down>,
+    spacing: Option<Spacing>,
 }
 
+/// An endpoint that is down, and when it is probed: an open breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Down {
-    probe_at: Timestamp,
+pub struct Down {
+    /// Since when it counts as down.
+    pub since: Timestamp,
+    /// When the next probe may be made.
+    pub probe_at: Timestamp,
+    /// A probe is under way: the breaker is half open.
+    pub is_probing: bool,
+    /// The next probe is what failed before, rather than what is new, if there is either: were it always the same, one
+    /// event that the receiver can do nothing with would keep it down.
+    is_for_retry: bool,
     interval_millis: i64,
+}
+
+impl Down {
+    /// Down since a time, and probed at the next occasion.
+    fn since(since: Timestamp) -> Self {
+        Self {
+            since,
+            probe_at: since,
+            is_probing: false,
+            is_for_retry: false,
+            interval_millis: PROBE_MILLIS_MIN,
+        }
+    }
+
+    fn wait(&mut self, now: Timestamp) {
+        self.is_probing = false;
+        self.probe_at = now.plus_millis(self.interval_millis);
+        self.interval_millis = (self.interval_millis * 2).min(PROBE_MILLIS_MAX);
+    }
 }
 
 impl Pace {
     /// Full pace, with at most `in_flight_max` requests at once.
     pub fn new(in_flight_max: u32) -> Self {
-        Self { in_flight_max, allowed: in_flight_max, not_before: None, failures_in_a_row: 0, down: None }
+        Self {
+            in_flight_max,
+            allowed: in_flight_max,
+            not_before: None,
+            failures_in_a_row: 0,
+            down: None,
+            spacing: None,
+        }
     }
 
     /// One request at a time at first, and one more with each that is acknowledged, up to `in_flight_max`.
     pub fn proving(in_flight_max: u32) -> Self {
         Self { allowed: 1, ..Self::new(in_flight_max) }
+    }
+
+    /// The same pace of an endpoint that was down when it was called last, and is probed as it would have been.
+    #[must_use]
+    pub fn resuming(self, down: Option<Down>) -> Self {
+        Self { down: down.map(|down| Down { is_probing: false, ..down }), ..self }
+    }
+
+    /// The same pace of an endpoint that has failed since a time, as far as is known: the next request is a probe.
+    #[must_use]
+    pub fn doubting(self, since: Timestamp) -> Self {
+        Self { down: Some(Down::since(since)), ..self }
     }
 
     /// Changes the most requests at once.
@@ -63,14 +117,31 @@ impl Pace {
         self.in_flight_max = in_flight_max;
     }
 
-    /// How many requests may be in flight at `now`; 0 while the receiver asked for a rest.
-    pub fn allowed(&self, now: Timestamp) -> u32 {
-        if self.not_before.is_some_and(|until| now < until) { 0 } else { self.allowed }
+    /// Changes how often requests may begin. Those that began already count.
+    pub fn set_rate_limit(&mut self, limit: Option<RateLimit>) {
+        self.spacing = limit.map(|limit| self.spacing.map_or(Spacing::new(limit), |before| before.at(limit)));
     }
 
-    /// When the rest that the receiver asked for ends, if it still lasts.
-    pub fn rests_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.not_before.filter(|until| now < *until)
+    /// Begins anew, as if nothing had ever failed. The rate is kept all the same.
+    pub fn forgive(&mut self, fresh: Self) {
+        *self = Self { spacing: self.spacing, ..fresh };
+    }
+
+    /// How many requests may be in flight at `now`; 0 as long as none may begin.
+    pub fn allowed(&self, now: Timestamp) -> u32 {
+        if self.waits_until(now).is_some() {
+            return 0;
+        }
+        if self.down.is_some() { 1 } else { self.allowed }
+    }
+
+    /// Until when no request may begin, whatever there is to send: the receiver asked for a rest, the rate has no place
+    /// for another one yet, or it is not time for the next probe.
+    pub fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let rest = self.not_before.filter(|until| now < *until);
+        let rate = self.spacing.as_ref().and_then(|spacing| spacing.waits_until(now));
+        let probe = self.down.map(|down| down.probe_at).filter(|at| now < *at);
+        rest.max(rate).max(probe)
     }
 
     /// Whether the endpoint counts as down.
@@ -78,16 +149,31 @@ impl Pace {
         self.down.is_some()
     }
 
-    /// When the next probe of an endpoint that is down may be made.
-    pub fn probe_at(&self) -> Option<Timestamp> {
-        self.down.map(|down| down.probe_at)
+    /// Whether and since when the endpoint is down, and how it is probed.
+    pub fn down(&self) -> Option<Down> {
+        self.down
     }
 
-    /// Notes that a probe is made; the next one waits twice as long.
-    pub fn probed(&mut self, now: Timestamp) {
+    /// Whether the endpoint is down and to be probed with what failed before, rather than with what is new.
+    pub fn probes_with_retry(&self) -> bool {
+        self.down.is_some_and(|down| down.is_for_retry)
+    }
+
+    /// A request begins.
+    pub fn begins(&mut self, now: Timestamp) {
+        if let Some(spacing) = &mut self.spacing {
+            spacing.begins(now);
+        }
         if let Some(down) = &mut self.down {
-            down.probe_at = now.plus_millis(down.interval_millis);
-            down.interval_millis = (down.interval_millis * 2).min(PROBE_MILLIS_MAX);
+            down.is_probing = true;
+            down.is_for_retry = !down.is_for_retry;
+        }
+    }
+
+    /// There is nothing to send now.
+    pub fn rests(&mut self, now: Timestamp) {
+        if let Some(spacing) = &mut self.spacing {
+            spacing.rests(now);
         }
     }
 
@@ -102,12 +188,28 @@ impl Pace {
     /// An attempt failed. `true` if the endpoint counts as down from now on.
     pub fn failed(&mut self, now: Timestamp) -> bool {
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+        self.said_nothing(now);
         let goes_down = self.down.is_none() && self.failures_in_a_row >= FAILURES_UNTIL_DOWN;
         if goes_down {
-            let probe_at = now.plus_millis(PROBE_MILLIS_MIN);
-            self.down = Some(Down { probe_at, interval_millis: 2 * PROBE_MILLIS_MIN });
+            let mut down = Down::since(now);
+            down.wait(now);
+            self.down = Some(down);
         }
         goes_down
+    }
+
+    /// An attempt ended without a word of the receiver's, good or bad. If it was a probe, the next one waits its time.
+    pub fn said_nothing(&mut self, now: Timestamp) {
+        if let Some(down) = self.down.as_mut().filter(|down| down.is_probing) {
+            down.wait(now);
+        }
+    }
+
+    /// Somebody asks for an attempt now: if the endpoint is down, the next probe is due.
+    pub fn probe_now(&mut self, now: Timestamp) {
+        if let Some(down) = &mut self.down {
+            down.probe_at = down.probe_at.min(now);
+        }
     }
 
     /// The receiver is under strain: half as many requests at once, and none before `until`.
@@ -145,20 +247,71 @@ mod tests {
         assert!(!pace.is_down());
     }
 
-    #[test]
-    fn an_endpoint_that_is_down_is_probed_at_growing_intervals_and_recovers_slowly() {
+    fn down() -> Pace {
         let mut pace = Pace::new(8);
         let went_down = (0..FAILURES_UNTIL_DOWN).filter(|_| pace.failed(at(0))).count();
         assert_eq!(went_down, 1);
-        let mut intervals = Vec::new();
+        pace
+    }
+
+    #[test]
+    fn an_endpoint_that_is_down_is_probed_at_growing_intervals_and_recovers_slowly() {
+        let mut pace = down();
+        let (mut now, mut intervals) = (at(0), Vec::new());
         for _ in 0..9 {
-            let probe_at = pace.probe_at().unwrap();
-            pace.probed(probe_at);
-            intervals.push(pace.probe_at().unwrap().millis_since(probe_at));
+            let probe_at = pace.waits_until(now).unwrap();
+            intervals.push(probe_at.millis_since(now));
+            assert_eq!((pace.allowed(now), pace.allowed(probe_at)), (0, 1));
+            pace.begins(probe_at);
+            // However long a probe takes, the next one waits from its end on.
+            now = probe_at.plus_millis(20_000);
+            assert!(!pace.failed(now));
         }
-        assert_eq!(intervals, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000, 30_000]);
+        assert_eq!(intervals, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+        assert_eq!(pace.down().map(|down| (down.since, down.is_probing)), Some((at(0), false)));
         assert!(pace.succeeded());
-        assert_eq!((pace.is_down(), pace.allowed(at(0))), (false, 1));
+        assert_eq!((pace.is_down(), pace.allowed(now)), (false, 1));
+        assert!(!pace.succeeded());
+        assert_eq!(pace.allowed(now), 2);
+    }
+
+    #[test]
+    fn what_was_under_way_when_it_went_down_moves_no_probe() {
+        let mut pace = down();
+        pace.failed(at(400));
+        assert_eq!(pace.waits_until(at(400)), Some(at(500)));
+        pace.probe_now(at(450));
+        assert_eq!(pace.allowed(at(450)), 1);
+    }
+
+    #[test]
+    fn what_says_nothing_of_the_receiver_leaves_it_down() {
+        let mut pace = down();
+        pace.begins(at(500));
+        pace.said_nothing(at(600));
+        assert_eq!((pace.is_down(), pace.waits_until(at(600))), (true, Some(at(1_600))));
+    }
+
+    #[test]
+    fn who_was_down_before_is_probed_first() {
+        let known = Pace::new(8).resuming(down().down());
+        assert_eq!((known.allowed(at(0)), known.allowed(at(500))), (0, 1));
+        let mut doubted = Pace::new(8).doubting(at(0));
+        assert_eq!(doubted.allowed(at(0)), 1);
+        doubted.begins(at(0));
+        doubted.failed(at(10));
+        assert_eq!(doubted.waits_until(at(10)), Some(at(510)));
+    }
+
+    #[test]
+    fn a_rate_holds_whatever_else_is_forgiven() {
+        let mut pace = Pace::new(8);
+        pace.set_rate_limit(Some(RateLimit::new(0.5).unwrap()));
+        pace.begins(at(0));
+        pace.forgive(Pace::proving(8));
+        assert_eq!((pace.allowed(at(1_999)), pace.allowed(at(2_100))), (0, 1));
+        pace.set_rate_limit(None);
+        assert_eq!(pace.waits_until(at(0)), None);
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! The only place that knows `glob`. Its semantics are the contract: `*` takes any number of
 //! characters, dots among them, so `cases.*` takes `cases.created` and `cases.tasks.created`,
 //! not `cases`; `?` takes one character and `[ab]` one of a set.
+//!
+//! One thing is not `glob`: [operational events](crate::operational) are taken only by patterns that begin with their
+//! first segment, literally, so that `*` goes on to mean the host's own events.
 
 mod index;
 
@@ -14,6 +17,7 @@ pub use self::index::PatternIndex;
 use crate::{
     error::{Error, Result},
     limits,
+    operational::{self, is_operational},
 };
 
 /// What selects event types: a name, or a glob over dotted names.
@@ -63,6 +67,9 @@ impl Pattern {
 
     /// Whether it takes an event type. For many questions, ask a [`PatternIndex`].
     pub fn matches(&self, event_type: &str) -> bool {
+        if is_operational(event_type) && !self.text.starts_with(operational::PREFIX) {
+            return false;
+        }
         match &self.shape {
             Shape::Exact => *self.text == *event_type,
             Shape::Prefix => event_type.starts_with(self.literal()),
@@ -195,6 +202,26 @@ mod tests {
             for name in refused {
                 assert!(!pattern(text).matches(name), "{text} does not take {name}");
             }
+        }
+    }
+
+    #[test]
+    fn operational_events_are_for_patterns_that_name_them() {
+        for text in
+            ["casewire.*", "casewire.endpoint.failing", "casewire.*.failing", "casewire.e*", "casewire.[e]*"]
+        {
+            assert!(pattern(text).matches("casewire.endpoint.failing"), "{text}");
+            assert!(!pattern(text).matches("casewired.endpoint.failing"), "{text}");
+        }
+        for text in ["*", "**", "casewire*", "c*.failing", "*.endpoint.failing", "?asewire.*", "[c]asewire.*"]
+        {
+            assert!(!pattern(text).matches("casewire.endpoint.failing"), "{text}");
+            let host = "casewired.endpoint.failing";
+            assert_eq!(
+                pattern(text).matches(host),
+                glob::Pattern::new(text).unwrap().matches(host),
+                "{text}"
+            );
         }
     }
 

@@ -1,7 +1,7 @@
 //! From an event whose type has matched to the endpoints that it goes to.
 //!
 //! Patterns are decided once per event type. What depends on the rest of the event is decided here, per event: scopes,
-//! and whether every dialect that is to say the event can say it. Both hold from publishing on, so that nothing is
+//! filters, and whether every dialect that is to say the event can say it. Both hold from publishing on, so that nothing is
 //! stored that could never be delivered, and a receipt counts only what will be.
 
 use std::{collections::HashMap, sync::Arc};
@@ -11,6 +11,7 @@ use crate::{
     endpoint::Endpoint,
     error::{Error, FieldError, Result},
     event::NewEvent,
+    filter::{Lookout, Subject},
     pattern::Pattern,
 };
 
@@ -53,6 +54,12 @@ impl Terms {
             && ours.dialect == theirs.dialect
             && ours.params == theirs.params
             && ours.scope == theirs.scope
+            && ours.filter == theirs.filter
+    }
+
+    /// Whether the endpoint takes every event of a type that it takes.
+    fn take_all(&self) -> bool {
+        self.endpoint.scope.is_everything() && self.endpoint.filter.is_none()
     }
 
     /// Whether the endpoint's dialect must be asked about each event.
@@ -60,7 +67,12 @@ impl Terms {
         self.speaks.as_ref().is_some_and(|(dialect, _)| dialect.may_refuse())
     }
 
-    fn takes(&self, event: &NewEvent) -> bool {
+    fn takes(&self, subject: &Subject<'_>) -> bool {
+        let is_fit = || self.endpoint.filter.as_ref().is_none_or(|filter| filter.takes(subject));
+        self.is_within_scope(subject.event()) && is_fit()
+    }
+
+    fn is_within_scope(&self, event: &NewEvent) -> bool {
         let scope = &self.endpoint.scope;
         // What a sandbox takes nobody can tell without its dialect, and live data must not end there.
         let in_sandbox = || {
@@ -68,6 +80,31 @@ impl Terms {
             speaks.is_some_and(|(dialect, _)| dialect.sandbox_takes(&self.endpoint.tenant, event))
         };
         scope.takes(event) && (!scope.sandbox || in_sandbox())
+    }
+
+    /// What the endpoint makes of an event, asked by itself.
+    pub fn choose(&self, event: &NewEvent) -> Choice {
+        if !self.takes_type(event) {
+            return Choice::Pattern;
+        }
+        if !self.is_within_scope(event) {
+            return Choice::Scope;
+        }
+        if let Some(filter) = &self.endpoint.filter {
+            let lookout = Lookout::new([&**filter]);
+            if let Some(path) = filter.unmet(&Subject::new(event, &lookout)) {
+                return Choice::Filter(path.to_owned());
+            }
+        }
+        match self.express(event) {
+            Ok(()) => Choice::Taken,
+            Err(error) => Choice::Dialect(error.message().to_owned()),
+        }
+    }
+
+    /// Whether one of its patterns is for the event's type.
+    pub fn takes_type(&self, event: &NewEvent) -> bool {
+        self.patterns().iter().any(|pattern| pattern.matches(event.event_type.as_str()))
     }
 
     fn express(&self, event: &NewEvent) -> Result<()> {
@@ -89,6 +126,21 @@ impl Terms {
     }
 }
 
+/// What an endpoint makes of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// It takes it.
+    Taken,
+    /// None of its patterns is for the event's type.
+    Pattern,
+    /// The event is of another agency or source than those that it takes, or none for its sandbox.
+    Scope,
+    /// At this path the event has not what the filter asks for.
+    Filter(String),
+    /// Its dialect could never say the event; why. Publishing it would be refused.
+    Dialect(String),
+}
+
 /// The endpoints whose patterns match one event type, arranged so that one event touches few of them.
 #[derive(Clone, Debug, Default)]
 pub struct Matched {
@@ -99,6 +151,8 @@ pub struct Matched {
     /// Who has to say the event and may be unable to: a group for each dialect with the same params. Whoever of a group
     /// takes the event asks for all of it; one that takes every event does so alone.
     speakers: Vec<Vec<Arc<Terms>>>,
+    /// Where the filters among them look.
+    lookout: Lookout,
 }
 
 impl Matched {
@@ -107,8 +161,8 @@ impl Matched {
         let (mut plain, mut scoped, mut speakers) = (Vec::new(), Vec::new(), Vec::<Vec<Arc<Terms>>>::new());
         let mut groups = HashMap::new();
         for terms in endpoints {
-            let Endpoint { dialect, params, scope, .. } = &*terms.endpoint;
-            let takes_all = scope.is_everything();
+            let Endpoint { dialect, params, .. } = &*terms.endpoint;
+            let takes_all = terms.take_all();
             if takes_all {
                 plain.push(terms.ordinal());
             } else {
@@ -122,7 +176,7 @@ impl Matched {
                 speakers.len() - 1
             });
             let group = &mut speakers[group];
-            if group.last().is_some_and(|last| last.endpoint.scope.is_everything()) {
+            if group.last().is_some_and(|last| last.take_all()) {
                 continue;
             }
             if takes_all {
@@ -130,7 +184,13 @@ impl Matched {
             }
             group.push(terms.clone());
         }
-        Self { plain: plain.into(), scoped, speakers }
+        let filters = scoped.iter().filter_map(|terms: &Arc<Terms>| terms.endpoint.filter.as_deref());
+        Self { lookout: Lookout::new(filters), plain: plain.into(), scoped, speakers }
+    }
+
+    /// Whether no endpoint takes any event of the type.
+    pub fn is_nothing(&self) -> bool {
+        self.plain.is_empty() && self.scoped.is_empty()
     }
 
     /// Where an event goes. `Invalid` if a dialect that is to say it cannot: names the fields at fault, the endpoint and
@@ -144,12 +204,13 @@ impl Matched {
         event: &NewEvent,
         express: impl Fn(&Terms, &NewEvent) -> Result<()>,
     ) -> Result<Routes> {
+        let subject = Subject::new(event, &self.lookout);
         for group in &self.speakers {
-            if let Some(terms) = group.iter().find(|terms| terms.takes(event)) {
+            if let Some(terms) = group.iter().find(|terms| terms.takes(&subject)) {
                 express(terms, event).map_err(|error| terms.refusal(&error))?;
             }
         }
-        let taken = self.scoped.iter().filter(|terms| terms.takes(event)).map(|terms| terms.ordinal());
+        let taken = self.scoped.iter().filter(|terms| terms.takes(&subject)).map(|terms| terms.ordinal());
         let mut taken = taken.peekable();
         if taken.peek().is_none() {
             return Ok(self.plain.clone());

@@ -61,7 +61,7 @@ pub use backup::{BackupPoint, BackupReport, back_up};
 pub use figures::Extent;
 pub use guard::DirectoryLock;
 pub use ledger::{Cursor, Tally};
-pub use listing::{Among, DeliveryFilter, EventFilter, Listed, Place, Rest, Slice};
+pub use listing::{Among, DeliveryFilter, EventFilter, Learner, Listed, Place, Rest, Slice};
 pub use reader::{Backlog, Due, DueUntil, Standing as DeliveryStanding, Store, Trace, Waiting};
 pub use record::{Cancelled, Fate, Parked, Requeued, Settled, Standing};
 pub use registry_log::{Document, Documents, Tombstone};

@@ -68,6 +68,11 @@ impl Caller {
         *tenant.name() == self.token.tenant && !spare
     }
 
+    /// 403 if the caller may not also do what `scope` stands for.
+    pub(super) fn check(&self, scope: Scope) -> Result<(), Problem> {
+        check_scope(&self.token, scope)
+    }
+
     /// Whether the caller may also do what `scope` stands for.
     pub(super) fn allows(&self, scope: Scope) -> bool {
         self.token.allows(scope)

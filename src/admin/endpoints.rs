@@ -64,25 +64,32 @@ pub(super) async fn delete(request: HttpRequest) -> Result<HttpResponse, Problem
 impl Read<'_> for EndpointDraft {
     fn read(raw: &RawValue) -> Result<Self, Wrong> {
         let mut fields = Fields::of(raw)?;
-        let draft = Self {
-            // Whether they may be absent is not for this reader to say: a dialect can have default events.
-            url: fields.given("url").unwrap_or_default(),
-            events: fields.given("events").unwrap_or_default(),
-            description: fields.optional("description"),
-            name: fields.optional("name"),
-            status: fields.given("status"),
-            secret: fields.given("secret"),
-            dialect: fields.optional("dialect"),
-            params: fields.optional("params").unwrap_or_default(),
-            agencies: fields.optional("agencies").unwrap_or_default(),
-            sources: fields.optional("sources").unwrap_or_default(),
-            sandbox: fields.optional("sandbox").unwrap_or_default(),
-            headers: fields.optional("headers").unwrap_or_default(),
-            max_in_flight: fields.optional("max_in_flight"),
-            timeout_seconds: fields.optional("timeout_seconds"),
-            retry_schedule_seconds: fields.optional("retry").map(|Retry(seconds)| seconds),
-        };
+        let draft = draft(&mut fields);
         fields.finish().map(|()| draft)
+    }
+}
+
+/// The fields of an endpoint that is to be.
+pub(super) fn draft(fields: &mut Fields<'_>) -> EndpointDraft {
+    EndpointDraft {
+        // Whether they may be absent is not for this reader to say: a dialect can have default events.
+        url: fields.given("url").unwrap_or_default(),
+        events: fields.given("events").unwrap_or_default(),
+        description: fields.optional("description"),
+        name: fields.optional("name"),
+        status: fields.given("status"),
+        secret: fields.given("secret"),
+        dialect: fields.optional("dialect"),
+        params: fields.optional("params").unwrap_or_default(),
+        agencies: fields.optional("agencies").unwrap_or_default(),
+        sources: fields.optional("sources").unwrap_or_default(),
+        sandbox: fields.optional("sandbox").unwrap_or_default(),
+        filter: fields.optional("filter").map(|filter: &RawValue| filter.get().to_owned()),
+        headers: fields.optional("headers").unwrap_or_default(),
+        max_in_flight: fields.optional("max_in_flight"),
+        rate_limit_per_second: fields.optional("rate_limit_per_second"),
+        timeout_seconds: fields.optional("timeout_seconds"),
+        retry_schedule_seconds: fields.optional("retry").map(|Retry(seconds)| seconds),
     }
 }
 
@@ -100,8 +107,12 @@ impl Read<'_> for EndpointPatch {
             agencies: fields.clearable("agencies").map(Option::unwrap_or_default),
             sources: fields.clearable("sources").map(Option::unwrap_or_default),
             sandbox: fields.clearable("sandbox").map(Option::unwrap_or_default),
+            filter: fields
+                .clearable("filter")
+                .map(|filter: Option<&RawValue>| filter.map(|it| it.get().to_owned())),
             headers: fields.clearable("headers").map(Option::unwrap_or_default),
             max_in_flight: fields.clearable("max_in_flight"),
+            rate_limit_per_second: fields.clearable("rate_limit_per_second"),
             timeout_seconds: fields.clearable("timeout_seconds"),
             retry_schedule_seconds: fields
                 .clearable("retry")

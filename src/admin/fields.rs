@@ -191,6 +191,16 @@ macro_rules! read_whole_number {
 
 read_whole_number!(u32, u64, i64);
 
+impl Read<'_> for f64 {
+    fn read(raw: &RawValue) -> Result<Self, Wrong> {
+        match raw.get().as_bytes() {
+            [b'-' | b'0'..=b'9', ..] => serde_json::from_str(raw.get())
+                .map_err(|_| wrong(format!("is {}; send a smaller number", shorten(raw.get())))),
+            _ => Err(mistyped(raw, "a number")),
+        }
+    }
+}
+
 impl<'a, T: Read<'a>> Read<'a> for Vec<T> {
     fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
         if !raw.get().starts_with('[') {

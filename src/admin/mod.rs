@@ -22,14 +22,17 @@ mod audit;
 mod backup;
 mod deliveries;
 mod endpoints;
+mod event_types;
 mod events;
 pub(crate) mod health;
 mod inbound;
 mod metrics;
+mod preview;
 mod secrets;
 mod sources;
 mod stats;
 mod tokens;
+mod trial;
 
 use actix_web::{
     HttpRequest, Resource, Route, guard,
@@ -73,6 +76,7 @@ fn routes(config: &mut ServiceConfig) {
                 .route(get().to(endpoints::list))
                 .route(web::post().to(endpoints::create)),
         )
+        .service(resource("/endpoints/preview", "POST").route(web::post().to(preview::show)))
         .service(
             resource("/endpoints/{id}", "GET, HEAD, PATCH, DELETE")
                 .route(get().to(endpoints::show))
@@ -81,6 +85,7 @@ fn routes(config: &mut ServiceConfig) {
         )
         .service(resource("/endpoints/{id}/secret", "GET, HEAD").route(get().to(secrets::show)))
         .service(resource("/endpoints/{id}/secret/rotate", "POST").route(web::post().to(secrets::rotate)))
+        .service(resource("/endpoints/{id}/test", "POST").route(web::post().to(trial::run)))
         .service(resource("/endpoints/{id}/stats", "GET, HEAD").route(get().to(stats::show)))
         .service(
             resource("/events", "GET, HEAD, POST, DELETE")
@@ -91,6 +96,13 @@ fn routes(config: &mut ServiceConfig) {
         .service(resource("/events/batch", "POST").route(web::post().to(events::publish_batch)))
         .service(resource("/events/{id}", "GET, HEAD").route(get().to(events::show)))
         .service(resource("/events/{id}/deliveries", "GET, HEAD").route(get().to(deliveries::list_of_event)))
+        .service(resource("/event-types", "GET, HEAD").route(get().to(event_types::list)))
+        .service(
+            resource("/event-types/{type}", "GET, HEAD, PUT, DELETE")
+                .route(get().to(event_types::show))
+                .route(web::put().to(event_types::put))
+                .route(web::delete().to(event_types::delete)),
+        )
         .service(resource("/deliveries", "GET, HEAD").route(get().to(deliveries::list)))
         .service(resource("/deliveries/{id}", "GET, HEAD").route(get().to(deliveries::show)))
         .service(resource("/deliveries/{id}/retry", "POST").route(web::post().to(deliveries::retry)))

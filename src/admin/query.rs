@@ -53,6 +53,12 @@ impl Query {
         (limit.unwrap_or(LIMIT_DEFAULT), after)
     }
 
+    /// A flag: false if it is absent.
+    pub(super) fn flag(&mut self, name: &'static str) -> bool {
+        let read = |value: &str| value.parse().map_err(|_| "choose true or false".to_owned());
+        self.optional(name, read).unwrap_or_default()
+    }
+
     /// An id; `form` is what one looks like.
     pub(super) fn id<Id: FromStr>(&mut self, name: &'static str, form: &str) -> Option<Id> {
         self.optional(name, |value| {
@@ -60,9 +66,12 @@ impl Query {
         })
     }
 
-    /// `type`: one type, not a pattern.
+    /// `type`: one type, since a list goes by what its blocks are known to hold, and those are types.
     pub(super) fn event_type(&mut self) -> Option<EventType> {
-        self.optional("type", |value| EventType::new(value).map_err(reason))
+        self.optional("type", |value| match value.contains('*') {
+            true => Err(format!("`{}` is a pattern; name one type, not a pattern", shorten(value))),
+            false => EventType::new(value).map_err(reason),
+        })
     }
 
     /// `resource`: a noun and an id, `people/7`. The noun ends with the first slash.

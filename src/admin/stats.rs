@@ -2,6 +2,8 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use casewire_data::{
+    health::Failing,
+    pace::Down,
     stats::{Counts, HourCounts, Latency},
     token::Scope,
 };
@@ -33,6 +35,10 @@ struct ReportView {
     backlog: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_waiting_at: Option<String>,
+    breaker: BreakerView,
+    /// Absent if it is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing: Option<FailingView>,
     hours: Vec<HourView>,
 }
 
@@ -57,6 +63,24 @@ struct DeliveriesView {
     dead: u64,
     expired: u64,
     retrying: u64,
+}
+
+#[derive(Serialize)]
+struct BreakerView {
+    state: &'static str,
+    /// Absent if it is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_probe_at: Option<String>,
+}
+
+#[derive(Serialize)]
+struct FailingView {
+    since: String,
+    /// Absent as long as its owner was not warned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disables_at: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -88,8 +112,28 @@ impl ReportView {
             },
             backlog: report.backlog,
             oldest_waiting_at: report.oldest_waiting_at.map(|at| at.to_string()),
+            breaker: BreakerView::new(report.down),
+            failing: report.failing.map(FailingView::new),
             hours: report.attempts.hours.iter().map(hour).collect(),
         }
+    }
+}
+
+impl BreakerView {
+    fn new(down: Option<Down>) -> Self {
+        let Some(down) = down else { return Self { state: "closed", since: None, next_probe_at: None } };
+        Self {
+            state: if down.is_probing { "half_open" } else { "open" },
+            since: Some(down.since.to_string()),
+            next_probe_at: (!down.is_probing).then(|| down.probe_at.to_string()),
+        }
+    }
+}
+
+impl FailingView {
+    fn new(failing: Failing) -> Self {
+        let disables_at = failing.disables_at.map(|at| at.to_string());
+        Self { since: failing.since.to_string(), disables_at }
     }
 }
 

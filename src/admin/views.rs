@@ -2,11 +2,15 @@
 //!
 //! Adding a field to a stored type shows nothing to anybody until it is added here.
 
+mod attempt;
 mod audit;
 mod backup;
 mod erasure;
+mod event_type;
+mod preview;
 mod secrets;
 mod source;
+mod trial;
 
 use std::{
     borrow::Cow,
@@ -15,17 +19,20 @@ use std::{
 
 use casewire_data::{
     Error, ErrorKind, Result,
-    delivery::{Attempt, DeliveryRecord, DeliverySummary, Outcome},
+    delivery::{DeliveryRecord, DeliverySummary},
     endpoint::EndpointStatus,
     event::{Actor, ActorId, Event},
+    rate::RateLimit,
     secret::Secret,
     token::{Scope, Token},
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use self::attempt::AttemptView;
 pub(super) use self::{
-    audit::AuditView, backup::BackupView, erasure::ErasedView, secrets::SecretsView, source::SourceView,
+    audit::AuditView, backup::BackupView, erasure::ErasedView, event_type::EventTypeView,
+    preview::PreviewView, secrets::SecretsView, source::SourceView, trial::TrialView,
 };
 use crate::{publisher::Receipt, tenant::EndpointInfo};
 
@@ -53,9 +60,13 @@ pub(super) struct EndpointView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sources: Option<Vec<&'static str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<&'a BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_in_flight: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_limit_per_second: Option<RateView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout_seconds: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,6 +80,29 @@ pub(super) struct EndpointView<'a> {
     /// What verifies its deliveries, where that is not the secret itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
+}
+
+/// A rate as it is written by people: 10 rather than 10.0.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum RateView {
+    Whole(u32),
+    Fraction(f64),
+}
+
+impl RateView {
+    fn new(limit: RateLimit) -> Self {
+        let per_second = limit.per_second();
+        if per_second.fract() > 0.0 {
+            return Self::Fraction(per_second);
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate is 10,000 at most"
+        )]
+        Self::Whole(per_second as u32)
+    }
 }
 
 #[derive(Serialize)]
@@ -97,8 +131,10 @@ impl<'a> EndpointView<'a> {
             agencies: Some(&scope.agencies).filter(|agencies| !agencies.is_empty()),
             sources: (!scope.sources.is_empty())
                 .then(|| scope.sources.iter().map(|it| it.as_str()).collect()),
+            filter: endpoint.filter.as_ref().and_then(|filter| serde_json::from_str(filter.as_str()).ok()),
             headers: Some(&endpoint.headers).filter(|headers| !headers.is_empty()),
             max_in_flight: endpoint.max_in_flight,
+            rate_limit_per_second: endpoint.rate_limit_per_second.map(RateView::new),
             timeout_seconds: endpoint.timeout_seconds,
             retry: endpoint
                 .retry
@@ -276,68 +312,6 @@ impl<'a, A> DeliveryView<'a, A> {
             next_attempt_at: record.next_attempt_at.map(|at| at.to_rfc3339_seconds()),
             created_at: record.published_at.to_rfc3339_seconds(),
         }
-    }
-}
-
-/// One attempt.
-#[derive(Serialize)]
-pub(super) struct AttemptView<'a> {
-    number: u16,
-    started_at: String,
-    duration_ms: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status_code: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<FailureView<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<ResponseView<'a>>,
-}
-
-#[derive(Serialize)]
-struct FailureView<'a> {
-    class: &'static str,
-    message: &'a str,
-}
-
-#[derive(Serialize)]
-struct ResponseView<'a> {
-    headers: BTreeMap<&'a str, Cow<'a, str>>,
-    body: Cow<'a, str>,
-}
-
-impl<'a> AttemptView<'a> {
-    fn new(attempt: &'a Attempt, payload: bool) -> Self {
-        let (status_code, error, response) = match &attempt.outcome {
-            Outcome::Answered { status, headers, body } => {
-                (Some(*status), None, payload.then(|| ResponseView::new(headers, body)))
-            }
-            Outcome::Failed { class, message } => {
-                (None, Some(FailureView { class: class.as_str(), message }), None)
-            }
-        };
-        let started_at = attempt.started_at.to_rfc3339_seconds();
-        Self {
-            number: attempt.number,
-            started_at,
-            duration_ms: attempt.duration_us / 1_000,
-            status_code,
-            error,
-            response,
-        }
-    }
-}
-
-impl<'a> ResponseView<'a> {
-    /// A header that came several times is shown as one list (RFC 9110, 5.3).
-    fn new(headers: &'a [(String, String)], body: &'a [u8]) -> Self {
-        let mut merged = BTreeMap::<&str, Cow<'_, str>>::new();
-        for (name, value) in headers {
-            merged
-                .entry(name)
-                .and_modify(|before| *before = format!("{before}, {value}").into())
-                .or_insert(value.into());
-        }
-        Self { headers: merged, body: String::from_utf8_lossy(body) }
     }
 }
 

@@ -99,6 +99,11 @@ impl Client {
         self.answer(self.request(Method::PATCH, path).send_json(body)).await
     }
 
+    /// Sends a JSON body that is a thing, whole.
+    pub(super) async fn put(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
+        self.answer(self.request(Method::PUT, path).send_json(body)).await
+    }
+
     /// Deletes a thing; the answer is null.
     pub(super) async fn delete(&self, path: &str) -> Result<Value, Failure> {
         self.answer(self.request(Method::DELETE, path).send()).await

@@ -21,7 +21,8 @@ pub(super) struct Args {
 enum Action {
     /// Deliveries, those of the newest event first.
     List(ListArgs),
-    /// One delivery with its attempts.
+    /// One delivery with its attempts: how long each step took, in milliseconds, to whom it went, what came of it.
+    #[command(visible_alias = "show")]
     Get {
         /// The delivery, evt_….wh_….
         #[arg(value_name = "DELIVERY_ID")]
@@ -47,6 +48,9 @@ struct ListArgs {
     /// Of this event, evt_….
     #[arg(long, value_name = "EVENT_ID")]
     event: Option<String>,
+    /// The same as --event.
+    #[arg(value_name = "EVENT_ID", conflicts_with = "event")]
+    event_id: Option<String>,
     /// Of events of this type: cases.created, no pattern.
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
@@ -62,7 +66,8 @@ struct ListArgs {
 /// Runs one action and prints what the server says.
 pub(super) async fn run(args: Args, json: bool) -> Outcome {
     match args.action {
-        Action::List(ListArgs { endpoint, event, event_type, status, page, server }) => {
+        Action::List(ListArgs { endpoint, event, event_id, event_type, status, page, server }) => {
+            let event = event.or(event_id);
             let filters = [
                 ("endpoint", endpoint.as_ref()),
                 ("event", event.as_ref()),
@@ -99,16 +104,63 @@ fn delivery(delivery: &Value) {
     let rows: Vec<_> = attempts.as_array().into_iter().flatten().map(attempt).collect();
     if !rows.is_empty() {
         output::line("");
-        output::table(&["attempt", "started_at", "ms", "outcome"], &rows);
+        let steps = ["ms", "dns", "connect", "tls", "first_byte"];
+        output::table(&[&["attempt", "started_at"], &steps[..], &["address", "outcome"]].concat(), &rows);
     }
 }
 
 fn attempt(attempt: &Value) -> Vec<String> {
-    let mut cells: Vec<_> =
-        ["number", "started_at", "duration_ms"].map(|name| output::text(&attempt[name])).into();
+    let mut cells: Vec<_> = ["number", "started_at"].map(|name| output::text(&attempt[name])).into();
+    let steps = ["total_ms", "dns_ms", "connect_ms", "tls_ms", "first_byte_ms"];
+    cells.extend(steps.map(|name| output::text(&attempt["timing"][name])));
+    cells.push(output::text(&attempt["remote_address"]));
     cells.push(match &attempt["error"] {
         Value::Null => output::text(&attempt["status_code"]),
         error => format!("{}: {}", output::text(&error["class"]), output::text(&error["message"])),
     });
     cells
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn the_event_of_a_list_may_stand_by_itself() {
+        let event = |line: &[&str]| {
+            let parsed = Line::try_parse_from([&["casewire", "list"], line].concat());
+            let Action::List(list) = parsed.ok()?.args.action else { return None };
+            Some(list.event.or(list.event_id))
+        };
+        assert_eq!(event(&["evt_1"]), Some(Some("evt_1".to_owned())));
+        assert_eq!(event(&["--event", "evt_1", "--status", "dead"]), Some(Some("evt_1".to_owned())));
+        assert_eq!(event(&[]), Some(None));
+        assert_eq!(event(&["evt_1", "--event", "evt_2"]), None, "which of them?");
+    }
+
+    #[test]
+    fn an_attempt_is_a_row_with_its_steps_and_what_came_of_it() {
+        let answered = json!({
+            "number": 1, "started_at": "2026-04-29T09:10:00Z", "duration_ms": 12, "status_code": 204,
+            "remote_address": "203.0.113.7:443",
+            "timing": {"dns_ms": 1.5, "connect_ms": 2.0, "tls_ms": 4.25, "first_byte_ms": 3.0, "total_ms": 12.125},
+        });
+        let steps = ["12.125", "1.5", "2.0", "4.25", "3.0", "203.0.113.7:443"];
+        let row = [&["1", "2026-04-29T09:10:00Z"], &steps[..], &["204"]].concat();
+        assert_eq!(attempt(&answered), row);
+        let failed = json!({
+            "number": 2, "started_at": "2026-04-29T09:15:00Z", "duration_ms": 0, "timing": {"total_ms": 0.1},
+            "error": {"class": "connect", "message": "connection refused"},
+        });
+        let row = ["2", "2026-04-29T09:15:00Z", "0.1", "", "", "", "", "", "connect: connection refused"];
+        assert_eq!(attempt(&failed), row);
+    }
 }

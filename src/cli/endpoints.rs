@@ -6,7 +6,7 @@ use super::{
     Failure, Outcome,
     body::{insert, list_of, object_of},
     client::{Client, ServerArgs, segment},
-    output, pair,
+    json_value, output, pair,
 };
 
 /// What `endpoints` takes.
@@ -24,12 +24,20 @@ enum Action {
     Get(IdArgs),
     /// Create an endpoint; its secret is shown this once.
     Create(CreateArgs),
+    /// See which of the last events an endpoint would take, before it is created.
+    ///
+    /// Takes what `create` takes, without --url. Nothing is stored or sent.
+    Preview(PreviewArgs),
     /// Change what is given; the rest stays.
     Update(UpdateArgs),
     /// Delete an endpoint; its waiting deliveries are cancelled.
     Delete(IdArgs),
     /// How it has been doing: attempts of the last 24 hours, success, latency, and what waits.
     Stats(IdArgs),
+    /// Send it a sample event now, signed like any other, and see what it answers; also if it is paused.
+    ///
+    /// Nothing follows from how it goes, but the exit code: 1 if the receiver did not take it.
+    Test(TestArgs),
     /// Hold its events until it is resumed.
     Pause(IdArgs),
     /// Deliver what was held, and go on.
@@ -66,6 +74,17 @@ struct RotateArgs {
 }
 
 #[derive(Debug, clap::Args)]
+struct TestArgs {
+    /// The endpoint, wh_….
+    id: String,
+    /// The event's type; the first that the endpoint takes if absent.
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, clap::Args)]
 struct CreateArgs {
     /// Destination of its deliveries.
     #[arg(long)]
@@ -76,6 +95,23 @@ struct CreateArgs {
     /// The format of its deliveries, with the revision; the server's default if absent.
     #[arg(long, value_name = "NAME@REVISION")]
     dialect: Option<String>,
+    #[command(flatten)]
+    rest: RestArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct PreviewArgs {
+    /// A pattern of event types, cases.* or cases.created; repeat it for several. Some dialects have a default.
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    event: Vec<String>,
+    /// The format of its deliveries, with the revision; the server's default if absent.
+    #[arg(long, value_name = "NAME@REVISION")]
+    dialect: Option<String>,
+    /// How many events to look at, newest first, at most 1000 [default: 100].
+    #[arg(long, value_name = "N")]
+    last: Option<u32>,
     #[command(flatten)]
     rest: RestArgs,
     #[command(flatten)]
@@ -125,12 +161,18 @@ struct RestArgs {
     /// Whether it belongs to the sandbox of the dialect's system.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     sandbox: Option<bool>,
+    /// What it takes events by, as JSON: '{"data.status":["open"],"data.amount":{"gte":1000}}'; null takes it away.
+    #[arg(long, value_name = "JSON", value_parser = json_value)]
+    filter: Option<Value>,
     /// A static request header; repeat it for several. They replace all.
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     header: Vec<(String, String)>,
     /// Requests in flight at once.
     #[arg(long, value_name = "N")]
     max_in_flight: Option<u32>,
+    /// Requests that may begin in a second, evenly spaced: 0.01 to 10000; `none` takes the limit away.
+    #[arg(long, value_name = "N", value_parser = rate)]
+    rate_limit_per_second: Option<Value>,
     /// Seconds that one attempt may take.
     #[arg(long, value_name = "SECONDS")]
     timeout_seconds: Option<u32>,
@@ -155,6 +197,7 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
             insert(&mut body, "dialect", args.dialect.map(Value::from));
             Client::new(&args.server)?.post("/endpoints", &body).await?
         }
+        Action::Preview(args) => return preview(args, json).await,
         Action::Update(args) => update(&args).await?,
         Action::Delete(args) => {
             Client::new(&args.server)?.delete(&path(&args.id)).await?;
@@ -176,6 +219,7 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
             }
             return Ok(());
         }
+        Action::Test(args) => return test(args, json).await,
         Action::Pause(args) => set_status(&args, "paused").await?,
         Action::Resume(args) => set_status(&args, "active").await?,
         Action::Secret(args) => {
@@ -188,6 +232,32 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
     print(&answer, json);
     if !json && answer["data"]["secret"].is_string() {
         output::line("\nThe secret is shown this once; give it to the receiver.");
+    }
+    Ok(())
+}
+
+async fn test(args: TestArgs, json: bool) -> Outcome {
+    let mut body = Map::new();
+    insert(&mut body, "type", args.event_type.map(Value::from));
+    let path = format!("{}/test", path(&args.id));
+    // A receiver may take as long as its endpoint allows.
+    let answer = Client::new(&args.server)?.post_and_wait(&path, &body).await?;
+    print(&answer, json);
+    if answer["data"]["delivered"] == json!(true) { Ok(()) } else { Err(Failure::Told) }
+}
+
+async fn preview(args: PreviewArgs, json: bool) -> Outcome {
+    let mut body = args.rest.body();
+    insert(&mut body, "events", list_of(&args.event));
+    insert(&mut body, "dialect", args.dialect.map(Value::from));
+    insert(&mut body, "last", args.last.map(Value::from));
+    let answer = Client::new(&args.server)?.post("/endpoints/preview", &body).await?;
+    output::list(&answer, &["id", "type", "created_at", "taken", "because", "detail"], json);
+    if !json {
+        output::line(&format!(
+            "\nIt would have taken {} of the last {} events.",
+            answer["taken"], answer["events"]
+        ));
     }
     Ok(())
 }
@@ -238,12 +308,22 @@ impl RestArgs {
         insert(&mut body, "agencies", list_of(&self.agency));
         insert(&mut body, "sources", list_of(&self.source));
         insert(&mut body, "sandbox", self.sandbox.map(Value::from));
+        insert(&mut body, "filter", self.filter.clone());
         insert(&mut body, "headers", object_of(&self.header));
         insert(&mut body, "max_in_flight", self.max_in_flight.map(Value::from));
+        insert(&mut body, "rate_limit_per_second", self.rate_limit_per_second.clone());
         insert(&mut body, "timeout_seconds", self.timeout_seconds.map(Value::from));
         let retry = self.retry_schedule_seconds.as_ref().map(|delays| json!({ "schedule_seconds": delays }));
         insert(&mut body, "retry", retry);
         body
+    }
+}
+
+/// A number as it was written, or null for `none`; its range is the server's to check.
+fn rate(text: &str) -> Result<Value, String> {
+    match text {
+        "none" => Ok(Value::Null),
+        number => number.parse().map(Value::Number).map_err(|_| "write a number, or none".to_owned()),
     }
 }
 

@@ -17,6 +17,7 @@ mod serve;
 
 mod deliveries;
 mod endpoints;
+mod event_types;
 mod events;
 mod metrics;
 mod publish;
@@ -56,7 +57,9 @@ enum Command {
     /// Publish one event, or a batch, to a running server.
     Publish(publish::Args),
     /// See and change the endpoints of a running server.
-    Endpoints(endpoints::Args),
+    Endpoints(Box<endpoints::Args>),
+    /// See and change which event types there are, and what their payloads must fit.
+    EventTypes(event_types::Args),
     /// See what was published.
     Events(events::Args),
     /// See what became of events.
@@ -95,7 +98,8 @@ impl Cli {
                 Command::Demo(args) => demo::run(args, json).await,
                 Command::Listen(args) => listen::run(args, json).await,
                 Command::Publish(args) => publish::run(args, json).await,
-                Command::Endpoints(args) => endpoints::run(args, json).await,
+                Command::Endpoints(args) => endpoints::run(*args, json).await,
+                Command::EventTypes(args) => event_types::run(args, json).await,
                 Command::Events(args) => events::run(args, json).await,
                 Command::Deliveries(args) => deliveries::run(args, json).await,
                 Command::Sources(args) => sources::run(args, json).await,
@@ -189,6 +193,11 @@ fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) =
         text.split_once('=').ok_or_else(|| format!("`{text}` lacks a `=`; write NAME=VALUE"))?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// JSON, as flags take it.
+fn json_value(text: &str) -> Result<serde_json::Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use casewire_data::{event::Tenant, limits::Limits};
 
-use super::{HOUR_MS, millis};
+use super::values::{HOUR_MS, millis};
 
 /// One setting of a tenant.
 pub(super) struct TenantKey {

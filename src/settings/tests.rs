@@ -92,6 +92,8 @@ fn every_wrong_value_is_refused_with_its_source() {
         ("attempt-timeout-seconds", "-1"),
         ("attempt-timeout-seconds", "1e9"),
         ("retention-hours", "NaN"),
+        ("disable-after-hours", "-1"),
+        ("disable-after-hours", "0.00001"),
         ("queue-events-max", "0"),
         ("dialect", "xpath"),
         ("log", "casewire=loud"),
@@ -115,6 +117,7 @@ fn the_help_states_the_defaults_that_hold() {
         ("prefix", settings.prefix.clone()),
         ("attempt_timeout_seconds", (settings.limits.attempt_timeout_ms / 1_000).to_string()),
         ("retention_hours", (settings.limits.retention_ms / 3_600_000).to_string()),
+        ("disable_after_hours", (settings.limits.disable_after_ms.unwrap() / 3_600_000).to_string()),
         ("max_in_flight", settings.limits.in_flight_max.to_string()),
         ("queue_events_max", settings.limits.queue_events_max.to_string()),
         ("queue_bytes_max", settings.limits.queue_bytes_max.to_string()),
@@ -131,6 +134,14 @@ fn the_help_states_the_defaults_that_hold() {
     let retry = KEYS.iter().find(|known| known.name() == "retry_schedule_seconds").unwrap().help;
     let stated = retry.split_once("[default: ").unwrap().1.trim_end_matches(']');
     assert_eq!(RetrySchedule::parse(stated).unwrap(), settings.retry);
+}
+
+#[test]
+fn without_a_time_no_endpoint_is_disabled() {
+    for (hours, after_ms) in [("0", None), ("0.0", None), ("0.5", Some(1_800_000))] {
+        let settings = Settings::load_from(&flags(&[("disable-after-hours", hours)]), NO_ENV).unwrap();
+        assert_eq!(settings.limits.disable_after_ms, after_ms, "{hours}");
+    }
 }
 
 #[test]

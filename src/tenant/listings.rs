@@ -120,9 +120,9 @@ impl TenantHandle {
             None => None,
         };
         let (among, mut endpoints) = match query.status {
-            None | Some(DeliveryStatus::Delivered | DeliveryStatus::Cancelled) => {
-                (Among::All, endpoint.map(|it| [it].into()))
-            }
+            None => (Among::All, endpoint.map(|it| [it].into())),
+            Some(DeliveryStatus::Delivered) => (Among::Attempted, endpoint.map(|it| [it].into())),
+            Some(DeliveryStatus::Cancelled) => (Among::All, endpoint.map(|it| [it].into())),
             Some(DeliveryStatus::Dead) => (Among::Dead, Some(self.ordinals(|_| true))),
             Some(DeliveryStatus::Retrying) => {
                 (Among::Waiting, Some(self.ordinals(|status| status == EndpointStatus::Active)))

@@ -1,6 +1,8 @@
 //! How an endpoint has been doing.
 
-use casewire_data::{Result, Timestamp, id::EndpointId, stats::Summary, store::Cursor};
+use casewire_data::{
+    Result, Timestamp, health::Failing, id::EndpointId, pace::Down, stats::Summary, store::Cursor,
+};
 
 use super::{TenantHandle, nothing};
 
@@ -26,6 +28,10 @@ pub struct EndpointReport {
     pub retrying: u64,
     /// When the oldest event was published that still waits; absent if nothing does.
     pub oldest_waiting_at: Option<Timestamp>,
+    /// That it is down, and how it is probed: its breaker is open. Absent if deliveries go their usual way.
+    pub down: Option<Down>,
+    /// That it is failing: several attempts in a row have, and when it will be disabled if its owner was warned of that.
+    pub failing: Option<Failing>,
 }
 
 impl TenantHandle {
@@ -37,6 +43,7 @@ impl TenantHandle {
             self.tree.journal.read(move |store| (store.cursor(ordinal), store.oldest_waiting(ordinal)));
         let (cursor, oldest_waiting_at) = look.await?;
         let (stats, counted_since) = self.tree.stats.read(ordinal);
+        let condition = self.tree.health.read(ordinal);
         let Cursor { unread, parked, dead, delivered, expired, .. } = cursor;
         Ok(EndpointReport {
             endpoint: id,
@@ -48,6 +55,8 @@ impl TenantHandle {
             backlog: unread + parked,
             retrying: parked,
             oldest_waiting_at: oldest_waiting_at?,
+            down: condition.down,
+            failing: condition.health.failing(),
         })
     }
 }

@@ -2,7 +2,9 @@
 
 mod backup;
 mod endpoints;
+mod event_types;
 mod events;
+mod filter;
 mod lists;
 mod stats;
 mod tenancy;

@@ -11,7 +11,9 @@ mod audit;
 mod erasure;
 mod rotation;
 
+mod catalogue;
 mod fan_out;
+mod filter;
 mod identity;
 mod outcomes;
 mod schedule;
@@ -24,7 +26,10 @@ mod idempotency;
 mod pressure;
 
 mod backlog;
+mod breaker;
+mod disabling;
 mod isolation;
+mod limits;
 mod pace;
 
 mod restart;
@@ -47,6 +52,7 @@ mod verifiers;
 
 mod log;
 mod metrics;
+mod operational;
 mod trace_context;
 
 mod dialect_docs;

@@ -87,6 +87,8 @@ async fn what_happens_is_counted() {
         ("casewire_endpoints{status=\"active\"}", 2.0),
         ("casewire_endpoints{status=\"paused\"}", 1.0),
         ("casewire_endpoints{status=\"disabled\"}", 0.0),
+        ("casewire_endpoints_failing", 0.0),
+        ("casewire_endpoints_down", 0.0),
         ("casewire_deliveries_waiting{state=\"new\"}", 1.0),
         ("casewire_deliveries_waiting{state=\"retry\"}", 1.0),
         ("casewire_dead_letters", 0.0),

@@ -243,6 +243,21 @@ fn every_command_speaks_json() {
     let scope = ["--agency", "north", "--agency", "south, west", "--source", "ui", "--sandbox=false"];
     let scoped = json(&[&create[..], &scope].concat(), "")["data"].take();
     assert_eq!((&scoped["agencies"], &scoped["sources"]), (&json!(["north", "south, west"]), &json!(["ui"])));
+    let (sample, schema) = (dir.path().join("sample.json"), dir.path().join("schema.json"));
+    std::fs::write(&sample, r#"{"n":2}"#).unwrap();
+    std::fs::write(&schema, r#"{"properties":{"n":{"type":"integer"}}}"#).unwrap();
+    let files = ["--sample", sample.to_str().unwrap(), "--schema", schema.to_str().unwrap()];
+    let set = [&["event-types", "set", "cases.tasks.closed", "--description", "Done."], &files[..]].concat();
+    assert_eq!(json(&set, "")["data"]["schema"]["properties"]["n"]["type"], "integer");
+    assert_eq!(json(&["event-types", "show", "cases.tasks.closed"], "")["data"]["sample"], json!({"n": 2}));
+    let shipped = json(&["event-types", "list", "--limit", "1"], "");
+    assert_eq!(shipped["data"][0]["source"], "xpath@1");
+    let test = ["endpoints", "test", scoped["id"].as_str().unwrap(), "--type", "cases.tasks.closed"];
+    assert_eq!(json(&test, "")["data"]["delivered"], true);
+    assert_eq!(json(&["event-types", "delete", "cases.tasks.closed"], "")["deleted"], "cases.tasks.closed");
+    let preview =
+        json(&["endpoints", "preview", "--event", "cases.*", "--filter", r#"{"data.n":{"gt":2}}"#], "");
+    assert_eq!((&preview["taken"], &preview["data"][0]["because"]), (&json!(0), &json!("filter")));
     let update = ["endpoints", "update", scoped["id"].as_str().unwrap(), "--agency", "east"];
     let changed = json(&update, "")["data"].take();
     assert_eq!((&changed["agencies"], &changed["sources"]), (&json!(["east"]), &json!(["ui"])));
@@ -254,9 +269,10 @@ fn every_command_speaks_json() {
     assert_eq!(server.terminate().code, Some(0));
 
     let data_dir = dir.path().to_str().unwrap();
-    assert_eq!(json(&["journal", "verify", "--data-dir", data_dir], "")["events"], 1);
+    assert_eq!(json(&["journal", "verify", "--data-dir", data_dir], "")["events"], 2);
     let stats = json(&["journal", "stats", "--data-dir", data_dir], "");
-    assert_eq!((&stats["events"], &stats["attempts"]["delivered"]), (&json!(1), &json!(1)));
+    // The test is stored, but it was no delivery.
+    assert_eq!((&stats["events"], &stats["attempts"]["delivered"]), (&json!(2), &json!(1)));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
@@ -14,32 +15,58 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{failure::Failure, request::Target};
-use crate::egress::{Egress, Origin};
+use super::{
+    failure::Failure,
+    progress::{Progress, Stage, micros},
+    request::Target,
+};
+use crate::egress::{ConnectError, Egress, Origin};
 
 /// A connection to a target's origin.
 pub(super) struct Connection {
     pub stream: Stream,
     pub opened: Instant,
+    /// The address that accepted it.
+    pub remote: SocketAddr,
     target: Target,
 }
 
 impl Connection {
-    /// A new connection, through egress and through the TLS handshake. Has no deadline of its own.
-    pub async fn open(target: &Target, egress: &Egress, tls: &TlsConnector) -> Result<Self, Failure> {
-        let origin = target.origin();
-        let plain = egress.connect(origin).await.map_err(Failure::connect)?;
-        let stream = if origin.https {
-            let name = target.server_name().ok_or_else(|| {
-                let message = format!("no certificate can name the host {}; change the URL", origin.host);
-                Failure::new(FailureClass::Tls, message)
-            })?;
-            let secured = tls.connect(name, plain).await.map_err(|error| Failure::tls(&error))?;
-            Stream::Tls(Box::new(secured))
-        } else {
-            Stream::Plain(plain)
-        };
-        Ok(Self { stream, opened: Instant::now(), target: target.clone() })
+    /// A new connection, through egress and through the TLS handshake. Has no deadline of its own; notes what each
+    /// step took, whatever it came to.
+    pub async fn open(
+        target: &Target,
+        egress: &Egress,
+        tls: &TlsConnector,
+        progress: &mut Progress,
+    ) -> Result<Self, Failure> {
+        let (origin, begun) = (target.origin(), Instant::now());
+        progress.stage = Stage::Resolving;
+        let permitted = egress.resolve(origin).await;
+        let resolved = Instant::now();
+        progress.transit.dns_us = Some(micros(begun, resolved));
+        let permitted = permitted.map_err(Failure::connect)?;
+
+        progress.stage = Stage::Dialling;
+        let dialled = permitted.dial(&mut progress.transit.remote).await;
+        let connected = Instant::now();
+        progress.transit.connect_us = Some(micros(resolved, connected));
+        let (plain, remote) = dialled.map_err(|error| Failure::connect(ConnectError::Io(error)))?;
+        if !origin.https {
+            let stream = Stream::Plain(plain);
+            return Ok(Self { stream, opened: connected, remote, target: target.clone() });
+        }
+
+        progress.stage = Stage::Securing;
+        let name = target.server_name().ok_or_else(|| {
+            let message = format!("no certificate can name the host {}; change the URL", origin.host);
+            Failure::new(FailureClass::Tls, message)
+        })?;
+        let secured = tls.connect(name, plain).await;
+        let opened = Instant::now();
+        progress.transit.tls_us = Some(micros(connected, opened));
+        let stream = Stream::Tls(Box::new(secured.map_err(|error| Failure::tls(&error))?));
+        Ok(Self { stream, opened, remote, target: target.clone() })
     }
 
     /// Where it leads.

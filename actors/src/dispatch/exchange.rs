@@ -17,6 +17,7 @@ use super::{
     body::{Body, Taken},
     connection::Stream,
     failure::Failure,
+    progress::Progress,
     response::{Answer, HEAD_BYTES_MAX, Parsed, parse},
 };
 
@@ -39,7 +40,6 @@ pub(super) struct Exchange<'a> {
     sending: Sending,
     /// What has come and is not yet taken.
     incoming: &'a mut Vec<u8>,
-    heard: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,20 +62,20 @@ impl<'a> Exchange<'a> {
     ) -> Self {
         incoming.clear();
         let sending = Sending::Writing;
-        Self { stream, first, second, judged_headers, written: 0, sending, incoming, heard: false }
+        Self { stream, first, second, judged_headers, written: 0, sending, incoming }
     }
 
-    /// Sends and reads. Gives whether the connection can be used again. Puts into `answer` what has come so
-    /// far, so that it outlives the end of the time.
+    /// Sends and reads. Gives whether the connection can be used again. Notes what has come so far, so that it
+    /// outlives the end of the time.
     ///
     /// A status line of success counts, whatever follows it, unless headers are judged; any other needs its headers.
-    pub async fn run(&mut self, answer: &mut Option<Answer>) -> Result<bool, Failure> {
-        let (mut body, keep_alive) = match self.read_head(answer).await {
+    pub async fn run(&mut self, progress: &mut Progress) -> Result<bool, Failure> {
+        let (mut body, keep_alive) = match self.read_head(progress).await {
             Ok(framed) => framed,
-            Err(failure) if answer.is_none() => return Err(failure),
+            Err(failure) if progress.answer.is_none() => return Err(failure),
             Err(_) => return Ok(false),
         };
-        let Some(Answer { status, body: kept, .. }) = answer else { return Ok(false) };
+        let Some(Answer { status, body: kept, .. }) = &mut progress.answer else { return Ok(false) };
         let ended = if body.is_unframed() {
             // Boxed, because it is seldom: every attempt would carry room for a second clock.
             Box::pin(timeout(UNFRAMED_MAX, self.read_body(&mut body, kept))).await.unwrap_or(false)
@@ -90,15 +90,15 @@ impl<'a> Exchange<'a> {
     }
 
     /// Reads up to the body, which it gives with whether the connection may be used again after it.
-    async fn read_head(&mut self, answer: &mut Option<Answer>) -> Result<(Body, bool), Failure> {
+    async fn read_head(&mut self, progress: &mut Progress) -> Result<(Body, bool), Failure> {
         let mut interims = 0;
         loop {
             let parsed_bytes = self.incoming.len();
-            self.read_more().await.map_err(|error| Failure::broken(&error, self.heard))?;
-            self.heard = true;
+            self.read_more().await.map_err(|error| Failure::broken(&error, progress.heard.is_some()))?;
+            progress.hear();
             if parsed_bytes > 0 && !self.incoming[parsed_bytes..].contains(&b'\n') {
                 // Nothing new can be told before a line ends; a head that crawls is not parsed at each byte.
-            } else if let Some(framed) = self.take_head(answer, &mut interims)? {
+            } else if let Some(framed) = self.take_head(&mut progress.answer, &mut interims)? {
                 return Ok(framed);
             }
             if self.incoming.len() >= HEAD_BYTES_MAX {

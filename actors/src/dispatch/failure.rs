@@ -4,6 +4,7 @@ use std::{io, time::Duration};
 
 use casewire_data::delivery::FailureClass;
 
+use super::{certificate, progress::Stage};
 use crate::egress::ConnectError;
 
 /// See the module.
@@ -39,7 +40,13 @@ impl Failure {
 
     /// A connection was made, but no TLS over it.
     pub fn tls(error: &io::Error) -> Self {
-        Self::new(FailureClass::Tls, format!("TLS failed: {}", in_words(error)))
+        let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        let message = match cause {
+            Some(rustls::Error::InvalidCertificate(wrong)) => certificate::in_words(wrong),
+            Some(rustls::Error::InvalidMessage(_)) => "what came back is not TLS".to_owned(),
+            _ => format!("TLS failed: {}", in_words(error)),
+        };
+        Self::new(FailureClass::Tls, message)
     }
 
     /// The connection broke before an answer came. `heard`: after a part of one.
@@ -55,13 +62,17 @@ impl Failure {
         Self { unheard: closed && !heard, ..Self::new(FailureClass::Broken, in_words(error)) }
     }
 
-    /// The deadline passed.
-    pub fn timeout(deadline: Duration) -> Self {
+    /// The deadline passed while the attempt waited at a stage.
+    pub fn timeout(deadline: Duration, stage: Stage) -> Self {
         let time = match deadline.subsec_millis() {
             0 => format!("{} s", deadline.as_secs()),
             _ => format!("{} ms", deadline.as_millis()),
         };
-        Self::new(FailureClass::Timeout, format!("no answer in {time}"))
+        let message = match stage.in_words() {
+            None => format!("no answer in {time}"),
+            Some(cause) => format!("no answer in {time} ({cause})"),
+        };
+        Self::new(FailureClass::Timeout, message)
     }
 }
 

@@ -34,9 +34,8 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection, and closes those that have lain too long.
-    pub fn put(&self, connection: Connection) {
-        let since = Instant::now();
+    /// Keeps a connection that was last used at a time, and closes those that have lain too long.
+    pub fn put(&self, connection: Connection, since: Instant) {
         let mut idle = self.0.borrow_mut();
         while idle.front().is_some_and(|idle| since >= idle.since + IDLE_MAX) {
             idle.pop_front();

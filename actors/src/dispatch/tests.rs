@@ -4,6 +4,7 @@ mod answers;
 mod judged;
 mod reuse;
 mod tls;
+mod transit;
 mod wire;
 
 use std::{
@@ -119,6 +120,13 @@ fn dispatcher() -> Dispatcher {
     Dispatcher::new(&config("127.0.0.0/8"))
 }
 
+impl Dispatcher {
+    /// What an attempt comes to, where its way there does not matter.
+    async fn outcome(&self, request: &Request, deadline: Duration) -> Outcome {
+        self.attempt(request, deadline).await.0
+    }
+}
+
 fn status(outcome: &Outcome) -> u16 {
     match outcome {
         Outcome::Answered { status, .. } => *status,
@@ -153,7 +161,7 @@ async fn the_status_is_taken_as_it_comes_and_the_connection_is_used_again() {
         let receiver = Receiver::answering(answer).await;
         let dispatcher = dispatcher();
         for _ in 0..3 {
-            assert_eq!(status(&dispatcher.attempt(&receiver.request(), AMPLE).await), expected);
+            assert_eq!(status(&dispatcher.outcome(&receiver.request(), AMPLE).await), expected);
         }
         assert_eq!(receiver.accepted.get(), 1, "{expected}: one connection for three requests");
     }
@@ -175,7 +183,7 @@ async fn what_is_not_http_is_named_so() {
     ];
     for answer in answers {
         let receiver = Receiver::answering(answer).await;
-        let outcome = dispatcher().attempt(&receiver.request(), AMPLE).await;
+        let outcome = dispatcher().outcome(&receiver.request(), AMPLE).await;
         assert_eq!(class(&outcome), FailureClass::Protocol, "{outcome:?}");
     }
 }
@@ -190,7 +198,7 @@ async fn a_connection_that_breaks_before_the_answer_is_named_so_and_not_tried_ag
             stream.write_all(answer).await
         })
         .await;
-        let outcome = dispatcher().attempt(&receiver.request(), AMPLE).await;
+        let outcome = dispatcher().outcome(&receiver.request(), AMPLE).await;
         assert_eq!(class(&outcome), FailureClass::Broken, "{outcome:?}");
         assert_eq!(receiver.accepted.get(), 1);
     }
@@ -203,7 +211,7 @@ async fn a_receiver_that_never_answers_holds_its_place_until_the_deadline_only()
     let (request, started) = (receiver.request(), Instant::now());
     // The last one finds no place before its deadline, which covers the wait for one.
     let deadlines = [SHORT, SHORT, SHORT / 2];
-    let attempts = deadlines.map(|deadline| dispatcher.attempt(&request, deadline));
+    let attempts = deadlines.map(|deadline| dispatcher.outcome(&request, deadline));
     let words = ["no answer in 300 ms", "no answer in 300 ms", "no answer in 150 ms"];
     for (outcome, message) in futures_util::future::join_all(attempts).await.into_iter().zip(words) {
         let message = message.to_owned();
@@ -214,7 +222,7 @@ async fn a_receiver_that_never_answers_holds_its_place_until_the_deadline_only()
 
     let healthy = Receiver::answering(b"HTTP/1.1 204 No Content\r\n\r\n").await;
     assert_eq!(
-        status(&dispatcher.attempt(&healthy.request(), AMPLE).await),
+        status(&dispatcher.outcome(&healthy.request(), AMPLE).await),
         204,
         "the places are free again"
     );
@@ -233,7 +241,7 @@ async fn a_body_that_crawls_changes_nothing_but_ends_with_the_deadline() {
     })
     .await;
     let started = Instant::now();
-    let outcome = dispatcher().attempt(&receiver.request(), SHORT).await;
+    let outcome = dispatcher().outcome(&receiver.request(), SHORT).await;
     assert_eq!(status(&outcome), 200);
     assert!(body(&outcome).starts_with(b"x"), "what had come is kept");
     assert!(started.elapsed() < SHORT + Duration::from_millis(500));
@@ -258,10 +266,10 @@ async fn of_a_huge_body_the_beginning_is_read_and_the_connection_dropped() {
     })
     .await;
     let dispatcher = dispatcher();
-    let outcome = dispatcher.attempt(&receiver.request(), AMPLE).await;
+    let outcome = dispatcher.outcome(&receiver.request(), AMPLE).await;
     assert_eq!((status(&outcome), body(&outcome).len()), (200, RESPONSE_KEPT_BYTES_MAX));
     assert!(written.get() < HUGE, "the rest was never sent");
-    dispatcher.attempt(&receiver.request(), AMPLE).await;
+    dispatcher.outcome(&receiver.request(), AMPLE).await;
     assert_eq!(receiver.accepted.get(), 2);
 }
 
@@ -274,10 +282,10 @@ async fn a_body_that_breaks_off_changes_nothing() {
         stream.set_zero_linger()
     })
     .await;
-    let outcome = dispatcher().attempt(&receiver.request(), AMPLE).await;
+    let outcome = dispatcher().outcome(&receiver.request(), AMPLE).await;
     assert_eq!(status(&outcome), 202);
     let broken = Receiver::answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").await;
-    assert_eq!(status(&dispatcher().attempt(&broken.request(), AMPLE).await), 200);
+    assert_eq!(status(&dispatcher().outcome(&broken.request(), AMPLE).await), 200);
 }
 
 #[actix_rt::test]
@@ -286,7 +294,7 @@ async fn a_compressed_body_is_kept_as_it_came() {
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\n\x1f\x8b\x08\x00\x00",
     )
     .await;
-    let outcome = dispatcher().attempt(&receiver.request(), AMPLE).await;
+    let outcome = dispatcher().outcome(&receiver.request(), AMPLE).await;
     assert_eq!((status(&outcome), body(&outcome)), (200, b"\x1f\x8b\x08\x00\x00".as_slice()));
 }
 
@@ -298,7 +306,7 @@ async fn kept_headers_are_bounded_and_retry_after_is_always_among_them() {
     }
     answer += "Retry-After: 7\r\n\r\n";
     let receiver = Receiver::answering(answer.leak().as_bytes()).await;
-    let Outcome::Answered { headers, .. } = dispatcher().attempt(&receiver.request(), AMPLE).await else {
+    let Outcome::Answered { headers, .. } = dispatcher().outcome(&receiver.request(), AMPLE).await else {
         panic!("an answer")
     };
     assert_eq!(headers[0], ("retry-after".to_owned(), "7".to_owned()));
@@ -309,7 +317,7 @@ async fn kept_headers_are_bounded_and_retry_after_is_always_among_them() {
 #[actix_rt::test]
 async fn nobody_listening_is_a_refused_connection() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let outcome = dispatcher().attempt(&request(&format!("http://{free}/")), AMPLE).await;
+    let outcome = dispatcher().outcome(&request(&format!("http://{free}/")), AMPLE).await;
     let message = "connection refused".to_owned();
     assert_eq!(outcome, Outcome::Failed { class: FailureClass::Connect, message });
 }
@@ -320,7 +328,7 @@ async fn a_forbidden_address_gets_no_connection_and_says_what_to_do() {
     let port = receiver.address.port();
     let closed = Dispatcher::with_resolver(&config("10.0.0.1"), Scripted::new(&["127.0.0.1"]));
     for host in ["127.0.0.1", "crm.example", "localhost"] {
-        let outcome = closed.attempt(&request(&format!("http://{host}:{port}/")), AMPLE).await;
+        let outcome = closed.outcome(&request(&format!("http://{host}:{port}/")), AMPLE).await;
         assert_eq!(class(&outcome), FailureClass::Egress, "{outcome:?}");
         let Outcome::Failed { message, .. } = outcome else { unreachable!() };
         assert!(message.contains("CASEWIRE_EGRESS_ALLOW"), "{message}");
@@ -331,5 +339,5 @@ async fn a_forbidden_address_gets_no_connection_and_says_what_to_do() {
 #[actix_rt::test]
 async fn a_name_without_an_address_is_a_matter_of_dns() {
     let nowhere = Dispatcher::with_resolver(&config(""), Scripted::new(&[""]));
-    assert_eq!(class(&nowhere.attempt(&request("https://crm.example/"), AMPLE).await), FailureClass::Dns);
+    assert_eq!(class(&nowhere.outcome(&request("https://crm.example/"), AMPLE).await), FailureClass::Dns);
 }

@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use casewire_data::{
     Error, Timestamp,
-    delivery::{Attempt, EndpointEffect, FailureClass, Outcome, Verdict, judge},
+    delivery::{Attempt, EndpointEffect, FailureClass, Outcome, Transit, Verdict, judge},
     endpoint::Endpoint,
     store::{Cancelled, Fate, Settled},
 };
@@ -26,6 +26,7 @@ pub struct Finished {
     started_at: Timestamp,
     started: Instant,
     outcome: Outcome,
+    transit: Transit,
 }
 
 impl Mailbox {
@@ -37,6 +38,7 @@ impl Mailbox {
         let event_position = turn.envelope.event.position;
         self.in_flight.insert(seq, Flight { parked: turn.parked, event_position, begun_at: started_at });
         self.retries.begun(seq);
+        self.pace.begins(started_at);
         if turn.attempts == 0 {
             self.surroundings.counts.first_attempt(turn.envelope.event.published_at, started_at);
         }
@@ -44,8 +46,8 @@ impl Mailbox {
         let mailbox = self.own_address(context);
         if self.poisoned == Some(seq) {
             let outcome = quarantined("it made the endpoint's mailbox panic");
-            let made_by = (self.plan.clone(), clock::wall());
-            mailbox.do_send(Finished { turn, made_by, started_at, started, outcome });
+            let (made_by, transit) = ((self.plan.clone(), clock::wall()), Transit::default());
+            mailbox.do_send(Finished { turn, made_by, started_at, started, outcome, transit });
             return;
         }
         let (plan, dispatcher) = (self.plan.clone(), self.dispatcher.clone());
@@ -61,13 +63,15 @@ impl Mailbox {
                 }
                 match plan.request(&envelope, sent_at) {
                     Ok(request) => dispatcher.attempt(&request, plan.deadline).await,
-                    Err(error) => unsayable(&error),
+                    Err(error) => (unsayable(&error), Transit::default()),
                 }
             };
             let outcome = AssertUnwindSafe(attempt.instrument(span)).catch_unwind().await;
-            let outcome =
-                outcome.unwrap_or_else(|_| quarantined("the engine panicked while it made this delivery"));
-            mailbox.do_send(Finished { turn, made_by: (plan, sent_at), started_at, started, outcome });
+            let (outcome, transit) = outcome.unwrap_or_else(|_| {
+                (quarantined("the engine panicked while it made this delivery"), Transit::default())
+            });
+            let made_by = (plan, sent_at);
+            mailbox.do_send(Finished { turn, made_by, started_at, started, outcome, transit });
         }));
         self.current.set(None);
     }
@@ -86,7 +90,7 @@ impl Mailbox {
 
     /// Notes what became of a delivery, and what follows for the endpoint.
     fn settle(&mut self, finished: Finished, ended: Instant, context: &mut Context<Self>) {
-        let Finished { turn, made_by: (made_by, sent_at), started_at, started, outcome } = finished;
+        let Finished { turn, made_by: (made_by, sent_at), started_at, started, outcome, transit } = finished;
         let event = &turn.envelope.event;
         let now = self.surroundings.clock.at(ended);
         let number = turn.attempts.saturating_add(1);
@@ -104,8 +108,18 @@ impl Mailbox {
         let duration_us = u64::try_from((ended - started).as_micros()).unwrap_or(u64::MAX);
         self.stats.note(now, duration_us, &outcome, fate);
         span::attempted(&turn.envelope, self.plan.endpoint.id, number, &outcome, fate);
-        self.follow(&outcome, fate, now);
+        if let Fate::RetryAt(due) = fate {
+            self.retries.note(due);
+        }
+        let diagnosis = self.diagnose(&outcome, fate, now);
+        if fate == Fate::Dead {
+            self.tell_dead(&turn.envelope, number, &outcome, now);
+        }
+        // What the receiver has asked for is its own word; what has been seen of it counts beside.
         self.affect(judgement.effect, now, context);
+        if !self.disabling {
+            self.affect(diagnosis, now, context);
+        }
         let settled = Settled {
             endpoint: self.ordinal(),
             seq: event.seq,
@@ -118,6 +132,7 @@ impl Mailbox {
                 started_at,
                 duration_us,
                 outcome: self.without_secrets(outcome, &made_by),
+                transit,
             },
         };
         self.surroundings.journal.settle(settled, event, &self.unwritten);
@@ -129,28 +144,6 @@ impl Mailbox {
     fn without_secrets(&self, outcome: Outcome, made_by: &Arc<Plan>) -> Outcome {
         let outcome = made_by.without_secrets(outcome);
         if Arc::ptr_eq(made_by, &self.plan) { outcome } else { self.plan.without_secrets(outcome) }
-    }
-
-    fn follow(&mut self, outcome: &Outcome, fate: Fate, now: Timestamp) {
-        match fate {
-            Fate::Delivered => {
-                if self.pace.succeeded() {
-                    tracing::info!(endpoint = %self.plan.endpoint.id, "the endpoint answers again");
-                    self.retries.release();
-                }
-            }
-            Fate::RetryAt(_) | Fate::Dead => {
-                let is_the_endpoints_fault = outcome.failure_class() != Some(FailureClass::Quarantined);
-                if is_the_endpoints_fault && self.pace.failed(now) {
-                    tracing::warn!(endpoint = %self.plan.endpoint.id, "the endpoint is down; its backlog waits");
-                    self.give_back();
-                    self.retries.end_release(now);
-                }
-            }
-        }
-        if let Fate::RetryAt(due) = fate {
-            self.retries.note(due);
-        }
     }
 
     fn affect(&mut self, effect: EndpointEffect, now: Timestamp, context: &mut Context<Self>) {

@@ -81,6 +81,12 @@ impl Mailbox {
         self.retries.note(self.now());
     }
 
+    /// Whether something may be read with which an endpoint that is down is probed: it is time, and nothing is at hand.
+    pub(super) fn may_fetch_probe(&self, now: Timestamp) -> bool {
+        let has_one = !self.ready.is_empty() || !self.in_flight.is_empty() || self.retries.is_busy();
+        !has_one && !self.intake.reading && self.pace.waits_until(now).is_none()
+    }
+
     /// Reads on when half the window is free. An endpoint that is down gets one event, as a probe, when it is time.
     pub(super) fn read_on(&mut self, now: Timestamp, context: &mut Context<Self>) {
         let limits = &self.surroundings.config.limits;
@@ -92,11 +98,10 @@ impl Mailbox {
             return;
         }
         let mut events_max = room;
-        if let Some(probe_at) = self.pace.probe_at() {
-            if now < probe_at || !self.ready.is_empty() || !self.in_flight.is_empty() {
+        if self.pace.is_down() {
+            if !self.may_fetch_probe(now) || (self.pace.probes_with_retry() && self.retries.is_due(now)) {
                 return;
             }
-            self.pace.probed(now);
             events_max = 1;
         }
         self.intake.reading = true;
@@ -148,7 +153,12 @@ impl Handler<Read> for Mailbox {
     fn handle(&mut self, Read { backlog, after }: Read, context: &mut Self::Context) {
         self.intake.reading = false;
         match backlog {
-            Ok(backlog) if after == self.window.last_taken() && !self.is_held() => {
+            // Read before it went down, it is more than a probe.
+            Ok(backlog)
+                if after == self.window.last_taken()
+                    && !self.is_held()
+                    && !(self.pace.is_down() && backlog.events.len() > 1) =>
+            {
                 for event in backlog.events {
                     self.take(Arc::new(Envelope::new(event)));
                 }

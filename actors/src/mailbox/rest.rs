@@ -11,10 +11,15 @@ impl Mailbox {
         if self.is_held() {
             return;
         }
-        // While something is under way there is no probe, and its end does what is to be done next.
-        let may_probe = self.intake.is_behind() && self.in_flight.is_empty() && self.ready.is_empty();
-        let probe = self.pace.probe_at().filter(|_| may_probe && !self.intake.is_reading());
-        let times = [self.retries.next_due(), self.pace.rests_until(now), self.share.grows_at(), probe];
+        let waits_until = self.pace.waits_until(now);
+        let has_turn = !self.ready.is_empty() || self.retries.has_turns();
+        let is_down = self.pace.is_down();
+        // While a probe is under way there is no other one, and its end does what is to be done next.
+        let may_probe = self.in_flight.is_empty() && !self.intake.is_reading() && !self.retries.is_reading();
+        let probe = waits_until.filter(|_| is_down && may_probe && self.intake.is_behind());
+        let due = self.retries.next_due().filter(|_| !is_down || may_probe);
+        let due = if is_down { due.map(|due| waits_until.map_or(due, |until| until.max(due))) } else { due };
+        let times = [due, waits_until.filter(|_| has_turn), self.share.grows_at(), probe];
         if let Some(at) = times.into_iter().flatten().min()
             && self.asked_for.is_none_or(|asked| at < asked)
         {
@@ -33,7 +38,12 @@ impl Mailbox {
             received: self.received,
             // A held one may have retries, for which it has not asked to be woken.
             clean: if self.intake.is_behind() || self.is_held() { None } else { Some(self.window.floor()) },
-            since: self.rest.get().map_or(now, |rest| rest.since),
+            // Not before another request may begin: who comes after it knows nothing of the one before.
+            since: self
+                .rest
+                .get()
+                .map_or(now, |rest| rest.since)
+                .max(self.pace.waits_until(now).unwrap_or(now)),
         });
         self.rest.set(rest);
     }

@@ -67,6 +67,16 @@ impl Retries {
         if self.reading || !self.turns.is_empty() { None } else { self.next_due }
     }
 
+    /// Whether something is due at a time, as far as is known.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.release != Release::No || self.next_due.is_some_and(|due| due <= now)
+    }
+
+    /// Whether some have been read and wait for their turn.
+    pub(super) fn has_turns(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
     pub(super) fn is_known(&self) -> bool {
         self.known
     }
@@ -114,15 +124,22 @@ impl Retries {
 impl Mailbox {
     /// Reads what is due, if something is and nothing read is left.
     pub(super) fn read_due(&mut self, now: Timestamp, context: &mut Context<Self>) {
-        let retries = &mut self.retries;
-        let is_due = retries.release != Release::No || retries.next_due.is_some_and(|due| due <= now);
-        if !is_due
+        let retries = &self.retries;
+        if !retries.is_due(now)
             || retries.reading
             || !retries.turns.is_empty()
             || !self.intake.is_begun()
             || self.is_held()
         {
             return;
+        }
+        let mut most = READ_MAX;
+        if self.pace.is_down() {
+            // One at a time, as a probe, in turn with what is new. The others wait, and use up nothing of their schedule.
+            if !self.may_fetch_probe(now) || (self.intake.is_behind() && !self.pace.probes_with_retry()) {
+                return;
+            }
+            most = 1;
         }
         let retries = &mut self.retries;
         retries.reading = true;
@@ -138,7 +155,7 @@ impl Mailbox {
                     Release::Asked => DueUntil::LastAttemptBefore(store.position()),
                     Release::Before(position) => DueUntil::LastAttemptBefore(position),
                 };
-                (store.due(ordinal, until, READ_MAX, |seq| under_way.contains(&seq)), until)
+                (store.due(ordinal, until, most, |seq| under_way.contains(&seq)), until)
             };
             if let Ok((due, until)) = journal.read(read).await {
                 mailbox.do_send(ReadDue { due, until });
@@ -185,7 +202,8 @@ impl Handler<ReadDue> for Mailbox {
         self.retries
             .turns
             .extend(due.waiting.into_iter().filter(|waiting| !begun.contains(&waiting.event.seq)));
-        if self.is_held() || release_ended {
+        let is_too_much = self.pace.is_down() && self.retries.turns.len() > 1;
+        if self.is_held() || release_ended || is_too_much {
             self.retries.give_back();
         }
         self.work(context);

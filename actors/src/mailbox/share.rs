@@ -28,9 +28,11 @@ impl Share {
 }
 
 impl Mailbox {
-    /// Counts as one of the arbiter's mailboxes that have work, or no more.
-    pub(super) fn join_crowd(&mut self) {
-        let busy = !self.in_flight.is_empty() || !self.ready.is_empty();
+    /// Counts as one of the arbiter's mailboxes that have work, or no more. One that waits for its rate, a rest or a probe
+    /// takes nothing from the others meanwhile.
+    pub(super) fn join_crowd(&mut self, now: Timestamp) {
+        let busy =
+            !self.in_flight.is_empty() || (!self.ready.is_empty() && self.pace.waits_until(now).is_none());
         if self.share.busy != busy {
             self.share.busy = busy;
             self.surroundings.crowd.note(busy);

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use actix::{Handler, Message, WrapFuture};
+use actix::{ActorTryFutureExt, Handler, Message, WrapFuture};
 use casewire_data::{
     Error, ErrorKind, Result,
     audit::{Act, Action, Principal},
@@ -105,7 +105,11 @@ impl Registry {
         match Question::of(&revised, &self.config).filter(|question| !is_answered(question)) {
             None => {
                 let act = revision.act(&endpoint, &revised);
-                Box::pin(self.put(revised, act).into_actor(self))
+                let put = self.put(revised, act).into_actor(self);
+                Box::pin(put.map_ok(move |revised, registry, _| {
+                    registry.tell_of_revision(&endpoint, &revised);
+                    revised
+                }))
             }
             Some(_) if rounds == 0 => {
                 let message = "others changed the endpoint meanwhile; read it, and send the change again";

@@ -1,5 +1,7 @@
 //! Every row of the state machine: what an outcome comes to.
 
+use std::num::NonZeroU32;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -95,11 +97,42 @@ fn an_attempt_is_stored_compactly_and_reads_back() {
     let body: Vec<u8> = (0..=255).cycle().take(4_096).collect();
     let outcome = Outcome::Answered { status: 500, headers: vec![("a".into(), "b".into())], body };
     for outcome in [outcome, failed(FailureClass::Timeout)] {
-        let attempt = Attempt { number: 1, started_at: NOW, duration_us: 9, outcome };
+        let attempt =
+            Attempt { number: 1, started_at: NOW, duration_us: 9, outcome, transit: Transit::default() };
         let stored = rmp_serde::to_vec(&attempt).unwrap();
         assert!(stored.len() < 4_096 + 64, "{} bytes", stored.len());
         assert_eq!(rmp_serde::from_slice::<Attempt>(&stored).unwrap(), attempt);
     }
+}
+
+#[test]
+fn an_attempt_that_was_stored_without_its_transit_is_read() {
+    let outcome = failed(FailureClass::Timeout);
+    let transit = Transit { dns_us: NonZeroU32::new(1), ..Transit::default() };
+    let attempt = Attempt { number: 3, started_at: NOW, duration_us: 9, outcome, transit };
+    let before = rmp_serde::to_vec(&(attempt.number, NOW, attempt.duration_us, &attempt.outcome)).unwrap();
+    let read = rmp_serde::from_slice::<Attempt>(&before).unwrap();
+    assert_eq!(read, Attempt { transit: Transit::default(), ..attempt });
+}
+
+#[test]
+fn a_transit_takes_few_bytes_and_none_is_lost() {
+    let [reused, opened] = [None, NonZeroU32::new(70_000)].map(|step| Transit {
+        remote: Some("127.0.0.1:65535".parse().unwrap()),
+        dns_us: step,
+        connect_us: step,
+        tls_us: step,
+        first_byte_us: NonZeroU32::new(900),
+    });
+    let remote = Some("[2001:db8::1]:443".parse().unwrap());
+    let v6 = Transit { remote, dns_us: Some(NonZeroU32::MAX), ..Transit::default() };
+    for (transit, bytes_max) in [(Transit::default(), 6), (reused, 15), (opened, 27), (v6, 30)] {
+        let stored = rmp_serde::to_vec(&transit).unwrap();
+        assert!(stored.len() <= bytes_max, "{transit:?}: {} bytes", stored.len());
+        assert_eq!(rmp_serde::from_slice::<Transit>(&stored).unwrap(), transit);
+    }
+    let cut = [0x95, 0xc4, 3, 1, 2, 3, 0xc0, 0xc0, 0xc0, 0xc0];
+    assert!(rmp_serde::from_slice::<Transit>(&cut).is_err(), "an address of three bytes");
 }
 
 #[test]

@@ -38,10 +38,14 @@ pub struct EndpointDraft {
     pub sources: Vec<Source>,
     /// Whether it belongs to the sandbox of its dialect's system.
     pub sandbox: bool,
+    /// What it takes events by, as JSON; see [`Filter`](crate::filter::Filter).
+    pub filter: Option<String>,
     /// Static request headers.
     pub headers: BTreeMap<String, String>,
     /// Requests in flight at once.
     pub max_in_flight: Option<u32>,
+    /// Requests that may begin in a second: 0.01 to 10,000.
+    pub rate_limit_per_second: Option<f64>,
     /// Seconds of one attempt.
     pub timeout_seconds: Option<u32>,
     /// Delays in seconds after the first attempt and each one after it.
@@ -71,10 +75,14 @@ pub struct EndpointPatch {
     pub sources: Option<Vec<Source>>,
     /// Whether it belongs to the sandbox.
     pub sandbox: Option<bool>,
+    /// New filter, as JSON.
+    pub filter: Option<Option<String>>,
     /// New static headers, replacing all.
     pub headers: Option<BTreeMap<String, String>>,
     /// New limit of requests in flight.
     pub max_in_flight: Option<Option<u32>>,
+    /// New limit of requests in a second.
+    pub rate_limit_per_second: Option<Option<f64>>,
     /// New deadline of one attempt.
     pub timeout_seconds: Option<Option<u32>>,
     /// New retry schedule.
@@ -114,7 +122,26 @@ impl EndpointDraft {
         identity: EndpointIdentity,
         context: &EndpointContext<'_>,
     ) -> Result<Endpoint> {
-        let mut endpoint = Endpoint {
+        let random = identity.random;
+        let mut endpoint = self.empty(identity, context);
+        endpoint.apply(self.into_patch(), Some(random), context)?;
+        Ok(endpoint)
+    }
+
+    /// An endpoint that takes what the one would that the draft describes, but cannot be delivered to: it has no secret, and
+    /// no URL unless one is given. The error names every field that is wrong.
+    pub fn into_preview(self, tenant: Tenant, context: &EndpointContext<'_>) -> Result<Endpoint> {
+        let identity = EndpointIdentity { id: EndpointId::from_u128(0), ordinal: 0, tenant, random: [0; 32] };
+        let mut endpoint = self.empty(identity, context);
+        let mut patch = self.into_patch();
+        patch.url = patch.url.filter(|url| !url.is_empty());
+        endpoint.apply(patch, None, context)?;
+        Ok(endpoint)
+    }
+
+    /// An endpoint of the draft's dialect with nothing else of it.
+    fn empty(&self, identity: EndpointIdentity, context: &EndpointContext<'_>) -> Endpoint {
+        Endpoint {
             id: identity.id,
             ordinal: identity.ordinal,
             tenant: identity.tenant,
@@ -126,20 +153,26 @@ impl EndpointDraft {
             status_reason: None,
             secrets: Vec::new(),
             retiring: Vec::new(),
-            dialect: self.dialect.unwrap_or_else(|| context.default_dialect.to_owned()),
+            dialect: self.dialect.clone().unwrap_or_else(|| context.default_dialect.to_owned()),
             params: BTreeMap::new(),
             scope: EventScope::default(),
+            filter: None,
             headers: BTreeMap::new(),
             max_in_flight: None,
+            rate_limit_per_second: None,
             timeout_seconds: None,
             retry: None,
             held_through: 0,
             earlier_params: Vec::new(),
+            failing: None,
             created_at: context.now,
             updated_at: context.now,
-        };
-        // The rules of a field are those of a change to it, with nothing left out that must be there.
-        let all = EndpointPatch {
+        }
+    }
+
+    /// The rules of a field are those of a change to it, with nothing left out that must be there.
+    fn into_patch(self) -> EndpointPatch {
+        EndpointPatch {
             url: Some(self.url),
             events: Some(self.events),
             description: Some(self.description),
@@ -150,13 +183,13 @@ impl EndpointDraft {
             agencies: Some(self.agencies),
             sources: Some(self.sources),
             sandbox: Some(self.sandbox),
+            filter: Some(self.filter),
             headers: Some(self.headers),
             max_in_flight: Some(self.max_in_flight),
+            rate_limit_per_second: Some(self.rate_limit_per_second),
             timeout_seconds: Some(self.timeout_seconds),
             retry_schedule_seconds: Some(self.retry_schedule_seconds),
-        };
-        endpoint.apply(all, Some(identity.random), context)?;
-        Ok(endpoint)
+        }
     }
 }
 

@@ -1,13 +1,18 @@
 //! The rules of an endpoint's fields: the same at its creation and at every change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{Endpoint, EndpointContext, EndpointPatch, EndpointStatus};
 use crate::{
     address::EgressPolicy,
     dialect::{Dialect, Dialects, check_header},
     error::{Error, FieldError, Result},
+    filter::Filter,
     limits,
+    rate::RateLimit,
     retry::RetrySchedule,
 };
 
@@ -23,7 +28,10 @@ impl Endpoint {
     ) -> Result<()> {
         let mut wrong = Wrong::default();
         if let Some(url) = &patch.url {
+            let before = self.url.clone();
             wrong.or_set(&mut self.url, check_url(url, context.egress));
+            // Whatever was wrong is said of the receiver that it was.
+            self.failing = self.failing.take().filter(|_| self.url == before);
         }
         // Changes that do not ask the dialect are possible even if it is gone.
         let in_dialect =
@@ -40,6 +48,9 @@ impl Endpoint {
         if let Some(sources) = patch.sources {
             self.scope.sources = sources.into_iter().collect();
         }
+        if let Some(filter) = patch.filter {
+            wrong.or_set(&mut self.filter, check_filter(filter));
+        }
         if let Some(description) = patch.description {
             wrong.or_set(&mut self.description, check_text("description", description));
         }
@@ -50,6 +61,9 @@ impl Endpoint {
             if status == EndpointStatus::Active && context.dialects.get(&self.dialect).is_err() {
                 wrong.or_set(&mut (), Err(Error::field("status", self.speechless_reason())));
             }
+            // Who makes it active again gives it another chance, and all of the time for it.
+            let resumes = self.status == EndpointStatus::Paused && status == EndpointStatus::Active;
+            self.failing = self.failing.take().filter(|_| !resumes);
             self.status = status;
             // Paused by its owner, it stays so when its dialect is back.
             if status == EndpointStatus::Active || self.is_speechless() {
@@ -61,6 +75,9 @@ impl Endpoint {
         }
         if let Some(most) = patch.max_in_flight {
             wrong.or_set(&mut self.max_in_flight, check_range("max_in_flight", most, limits::IN_FLIGHT_MAX));
+        }
+        if let Some(per_second) = patch.rate_limit_per_second {
+            wrong.or_set(&mut self.rate_limit_per_second, per_second.map(RateLimit::new).transpose());
         }
         if let Some(timeout) = patch.timeout_seconds {
             let checked = check_range("timeout_seconds", timeout, limits::ATTEMPT_TIMEOUT_SECONDS_MAX);
@@ -196,6 +213,10 @@ fn check_agencies(agencies: Vec<String>) -> Result<BTreeSet<String>> {
     }
     wrong.into_result()?;
     Ok(agencies.into_iter().collect())
+}
+
+fn check_filter(filter: Option<String>) -> Result<Option<Arc<Filter>>> {
+    Ok(filter.as_deref().map(Filter::new).transpose()?.flatten().map(Arc::new))
 }
 
 fn check_sandbox(sandbox: bool, dialect: &Dialect) -> Result<bool> {

@@ -60,8 +60,10 @@ fn every_wrong_field_is_named_at_once() {
         agencies: vec!["north".into(), String::new(), "x".repeat(limits::LABEL_BYTES_MAX + 1)],
         sources: vec![Source::Ui],
         sandbox: true,
+        filter: Some("[]".to_owned()),
         headers: BTreeMap::from([("Host".into(), "a".into()), ("X-A".into(), "a\nb".into())]),
         max_in_flight: Some(0),
+        rate_limit_per_second: Some(-3.0),
         timeout_seconds: Some(limits::ATTEMPT_TIMEOUT_SECONDS_MAX + 1),
         retry_schedule_seconds: Some(vec![1, u64::MAX]),
     };
@@ -76,11 +78,13 @@ fn every_wrong_field_is_named_at_once() {
             "secret",
             "agencies[1]",
             "agencies[2]",
+            "filter",
             "description",
             "name",
             "headers.Host",
             "headers.X-A",
             "max_in_flight",
+            "rate_limit_per_second",
             "timeout_seconds",
             "retry.schedule_seconds[1]",
         ]
@@ -111,6 +115,27 @@ fn limits_hold_for_url_headers_dialect_and_empty_lists() {
     assert!(create(agencies(limits::AGENCIES_MAX)).is_ok());
     assert_eq!(fields(&create(agencies(limits::AGENCIES_MAX + 1)).unwrap_err()), ["agencies"]);
     assert_eq!(fields(&create(EndpointDraft { events: vec![], ..draft() }).unwrap_err()), ["events"]);
+}
+
+#[test]
+fn who_moves_or_resumes_an_endpoint_gives_it_another_chance() {
+    let failing = Failing { since: NOW, disables_at: None };
+    let draft = EndpointDraft { status: Some(EndpointStatus::Paused), ..draft() };
+    let noted = create(draft).unwrap().noted(Some(failing));
+    assert_eq!(noted.updated_at, NOW, "the engine's notes are no change of its owner's");
+    let patched = |patch| with(NOW, |context| noted.patched(patch, context)).unwrap().failing;
+    let same = EndpointPatch {
+        url: Some(noted.url.clone()),
+        status: Some(EndpointStatus::Paused),
+        rate_limit_per_second: Some(Some(2.5)),
+        ..EndpointPatch::default()
+    };
+    assert_eq!(patched(same), Some(Box::new(failing)));
+    let moved = EndpointPatch { url: Some("https://other.example.com/".into()), ..EndpointPatch::default() };
+    assert_eq!(patched(moved), None);
+    let resumed = EndpointPatch { status: Some(EndpointStatus::Active), ..EndpointPatch::default() };
+    assert_eq!(patched(resumed), None);
+    assert_eq!(noted.host(), "partner.example.com");
 }
 
 #[test]

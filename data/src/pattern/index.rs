@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{Pattern, Shape};
+use crate::operational::{self, is_operational};
 
 /// Many patterns, each leading to numbers, arranged so that one event type touches few of them, and a change none but
 /// its own.
@@ -67,9 +68,11 @@ impl<T: Default> ByPrefix<T> {
         }
     }
 
-    fn of<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a T> {
+    /// The values under prefixes of a text that have at least so many bytes.
+    fn of<'a>(&'a self, text: &'a str, least: usize) -> impl Iterator<Item = &'a T> {
         self.lengths
-            .keys()
+            .range(least..)
+            .map(|(length, _)| length)
             .map_while(|length| text.get(..*length))
             .filter_map(|prefix| self.values.get(prefix))
     }
@@ -179,13 +182,15 @@ impl PatternIndex {
 
     /// What the patterns that match an event type lead to: ascending, each number once.
     pub fn matches(&self, event_type: &str) -> Vec<u32> {
+        // Operational events are for patterns that begin as they do, literally: no shorter prefix will do.
+        let least = if is_operational(event_type) { operational::PREFIX } else { "" };
         let mut found = self.exact.get(event_type).cloned().unwrap_or_default();
-        for targets in self.prefixes.of(event_type) {
+        for targets in self.prefixes.of(event_type, least.len()) {
             found.extend_from_slice(targets);
         }
         let by_segment = event_type.split('.').filter_map(|segment| self.by_segment.get(segment));
-        for glob in by_segment.chain(self.by_prefix.of(event_type)).flat_map(BTreeMap::values) {
-            if glob.compiled.matches(event_type) {
+        for (text, glob) in by_segment.chain(self.by_prefix.of(event_type, least.len())).flatten() {
+            if text.starts_with(least) && glob.compiled.matches(event_type) {
                 found.extend_from_slice(&glob.targets);
             }
         }
@@ -221,6 +226,33 @@ mod tests {
         assert_eq!(index.matches("cases.created"), [1, 2, 9]);
         assert_eq!(index.matches("fälle"), [2]);
         assert_eq!(index.matches(""), [2]);
+    }
+
+    #[test]
+    fn operational_events_are_found_as_by_each_pattern_alone() {
+        let texts = [
+            "*",
+            "c*",
+            "casewire*",
+            "casewire.*",
+            "casewire.endpoint.*",
+            "*.endpoint.failing",
+            "casewire.*.failing",
+            "casewire.endpoint.failing",
+            "?asewire.*",
+            "casewire.[e]*.failing",
+            "**",
+        ];
+        let index = PatternIndex::new(texts.map(pattern).into_iter().zip(0..));
+        for name in ["casewire.endpoint.failing", "casewired.endpoint.failing", "casewire.delivery.dead"] {
+            let each: Vec<u32> = texts
+                .iter()
+                .zip(0..)
+                .filter(|(text, _)| pattern(text).matches(name))
+                .map(|(_, at)| at)
+                .collect();
+            assert_eq!(index.matches(name), each, "{name}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::{
     address::EgressPolicy,
     endpoint::{EndpointContext, EndpointDraft, EndpointIdentity},
     event::{Actor, Tenant},
+    filter::Filter,
     id::EndpointId,
     scope::Source,
 };
@@ -47,6 +48,10 @@ fn event(agency: Option<&str>) -> NewEvent {
     NewEvent { agency: agency.map(str::to_owned), ..NewEvent::new("claim.assigned", "{}").unwrap() }
 }
 
+fn filtered(json: &str) -> Option<Arc<Filter>> {
+    Some(Arc::new(Filter::new(json).unwrap().unwrap()))
+}
+
 /// The endpoints that were asked whether their dialect can say the event, in order.
 fn asked(matched: &Matched, event: &NewEvent) -> Vec<u32> {
     let asked = RefCell::new(Vec::new());
@@ -66,6 +71,31 @@ fn an_event_goes_to_whoever_takes_it_in_ascending_order() {
     assert_eq!(*matched.routes(&event(Some("north"))).unwrap(), [1, 2, 7, 9]);
     assert_eq!(*matched.routes(&event(Some("south"))).unwrap(), [2, 5, 7]);
     assert!(Matched::default().routes(&event(None)).unwrap().is_empty());
+}
+
+#[test]
+fn a_filter_decides_besides_the_scope_and_tells_why() {
+    let urgent = |ordinal, agency: &str| {
+        terms(ordinal, |endpoint| {
+            endpoint.filter = filtered(r#"{"data.n":{"gte":2},"agency":{"exists":true}}"#);
+            endpoint.scope.agencies = [agency.to_owned()].into();
+        })
+    };
+    let all = [urgent(1, "north"), plain(2), urgent(3, "south")];
+    let event = |data: &str| NewEvent {
+        agency: Some("north".to_owned()),
+        ..NewEvent::new("a", data.to_owned()).unwrap()
+    };
+    let matched = Matched::new(&all);
+    assert_eq!(*matched.routes(&event(r#"{"n":2}"#)).unwrap(), [1, 2]);
+    assert_eq!(*matched.routes(&event(r#"{"n":1}"#)).unwrap(), [2]);
+    assert_eq!(all[0].choose(&event(r#"{"n":2}"#)), Choice::Taken);
+    assert_eq!(all[0].choose(&event(r#"{"n":1}"#)), Choice::Filter("data.n".to_owned()));
+    assert_eq!(all[2].choose(&event(r#"{"n":1}"#)), Choice::Scope);
+    let other = terms(1, |endpoint| endpoint.events = vec![Pattern::new("b.*").unwrap()]);
+    assert_eq!(other.choose(&event("1")), Choice::Pattern);
+    let unsayable = strict(1, |_| {}).choose(&NewEvent::new("claim.assigned", "{}").unwrap());
+    assert!(matches!(unsayable, Choice::Dialect(_)), "{unsayable:?}");
 }
 
 #[test]
@@ -146,6 +176,7 @@ fn terms_differ_in_what_decides_on_an_event_and_nothing_else() {
         terms(1, |endpoint| endpoint.params = [("a".to_owned(), String::new())].into()),
         terms(1, |endpoint| endpoint.scope.sources = [Source::Ui].into()),
         terms(1, |endpoint| endpoint.scope.sandbox = true),
+        terms(1, |endpoint| endpoint.filter = filtered(r#"{"agency":"north"}"#)),
         of_agency(1, "north"),
     ];
     assert!(!different.iter().any(|other| other.agree_with(&plain(1))));
@@ -154,23 +185,30 @@ fn terms_differ_in_what_decides_on_an_event_and_nothing_else() {
 proptest! {
     #[test]
     fn arranged_endpoints_answer_as_each_by_itself(
-        scopes in proptest::collection::vec((0..3_u8, 0..3_u8, 0..2_u8), 0..12),
+        scopes in proptest::collection::vec((0..3_u8, 0..3_u8, 0..2_u8, 0..3_u8), 0..12),
         agency in proptest::option::of(0..2_u8),
         kind in proptest::option::of(prop_oneof!["ui", "api", "robot"]),
+        n in 0..3_u8,
     ) {
-        let endpoints: Vec<_> = (0_u32..).zip(scopes).map(|(ordinal, (agency, source, param))| {
+        let endpoints: Vec<_> = (0_u32..).zip(scopes).map(|(ordinal, (agency, source, param, filter))| {
             strict(ordinal, |endpoint| {
                 // 0 and 1 are agencies or sources, 2 is all of them.
                 endpoint.scope.agencies = (agency < 2).then(|| agency.to_string()).into_iter().collect();
                 endpoint.scope.sources = [Source::Ui, Source::Api].get(usize::from(source)).copied().into_iter().collect();
                 endpoint.params = [("p".to_owned(), param.to_string())].into();
+                endpoint.filter = [r#"{"data.n":1}"#, r#"{"data.n":{"ne":1}}"#].get(usize::from(filter)).and_then(|it| filtered(it));
             })
         }).collect();
         let mut event = event(agency.map(|agency| agency.to_string()).as_deref());
+        event.data = format!(r#"{{"n":{n}}}"#).into();
         event.actor = kind.map(|kind| Actor { kind, id: None, name: None });
 
         let matched = Matched::new(&endpoints);
-        let expected: Vec<_> = endpoints.iter().filter(|it| it.endpoint.scope.takes(&event)).collect();
+        let expected: Vec<_> = endpoints.iter().filter(|it| {
+            let filter = it.endpoint.filter.as_ref().map(|filter| filter.as_str());
+            let fits = filter.is_none_or(|filter| filter.contains("ne") != (n == 1));
+            it.endpoint.scope.takes(&event) && fits
+        }).collect();
         let ordinals: Vec<_> = expected.iter().map(|it| it.ordinal()).collect();
         prop_assert_eq!(&*matched.routes_if(&event, |_, _| Ok(())).unwrap(), &ordinals[..]);
 

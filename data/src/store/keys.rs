@@ -27,7 +27,7 @@ pub const HASH_BYTES: usize = 16;
 const DAY_MILLIS: i64 = 86_400_000;
 
 /// A table of rows by endpoint and event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Table {
     /// Waiting for another attempt.

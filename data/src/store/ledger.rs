@@ -99,9 +99,9 @@ impl Ledger {
         cursor
     }
 
-    /// Where an endpoint stands that something was routed to and that is not deleted.
-    pub fn get(&self, endpoint: u32) -> Option<&Cursor> {
-        self.cursors.get(&endpoint).filter(|_| !self.is_closed(endpoint))
+    /// Where an endpoint stands that something was routed to. What waits for a deleted one never ceases to.
+    pub fn kept(&self, endpoint: u32) -> Option<&Cursor> {
+        self.cursors.get(&endpoint)
     }
 
     /// Whether the endpoint was deleted.
@@ -268,13 +268,19 @@ mod tests {
     use super::*;
     use crate::{
         Timestamp,
-        delivery::{Attempt, Outcome},
+        delivery::{Attempt, Outcome, Transit},
         store::record::Lost,
     };
 
     fn settled((endpoint, seq): (u32, u64), parked: bool, fate: Fate) -> Settled {
         let outcome = Outcome::Answered { status: 200, headers: Vec::new(), body: Vec::new() };
-        let attempt = Attempt { number: 1, started_at: Timestamp::default(), duration_us: 1, outcome };
+        let attempt = Attempt {
+            number: 1,
+            started_at: Timestamp::default(),
+            duration_us: 1,
+            outcome,
+            transit: Transit::default(),
+        };
         Settled { endpoint, seq, event_position: 0, parked, floor: seq / 2, fate, attempt }
     }
 

@@ -9,8 +9,8 @@
 //! - What is not delivered has a row in the retry journal, or is not read yet. A search for it goes from row to row,
 //!   and looks at no block in between.
 //! - What a block is about (tenants, types, resources, endpoints) is remembered, in a [`digest`], by the first listing
-//!   that looks at it. From then on a search for what is rare passes over it. Digests are made of what a look costs
-//!   anyway, are bounded in memory, and are not stored: after a start they are learnt anew.
+//!   that looks at it, or by the [`Learner`], which looks at what nobody has asked for. From then on a search for what is
+//!   rare passes over it. Digests are bounded in memory, and are not stored: after a start they are learnt anew.
 //!
 //! So nothing is added to a publish or a delivery. What is neither remembered nor found by rows must be looked at, and a
 //! [`Slice`] ends after so much of that: whoever asks goes on from where it ended, or leaves it to a later request.
@@ -19,19 +19,20 @@
 //! has the same order as the log.
 
 mod block;
+mod candidates;
 mod digest;
+mod learner;
 mod rows;
 
 use std::collections::BTreeSet;
 
-pub use self::digest::Digests;
 use self::{
     block::{Block, Match},
+    candidates::Candidates,
     digest::{Fact, Wanted},
-    rows::Rows,
 };
+pub use self::{digest::Digests, learner::Learner};
 use super::{
-    keys::Table,
     reader::{Standing, Store},
     record::Brief,
 };
@@ -48,8 +49,6 @@ const BLOCKS_MAX: u32 = 8;
 const PASSED_MAX: u32 = 65_536;
 /// Deliveries whose standing one slice looks up.
 const STANDINGS_MAX: u32 = 512;
-/// Endpoints of a search that digests are asked for, one by one.
-const ENDPOINTS_ASKED_MAX: usize = 16;
 
 /// Which events a listing shows. What is absent excludes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,17 +95,22 @@ impl EventFilter {
     }
 }
 
-/// Among which deliveries a listing searches. The narrower, the less it looks at.
+/// Among which deliveries a listing searches: all that could be wanted are among them, and others may be. The narrower,
+/// the less it looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Among {
     /// All.
     All,
+    /// Those that are not known to wait for a first attempt.
+    Attempted,
     /// Dead letters.
     Dead,
     /// Those that were attempted or set aside, and wait for another attempt.
     Waiting,
     /// Those and what was never attempted.
     Unsettled,
+    /// Those and dead letters: all that the deletion of their endpoint ends.
+    Undelivered,
     /// These and no others, by event.
     These(Vec<Place>),
 }
@@ -120,7 +124,7 @@ pub struct DeliveryFilter {
     pub event: Option<u64>,
     /// To these endpoints; all if absent.
     pub endpoints: Option<BTreeSet<u32>>,
-    /// Where to search; needs `endpoints` unless it is all.
+    /// Where to search; whatever goes by rows needs `endpoints`.
     pub among: Among,
 }
 
@@ -220,7 +224,7 @@ impl Store {
         pick: impl Fn(Listed) -> Option<T>,
     ) -> Result<Slice<T>> {
         let mut candidates = Candidates::new(self, filter, place)?;
-        let mut walk = Walk::new(self, &filter.events, filter.wanted(), place.end());
+        let mut walk = Walk::new(self, &filter.events, candidates.wanted(), place.end());
         let (mut found, mut looked) = (Vec::new(), 0);
         loop {
             let (block, matches) = match walk.step(|store, seq| candidates.newest_below(store, seq))? {
@@ -243,104 +247,6 @@ impl Store {
             }
         }
     }
-}
-
-impl DeliveryFilter {
-    fn wanted(&self) -> Wanted {
-        let asked =
-            self.endpoints.iter().filter(|endpoints| endpoints.len() <= ENDPOINTS_ASKED_MAX).flatten();
-        Wanted { any: asked.map(|ordinal| Fact::endpoint(*ordinal)).collect(), ..self.events.wanted() }
-    }
-
-    fn is_for(&self, ordinal: u32) -> bool {
-        self.endpoints.as_ref().is_none_or(|endpoints| endpoints.contains(&ordinal))
-    }
-}
-
-/// The deliveries that a search looks at.
-struct Candidates<'a> {
-    filter: &'a DeliveryFilter,
-    rows: Option<Rows>,
-    /// Nothing up to this event is unread; absent if unread deliveries are not searched for, or there are none.
-    floor: Option<u64>,
-}
-
-impl<'a> Candidates<'a> {
-    fn new(store: &Store, filter: &'a DeliveryFilter, place: Place) -> Result<Self> {
-        let table = match filter.among {
-            Among::All | Among::These(_) => None,
-            Among::Dead => Some(Table::Dead),
-            Among::Waiting | Among::Unsettled => Some(Table::Retry),
-        };
-        let (mut with_rows, mut floor) = (Vec::new(), None);
-        if let Some(table) = table {
-            let view = store.shared.view();
-            let endpoints = filter.endpoints.iter().flatten();
-            for (ordinal, cursor) in endpoints.filter_map(|it| Some((*it, view.ledger.get(*it)?))) {
-                let rows = if table == Table::Dead { cursor.dead } else { cursor.parked };
-                if rows > 0 {
-                    with_rows.push(ordinal);
-                }
-                if filter.among == Among::Unsettled && cursor.unread > 0 {
-                    floor = Some(floor.map_or(cursor.floor, |floor: u64| floor.min(cursor.floor)));
-                }
-            }
-        }
-        let rows = table.map(|table| Rows::below(&store.shared, table, with_rows, place.end()));
-        Ok(Self { filter, rows: rows.transpose()?, floor })
-    }
-
-    /// The newest event below `seq` that may have one.
-    fn newest_below(&mut self, store: &Store, seq: u64) -> Result<Option<u64>> {
-        if self.filter.endpoints.as_ref().is_some_and(BTreeSet::is_empty) {
-            return Ok(None);
-        }
-        if let Some(event) = self.filter.event {
-            return Ok((event < seq).then_some(event));
-        }
-        if let Among::These(places) = &self.filter.among {
-            return Ok(places.iter().map(|place| place.seq).filter(|it| *it < seq).max());
-        }
-        let dense = self.rows.is_none() || self.floor.is_some_and(|floor| floor + 1 < seq);
-        match &mut self.rows {
-            Some(rows) if !dense => rows.newest_below(&store.shared, seq),
-            _ => Ok(seq.checked_sub(1)),
-        }
-    }
-
-    /// Those of a block's events, newest first.
-    fn within(&mut self, store: &Store, block: &Block, matches: &[Match]) -> Result<Vec<Place>> {
-        let mut places = match &mut self.rows {
-            Some(rows) => {
-                // Those of blocks that were passed over since.
-                rows.newest_below(&store.shared, block.end)?;
-                rows.take_from(&store.shared, block.first)?
-            }
-            None => Vec::new(),
-        };
-        match &self.filter.among {
-            Among::All => places.extend(routed(matches)),
-            Among::Unsettled if self.floor.is_some() => {
-                let view = store.shared.view();
-                places.extend(routed(matches).filter(|at| view.ledger.is_unread(at.ordinal, at.seq)));
-            }
-            Among::These(these) => places.extend(these),
-            Among::Unsettled | Among::Dead | Among::Waiting => {}
-        }
-        let wanted = |at: &Place| {
-            self.filter.is_for(at.ordinal) && self.filter.event.is_none_or(|event| event == at.seq)
-        };
-        places.retain(wanted);
-        places.sort_unstable_by_key(|at| std::cmp::Reverse(*at));
-        places.dedup();
-        Ok(places)
-    }
-}
-
-fn routed(matches: &[Match]) -> impl Iterator<Item = Place> {
-    matches
-        .iter()
-        .flat_map(|it| it.routes.iter().map(|ordinal| Place { seq: it.event.seq, ordinal: *ordinal }))
 }
 
 /// A way through the blocks, newest first, past those in which there is nothing.

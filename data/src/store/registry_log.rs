@@ -16,9 +16,10 @@ use super::{
 };
 use crate::{
     Timestamp,
+    catalogue::RegisteredType,
     endpoint::Endpoint,
     error::Result,
-    event::Tenant,
+    event::{EventType, Tenant},
     id::{EndpointId, SourceId, TokenId},
     pattern::Pattern,
     source::InboundSource,
@@ -56,6 +57,10 @@ pub enum Document {
     Source(Box<InboundSource>),
     /// A source was deleted.
     SourceDeleted(SourceId),
+    /// An event type was registered or changed.
+    EventType(Box<RegisteredType>),
+    /// An event type was taken out of a tenant's catalogue.
+    EventTypeDeleted(Tenant, EventType),
 }
 
 impl Document {
@@ -79,6 +84,8 @@ pub struct Documents {
     pub tokens: BTreeMap<TokenId, Token>,
     /// Sources.
     pub sources: BTreeMap<SourceId, Arc<InboundSource>>,
+    /// Registered event types.
+    pub event_types: BTreeMap<(Tenant, EventType), Arc<RegisteredType>>,
 }
 
 impl Documents {
@@ -109,12 +116,20 @@ impl Documents {
             Document::SourceDeleted(id) => {
                 self.sources.remove(&id);
             }
+            Document::EventType(registered) => {
+                let key = (registered.tenant.clone(), registered.event_type.clone());
+                self.event_types.insert(key, Arc::new(*registered));
+            }
+            Document::EventTypeDeleted(tenant, event_type) => {
+                self.event_types.remove(&(tenant, event_type));
+            }
         }
     }
 
     /// How many there are.
     fn len(&self) -> usize {
-        self.endpoints.len() + self.tombstones.len() + self.tokens.len() + self.sources.len()
+        let registered = self.sources.len() + self.event_types.len();
+        self.endpoints.len() + self.tombstones.len() + self.tokens.len() + registered
     }
 
     fn all(&self) -> impl Iterator<Item = Document> {
@@ -122,7 +137,9 @@ impl Documents {
         let tombstones = self.tombstones.values().cloned().map(Document::EndpointDeleted);
         let tokens = self.tokens.values().cloned().map(Document::Token);
         let sources = self.sources.values().map(|source| Document::Source(Box::new((**source).clone())));
-        endpoints.chain(tombstones).chain(tokens).chain(sources)
+        let registered = self.event_types.values();
+        let registered = registered.map(|registered| Document::EventType(Box::new((**registered).clone())));
+        endpoints.chain(tombstones).chain(tokens).chain(sources).chain(registered)
     }
 }
 

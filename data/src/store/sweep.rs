@@ -238,10 +238,13 @@ impl Store {
     fn waits(&self, seq: u64, routes: impl Iterator<Item = u32>) -> Result<bool> {
         let view = self.shared.view();
         for endpoint in routes {
-            let parked = view.ledger.get(endpoint).is_some_and(|cursor| cursor.parked > 0);
+            if view.ledger.is_closed(endpoint) {
+                continue;
+            }
             let row = keys::row(Table::Retry, endpoint, seq);
-            if (view.ledger.get(endpoint).is_some() && view.ledger.is_unread(endpoint, seq))
-                || (parked && self.shared.journal.get::<RetryRow>(&row, Some(&view.rows))?.is_some())
+            if view.ledger.is_unread(endpoint, seq)
+                || (view.ledger.kept(endpoint).is_some_and(|cursor| cursor.parked > 0)
+                    && self.shared.journal.get::<RetryRow>(&row, Some(&view.rows))?.is_some())
             {
                 return Ok(true);
             }

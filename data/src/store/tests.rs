@@ -10,6 +10,8 @@ mod failing_disk;
 mod formats;
 mod idempotency;
 mod listing;
+mod listing_cost;
+mod listing_model;
 mod power_loss;
 mod recovery;
 mod registry;
@@ -32,7 +34,7 @@ use super::{
 };
 use crate::{
     Timestamp,
-    delivery::{Attempt, Outcome},
+    delivery::{Attempt, Outcome, Transit},
     event::{Event, NewEvent, Tenant},
     id::{EventId, TokenId},
     token::{Scope, Token},
@@ -82,7 +84,8 @@ fn publish(writer: &mut Writer, events: Vec<NewEvent>, routes: &[u32], now: Time
 
 fn settled(event: &Event, endpoint: u32, parked: bool, floor: u64, fate: Fate) -> Write {
     let outcome = Outcome::Answered { status: 200, headers: Vec::new(), body: Vec::new() };
-    let attempt = Attempt { number: 1, started_at: NOW, duration_us: 5, outcome };
+    let attempt =
+        Attempt { number: 1, started_at: NOW, duration_us: 5, outcome, transit: Transit::default() };
     let (seq, event_position) = (event.seq, event.position);
     Write::Settle(Settled { endpoint, seq, event_position, parked, floor, fate, attempt })
 }

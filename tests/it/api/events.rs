@@ -127,14 +127,20 @@ async fn a_delivery_shows_its_attempts_and_what_the_receiver_said_only_with_payl
     .await
     .data();
     let attempt = &delivered["attempts"][0];
-    assert_eq!(keys(attempt), ["number", "started_at", "duration_ms", "status_code", "response"]);
+    let always = ["number", "started_at", "duration_ms", "remote_address", "timing", "status_code"];
+    assert_eq!(keys(attempt), [&always[..], &["response"]].concat());
+    assert_eq!(attempt["remote_address"], url.split('/').nth(2).unwrap(), "to whom it went");
+    assert_eq!(keys(&attempt["timing"]), ["dns_ms", "connect_ms", "first_byte_ms", "total_ms"], "no TLS");
+    let times = attempt["timing"].as_object().unwrap().values().map(|time| time.as_f64().unwrap());
+    let total = attempt["timing"]["total_ms"].as_f64().unwrap();
+    assert!(times.sum::<f64>() - total <= total, "the steps are within the whole: {attempt}");
     assert_eq!((&attempt["number"], &attempt["status_code"]), (&json!(1), &json!(200)));
     assert_eq!(attempt["response"]["body"], "thank you");
     assert!(attempt["response"]["headers"].is_object());
 
     let without_payload = host.token("default", &[Scope::DeliveriesRead]).await;
     let seen = host.call_as(&without_payload, Method::GET, &path, "").await.data();
-    assert_eq!(keys(&seen["attempts"][0]), ["number", "started_at", "duration_ms", "status_code"]);
+    assert_eq!(keys(&seen["attempts"][0]), always);
 
     let retried = host.call(Method::POST, &format!("{path}/retry"), "").await;
     assert_eq!(retried.status, 202, "{}", retried.text);

@@ -86,7 +86,13 @@ async fn publish(host: &Host, event: &Value) -> String {
 
 /// All of a list, from page to page.
 async fn list(host: &Host, path: &str, query: &str) -> Vec<Value> {
-    let (mut items, mut cursor) = (Vec::new(), String::new());
+    list_behind(host, path, query, "").await
+}
+
+/// All of it that is behind a cursor.
+async fn list_behind(host: &Host, path: &str, query: &str, cursor: &str) -> Vec<Value> {
+    let mut items = Vec::new();
+    let mut cursor = if cursor.is_empty() { String::new() } else { format!("&cursor={cursor}") };
     loop {
         let answer = host.call(Method::GET, &format!("{path}?{query}{cursor}"), "").await;
         assert_eq!(answer.status, 200, "{query}: {}", answer.text);
@@ -241,6 +247,60 @@ async fn pages_neither_repeat_nor_leave_out_anything_while_events_come_in() {
         }
         assert!(seen.len() >= 20, "{path}: {}", seen.len());
         assert_eq!(ids(&seen), ids(&before), "{path}");
+    }
+    host.stop().await;
+}
+
+#[actix_web::test]
+async fn a_cursor_goes_on_where_it_ended_over_a_restart_and_a_deletion_and_under_any_filter() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let start = || casewire::Engine::builder(dir.path()).start().unwrap();
+    let host = Host::around(start()).await;
+    for _ in 0..3 {
+        host.endpoint(r#"{"url":"https://a.example","events":["*"],"status":"paused"}"#).await;
+    }
+    for n in 0..10 {
+        publish(&host, &json!({"type": TYPES[n % 4], "data": {}})).await;
+    }
+    let before = list(&host, "/deliveries", "").await;
+    let page = host.call(Method::GET, "/deliveries?limit=7", "").await.json();
+    let cursor = page["next_cursor"].as_str().unwrap();
+    // The very endpoint of the delivery that the page ended with.
+    let gone = before[6]["endpoint_id"].as_str().unwrap();
+    assert_eq!(host.call(Method::DELETE, &format!("/endpoints/{gone}"), "").await.status, 204);
+    host.stop().await;
+
+    let host = Host::around(start()).await;
+    publish(&host, &json!({"type": TYPES[0], "data": {}})).await;
+    let rest = list_behind(&host, "/deliveries", "limit=4", cursor).await;
+    assert_eq!(ids(&rest), ids(&before[7..]));
+    for filter in [
+        "status=cancelled",
+        "status=held",
+        "type=cases.created",
+        "status=delivered",
+        &format!("endpoint={gone}"),
+    ] {
+        let (name, value) = filter.split_once('=').unwrap();
+        let wanted: Vec<Value> = rest.iter().filter(|it| takes(it, name, value)).cloned().collect();
+        let found = list_behind(&host, "/deliveries", &format!("{filter}&limit=2"), cursor).await;
+        assert_eq!(found, wanted, "{filter}");
+    }
+    let of_events = host.call(Method::GET, "/events?limit=1", "").await.json();
+    let path = format!("/deliveries?cursor={}", of_events["next_cursor"].as_str().unwrap());
+    let problem = host.call(Method::GET, &path, "").await.problem(422);
+    assert_eq!(problem["errors"][0]["field"], "cursor", "of another list");
+    assert!(problem["errors"][0]["message"].as_str().unwrap().contains("next_cursor"), "{problem}");
+    host.stop().await;
+}
+
+#[actix_web::test]
+async fn a_pattern_is_no_type_and_the_answer_says_so() {
+    let host = Host::start().await;
+    for path in ["/events?type=cases.*", "/deliveries?type=*"] {
+        let problem = host.call(Method::GET, path, "").await.problem(422);
+        let message = problem["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains("not a pattern"), "{message}");
     }
     host.stop().await;
 }

@@ -19,9 +19,13 @@ async fn an_endpoint_that_was_never_called_has_empty_hours() {
     let host = Host::start().await;
     let endpoint = host.endpoint(r#"{"url":"https://a.example","events":["a.*"],"status":"paused"}"#).await;
     let seen = stats(&host, &endpoint).await;
-    assert_eq!(keys(&seen), ["endpoint", "counted_since", "attempts", "deliveries", "backlog", "hours"]);
+    assert_eq!(
+        keys(&seen),
+        ["endpoint", "counted_since", "attempts", "deliveries", "backlog", "breaker", "hours"]
+    );
     assert_eq!(seen["attempts"], json!({"total": 0, "delivered": 0, "retried": 0, "dead": 0}));
     assert_eq!(seen["deliveries"], json!({"delivered": 0, "dead": 0, "expired": 0, "retrying": 0}));
+    assert_eq!(seen["breaker"], json!({"state": "closed"}));
     let hours = seen["hours"].as_array().unwrap();
     assert_eq!(hours.len(), 24);
     assert_eq!(keys(&hours[0]), ["begins_at", "total", "delivered", "retried", "dead"]);

@@ -36,7 +36,7 @@ async fn interim_responses_are_passed_over() {
         })
         .await;
         for receiver in [whole, crawling] {
-            let outcome = dispatcher().attempt(&receiver.request(), AMPLE).await;
+            let outcome = dispatcher().outcome(&receiver.request(), AMPLE).await;
             assert_eq!((status(&outcome), body(&outcome)), (202, b"ok".as_slice()));
         }
     }
@@ -45,7 +45,7 @@ async fn interim_responses_are_passed_over() {
 #[actix_rt::test]
 async fn interim_responses_alone_are_no_answer() {
     let receiver = Receiver::answering(b"HTTP/1.1 100 Continue\r\n\r\n").await;
-    assert_eq!(class(&dispatcher().attempt(&receiver.request(), SHORT).await), FailureClass::Timeout);
+    assert_eq!(class(&dispatcher().outcome(&receiver.request(), SHORT).await), FailureClass::Timeout);
 }
 
 #[actix_rt::test]
@@ -58,7 +58,7 @@ async fn a_refusal_counts_though_the_request_was_not_read() {
     .await;
     let client = dispatcher();
     for connections in [1, 2] {
-        let outcome = client.attempt(&large(&receiver), AMPLE).await;
+        let outcome = client.outcome(&large(&receiver), AMPLE).await;
         assert_eq!((status(&outcome), body(&outcome)), (413, b"no".as_slice()));
         assert_eq!(receiver.accepted.get(), connections, "half a request is on it");
     }
@@ -87,8 +87,8 @@ async fn whoever_accepts_early_still_gets_the_whole_request() {
     })
     .await;
     let client = dispatcher();
-    assert_eq!(status(&client.attempt(&large(&receiver), AMPLE).await), 200);
-    assert_eq!(status(&client.attempt(&receiver.request(), AMPLE).await), 201);
+    assert_eq!(status(&client.outcome(&large(&receiver), AMPLE).await), 200);
+    assert_eq!(status(&client.outcome(&receiver.request(), AMPLE).await), 201);
     assert_eq!((received.get(), receiver.accepted.get()), (8 * 1024 * 1024, 1));
 }
 
@@ -100,7 +100,7 @@ async fn whoever_accepts_and_never_reads_on_has_accepted() {
     })
     .await;
     let started = Instant::now();
-    assert_eq!(status(&dispatcher().attempt(&large(&receiver), SHORT).await), 200);
+    assert_eq!(status(&dispatcher().outcome(&large(&receiver), SHORT).await), 200);
     assert!(started.elapsed() < SHORT + Duration::from_millis(500));
 }
 
@@ -113,7 +113,7 @@ async fn a_receiver_that_writes_before_it_reads_is_read_from_while_it_is_written
         stream.write_all(&vec![b'x'; PAGE]).await
     })
     .await;
-    let outcome = dispatcher().attempt(&large(&receiver), AMPLE).await;
+    let outcome = dispatcher().outcome(&large(&receiver), AMPLE).await;
     assert_eq!((status(&outcome), body(&outcome).len()), (200, RESPONSE_KEPT_BYTES_MAX));
 }
 
@@ -132,7 +132,7 @@ async fn a_status_line_of_success_counts_whatever_becomes_of_the_headers() {
         .await;
         let client = dispatcher();
         for _ in 0..2 {
-            assert_eq!(status(&client.attempt(&receiver.request(), SHORT).await), 200);
+            assert_eq!(status(&client.outcome(&receiver.request(), SHORT).await), 200);
         }
         assert_eq!(receiver.accepted.get(), 2, "never used again");
     }
@@ -150,7 +150,7 @@ async fn a_head_that_crawls_is_read_until_the_deadline() {
         Ok(())
     })
     .await;
-    assert_eq!(class(&dispatcher().attempt(&receiver.request(), SHORT).await), FailureClass::Timeout);
+    assert_eq!(class(&dispatcher().outcome(&receiver.request(), SHORT).await), FailureClass::Timeout);
 }
 
 #[actix_rt::test]
@@ -163,7 +163,7 @@ async fn of_ten_gigabytes_hardly_any_are_read() {
         }
     })
     .await;
-    let outcome = dispatcher().attempt(&receiver.request(), AMPLE).await;
+    let outcome = dispatcher().outcome(&receiver.request(), AMPLE).await;
     assert_eq!((status(&outcome), body(&outcome).len()), (200, RESPONSE_KEPT_BYTES_MAX));
 }
 
@@ -180,7 +180,7 @@ async fn a_body_without_a_length_ends_with_the_connection() {
             Ok(())
         })
         .await;
-        let outcome = dispatcher().attempt(&receiver.request(), AMPLE).await;
+        let outcome = dispatcher().outcome(&receiver.request(), AMPLE).await;
         assert_eq!((status(&outcome), body(&outcome)), (200, b"in pieces".as_slice()));
     }
 }
@@ -189,7 +189,7 @@ async fn a_body_without_a_length_ends_with_the_connection() {
 async fn a_receiver_that_forgets_to_end_its_answer_does_not_hold_a_place_for_long() {
     let receiver = Receiver::answering(b"HTTP/1.1 200 OK\r\n\r\nok").await;
     let started = Instant::now();
-    let outcome = dispatcher().attempt(&receiver.request(), AMPLE).await;
+    let outcome = dispatcher().outcome(&receiver.request(), AMPLE).await;
     assert_eq!((status(&outcome), body(&outcome)), (200, b"ok".as_slice()));
     assert!(started.elapsed() < AMPLE / 2);
 }
@@ -203,7 +203,7 @@ async fn chunks_are_put_together_and_trailers_passed_over() {
     .await;
     let client = dispatcher();
     for _ in 0..2 {
-        assert_eq!(body(&client.attempt(&receiver.request(), AMPLE).await), b"abcde");
+        assert_eq!(body(&client.outcome(&receiver.request(), AMPLE).await), b"abcde");
     }
     assert_eq!(receiver.accepted.get(), 1);
 }
@@ -214,7 +214,7 @@ async fn folded_headers_are_unfolded_and_names_kept_in_lower_case() {
         b"HTTP/1.1 503 Busy\r\nX-Note: a\r\n\tb\r\nRETRY-AFTER: 9\r\nContent-Length: 0\r\n\r\n",
     )
     .await;
-    let Outcome::Answered { headers, .. } = dispatcher().attempt(&receiver.request(), AMPLE).await else {
+    let Outcome::Answered { headers, .. } = dispatcher().outcome(&receiver.request(), AMPLE).await else {
         panic!("an answer")
     };
     let expected = [("retry-after", "9"), ("x-note", "a b"), ("content-length", "0")];

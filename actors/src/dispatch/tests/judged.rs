@@ -9,7 +9,7 @@ fn judged(receiver: &Receiver) -> Request {
 
 async fn headers_of(answer: String) -> Vec<(String, String)> {
     let receiver = Receiver::answering(answer.leak().as_bytes()).await;
-    match dispatcher().attempt(&judged(&receiver), AMPLE).await {
+    match dispatcher().outcome(&judged(&receiver), AMPLE).await {
         Outcome::Answered { headers, .. } => headers,
         failed @ Outcome::Failed { .. } => panic!("{failed:?}"),
     }
@@ -53,10 +53,10 @@ async fn a_status_line_of_success_is_no_answer_before_its_headers_are_complete()
             if expected == hangs { hold(&mut stream).await } else { Ok(()) }
         })
         .await;
-        assert_eq!(class(&dispatcher().attempt(&judged(&receiver), SHORT).await), expected);
-        assert_eq!(status(&dispatcher().attempt(&receiver.request(), SHORT).await), 200, "nothing is judged");
+        assert_eq!(class(&dispatcher().outcome(&judged(&receiver), SHORT).await), expected);
+        assert_eq!(status(&dispatcher().outcome(&receiver.request(), SHORT).await), 200, "nothing is judged");
     }
     let too_many: String = (0..200).map(|n| format!("A-{n}: x\r\n")).collect();
     let receiver = Receiver::answering(format!("HTTP/1.1 200 OK\r\n{too_many}\r\n").leak().as_bytes()).await;
-    assert_eq!(class(&dispatcher().attempt(&judged(&receiver), AMPLE).await), FailureClass::Protocol);
+    assert_eq!(class(&dispatcher().outcome(&judged(&receiver), AMPLE).await), FailureClass::Protocol);
 }

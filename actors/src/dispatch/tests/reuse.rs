@@ -8,7 +8,7 @@ use super::*;
 async fn connections_of(attempts: usize, receiver: &Receiver) -> usize {
     let client = dispatcher();
     for _ in 0..attempts {
-        let outcome = client.attempt(&receiver.request(), AMPLE).await;
+        let outcome = client.outcome(&receiver.request(), AMPLE).await;
         assert_eq!(status(&outcome), 200);
     }
     receiver.accepted.get()
@@ -73,17 +73,17 @@ async fn what_comes_unasked_is_never_taken_for_an_answer() {
     })
     .await;
     let client = dispatcher();
-    assert_eq!(status(&client.attempt(&receiver.request(), AMPLE).await), 200);
+    assert_eq!(status(&client.outcome(&receiver.request(), AMPLE).await), 200);
     let request = receiver.request();
     let origin = request.target.origin();
     let kept = client.pool.take(origin, tokio::time::Instant::now()).expect("it is kept");
-    client.pool.put(kept);
+    client.pool.put(kept, Instant::now());
     tell.notify_one();
     while let Some(silent) = client.pool.take(origin, tokio::time::Instant::now()) {
-        client.pool.put(silent);
+        client.pool.put(silent, Instant::now());
         tokio::task::yield_now().await;
     }
-    assert_eq!(status(&client.attempt(&request, AMPLE).await), 200);
+    assert_eq!(status(&client.outcome(&request, AMPLE).await), 200);
     assert_eq!(receiver.accepted.get(), 2);
 }
 
@@ -108,7 +108,7 @@ async fn pass(seconds: u64) {
 async fn a_connection_rests_for_half_a_minute_and_lives_for_ten() {
     let receiver = Receiver::answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     let client = dispatcher();
-    let attempt = || async { status(&client.attempt(&receiver.request(), AMPLE).await) };
+    let attempt = || async { status(&client.outcome(&receiver.request(), AMPLE).await) };
     for (rest, connections) in [(0, 1), (29, 1), (31, 2), (29, 2)] {
         pass(rest).await;
         assert_eq!((attempt().await, receiver.accepted.get()), (200, connections));
@@ -139,13 +139,13 @@ async fn hanging_up(second: &'static [u8]) -> Receiver {
 async fn a_kept_connection_that_was_hung_up_is_replaced_once_within_the_same_attempt() {
     let receiver = hanging_up(b"HTTP/1.1 202 OK\r\nContent-Length: 0\r\n\r\n").await;
     let client = dispatcher();
-    assert_eq!(status(&client.attempt(&receiver.request(), AMPLE).await), 200);
-    assert_eq!(status(&client.attempt(&receiver.request(), AMPLE).await), 202);
+    assert_eq!(status(&client.outcome(&receiver.request(), AMPLE).await), 200);
+    assert_eq!(status(&client.outcome(&receiver.request(), AMPLE).await), 202);
     assert_eq!(receiver.accepted.get(), 2);
 
     let receiver = hanging_up(b"").await;
     let client = dispatcher();
-    assert_eq!(status(&client.attempt(&receiver.request(), AMPLE).await), 200);
-    assert_eq!(class(&client.attempt(&receiver.request(), AMPLE).await), FailureClass::Broken);
+    assert_eq!(status(&client.outcome(&receiver.request(), AMPLE).await), 200);
+    assert_eq!(class(&client.outcome(&receiver.request(), AMPLE).await), FailureClass::Broken);
     assert_eq!(receiver.accepted.get(), 2);
 }

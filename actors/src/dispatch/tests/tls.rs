@@ -18,18 +18,18 @@ async fn a_receiver_that_speaks_no_tls_is_a_matter_of_tls() {
         })
         .await;
         let url = format!("https://localhost:{}/", receiver.address.port());
-        let outcome = dispatcher().attempt(&request(&url), AMPLE).await;
+        let outcome = dispatcher().outcome(&request(&url), AMPLE).await;
         assert_eq!(class(&outcome), FailureClass::Tls, "{outcome:?}");
     }
 }
 
 /// Speaks TLS as `localhost` to one connection, and answers each request on it. Also: whom to trust for that.
 fn speaking_tls() -> (u16, RootCertStore) {
-    speaking_tls_on("127.0.0.1")
+    speaking_tls_on("127.0.0.1", include_bytes!("localhost.crt"))
 }
 
-fn speaking_tls_on(address: &str) -> (u16, RootCertStore) {
-    let certificate = CertificateDer::from_pem_slice(include_bytes!("localhost.crt")).unwrap();
+fn speaking_tls_on(address: &str, certificate: &[u8]) -> (u16, RootCertStore) {
+    let certificate = CertificateDer::from_pem_slice(certificate).unwrap();
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("localhost.key")).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).unwrap();
@@ -63,38 +63,61 @@ async fn https_goes_to_whom_the_certificate_names_and_over_one_connection() {
     let (port, roots) = speaking_tls();
     let trusting = Dispatcher::new(&DispatchConfig { tls: tls_trusting(roots), ..config("127.0.0.1") });
     for _ in 0..3 {
-        let outcome = trusting.attempt(&request(&format!("https://localhost:{port}/")), AMPLE).await;
+        let request = request(&format!("https://localhost:{port}/"));
+        let (outcome, transit) = trusting.attempt(&request, AMPLE).await;
         assert_eq!(body(&outcome), b"ok");
+        assert_eq!(transit.tls_us.is_some(), transit.dns_us.is_some(), "once");
     }
 }
 
 #[actix_rt::test]
 async fn a_certificate_of_nobody_trusted_or_of_another_name_is_refused() {
     let (port, _) = speaking_tls();
-    let outcome = dispatcher().attempt(&request(&format!("https://localhost:{port}/")), AMPLE).await;
+    let outcome = dispatcher().outcome(&request(&format!("https://localhost:{port}/")), AMPLE).await;
     assert_eq!(class(&outcome), FailureClass::Tls, "{outcome:?}");
+    assert!(outcome.summary().starts_with("certificate has an issuer that is not trusted"), "{outcome:?}");
 
     let (port, roots) = speaking_tls();
     let trusting = DispatchConfig { tls: tls_trusting(roots), ..config("127.0.0.1") };
     let other = Dispatcher::with_resolver(&trusting, Scripted::new(&["127.0.0.1"]));
-    let outcome = other.attempt(&request(&format!("https://crm.example:{port}/")), AMPLE).await;
+    let outcome = other.outcome(&request(&format!("https://crm.example:{port}/")), AMPLE).await;
     assert_eq!(class(&outcome), FailureClass::Tls, "{outcome:?}");
+    let words = "certificate is not for crm.example, but for localhost, 127.0.0.1, ::1";
+    assert_eq!(outcome.summary(), words);
+}
+
+#[actix_rt::test]
+async fn a_certificate_out_of_its_time_is_refused_with_the_date() {
+    let expired: &[u8] = include_bytes!("expired.crt");
+    let early: &[u8] = include_bytes!("early.crt");
+    for (certificate, words) in [
+        (expired, "certificate expired on 2026-01-01"),
+        (early, "certificate is not valid before 2100-01-01"),
+    ] {
+        let (port, roots) = speaking_tls_on("127.0.0.1", certificate);
+        let trusting = Dispatcher::new(&DispatchConfig { tls: tls_trusting(roots), ..config("127.0.0.1") });
+        let request = request(&format!("https://localhost:{port}/"));
+        let (outcome, transit) = trusting.attempt(&request, AMPLE).await;
+        let message = words.to_owned();
+        assert_eq!(outcome, Outcome::Failed { class: FailureClass::Tls, message });
+        assert!(transit.tls_us.is_some() && transit.first_byte_us.is_none(), "{transit:?}");
+    }
 }
 
 #[actix_rt::test]
 async fn an_address_in_the_url_is_checked_against_the_certificate_as_well() {
     for (address, host) in [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")] {
-        let (port, roots) = speaking_tls_on(address);
+        let (port, roots) = speaking_tls_on(address, include_bytes!("localhost.crt"));
         let trusting =
             Dispatcher::new(&DispatchConfig { tls: tls_trusting(roots), ..config("127.0.0.1, ::1") });
         for _ in 0..2 {
-            let outcome = trusting.attempt(&request(&format!("https://{host}:{port}/")), AMPLE).await;
+            let outcome = trusting.outcome(&request(&format!("https://{host}:{port}/")), AMPLE).await;
             assert_eq!(body(&outcome), b"ok", "{host}");
         }
     }
-    let (port, roots) = speaking_tls_on("127.0.0.2");
+    let (port, roots) = speaking_tls_on("127.0.0.2", include_bytes!("localhost.crt"));
     let trusting = Dispatcher::new(&DispatchConfig { tls: tls_trusting(roots), ..config("127.0.0.2") });
-    let outcome = trusting.attempt(&request(&format!("https://127.0.0.2:{port}/")), AMPLE).await;
+    let outcome = trusting.outcome(&request(&format!("https://127.0.0.2:{port}/")), AMPLE).await;
     assert_eq!(class(&outcome), FailureClass::Tls, "{outcome:?}");
 }
 
@@ -102,5 +125,5 @@ async fn an_address_in_the_url_is_checked_against_the_certificate_as_well() {
 async fn a_receiver_that_never_greets_is_waited_for_until_the_deadline_only() {
     let receiver = Receiver::start(|_, mut stream| async move { hold(&mut stream).await }).await;
     let url = format!("https://localhost:{}/", receiver.address.port());
-    assert_eq!(class(&dispatcher().attempt(&request(&url), SHORT).await), FailureClass::Timeout);
+    assert_eq!(class(&dispatcher().outcome(&request(&url), SHORT).await), FailureClass::Timeout);
 }

@@ -16,7 +16,7 @@ async fn on_the_wire(change: impl FnOnce(&mut Request)) -> (String, SocketAddr) 
     .await;
     let mut request = receiver.request();
     change(&mut request);
-    assert_eq!(status(&dispatcher().attempt(&request, AMPLE).await), 204);
+    assert_eq!(status(&dispatcher().outcome(&request, AMPLE).await), 204);
     (seen.take(), receiver.address)
 }
 
@@ -112,7 +112,7 @@ async fn headers_that_would_change_the_message_are_not_sent() {
         let mut request = receiver.request();
         request.headers.add(name, value);
         assert_eq!(
-            class(&dispatcher().attempt(&request, AMPLE).await),
+            class(&dispatcher().outcome(&request, AMPLE).await),
             FailureClass::Request,
             "{name}: {value:?}"
         );

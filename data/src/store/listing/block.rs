@@ -1,6 +1,6 @@
 //! The stretches that a listing goes through: the events from one mark of the view to the next.
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet as HashSet;
 
 use super::{
     super::{
@@ -70,10 +70,25 @@ pub struct Match {
     pub routes: Vec<u32>,
 }
 
+/// Remembers what a block is about, unless that is known.
+pub fn learn(shared: &Shared, block: &Block) -> Result<()> {
+    if !block.closed || shared.digests.know(block.position) {
+        return Ok(());
+    }
+    let mut facts = HashSet::default();
+    for_each_event(shared, block, |_, body| {
+        let brief = body.brief()?;
+        digest::collect(&mut facts, &brief, body.routes());
+        Ok(brief.seq + 1 < block.end)
+    })?;
+    shared.digests.keep(block.position, Digest::of(&facts, block.position));
+    Ok(())
+}
+
 /// The events of a block that a filter takes, in publish order. What the block is about is remembered for next time.
 pub fn matches(shared: &Shared, block: &Block, filter: &EventFilter) -> Result<Vec<Match>> {
     let learn = block.closed && !shared.digests.know(block.position);
-    let (mut facts, mut found) = (HashSet::new(), Vec::new());
+    let (mut facts, mut found) = (HashSet::default(), Vec::new());
     for_each_event(shared, block, |position, body| {
         let brief = body.brief()?;
         if learn {
@@ -87,7 +102,7 @@ pub fn matches(shared: &Shared, block: &Block, filter: &EventFilter) -> Result<V
         Ok(brief.seq + 1 < block.end)
     })?;
     if learn {
-        shared.digests.keep(block.position, Digest::of(&facts));
+        shared.digests.keep(block.position, Digest::of(&facts, block.position));
     }
     Ok(found)
 }
@@ -112,6 +127,8 @@ fn for_each_event(
     block: &Block,
     mut see: impl FnMut(u64, &EventBody<'_>) -> Result<bool>,
 ) -> Result<()> {
+    #[cfg(test)]
+    shared.digests.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let mut scan = shared.log.scan(block.position);
     // Where the first segment begins, if retention took the block meanwhile: then there is nothing of it to see.
     let begin = scan.position();

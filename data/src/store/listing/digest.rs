@@ -1,19 +1,23 @@
 //! What a stretch of the log is about, in so few bytes that those of a long log fit into memory.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Mutex, MutexGuard},
 };
 
+use rustc_hash::FxHashSet as HashSet;
+
 use super::super::record::Brief;
 
-/// Bits for each fact. With [`PROBES`] of them, 1 of 250 stretches is looked at in vain.
-const BITS_PER_FACT: usize = 12;
-const PROBES: u64 = 6;
-/// Bytes of all digests together, enough for 8,000,000 events about as many resources. Beyond it the oldest stretches
+/// Bits for each fact. With [`PROBES`] of them, 1 of 2,000 stretches is looked at in vain.
+const BITS_PER_FACT: usize = 16;
+const PROBES: u64 = 8;
+/// Bytes of all digests together, enough for 6,000,000 events about as many resources. Beyond it the oldest stretches
 /// are forgotten, and looked at each time.
 const DIGESTS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a large digest.
+const ROOM_BYTES: usize = 64 * 1024;
 /// Bytes of a digest besides its bits.
 const OVERHEAD_BYTES: usize = 64;
 
@@ -48,12 +52,14 @@ impl Fact {
         Self(hasher.finish())
     }
 
-    /// The bits that stand for it among so many.
-    fn bits(self, bits: u64) -> impl Iterator<Item = (usize, u64)> {
+    /// The bits that stand for it among so many, others with each salt.
+    fn bits(self, salt: u64, bits: u64) -> impl Iterator<Item = (usize, u64)> {
+        let salted = (self.0 ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let salted = salted ^ salted >> 32;
         // Double hashing; an even step could miss half of the bits.
-        let step = self.0.rotate_left(32) | 1;
+        let step = salted.rotate_left(32) | 1;
         (0..PROBES).map(move |probe| {
-            let bit = self.0.wrapping_add(probe.wrapping_mul(step)) % bits;
+            let bit = salted.wrapping_add(probe.wrapping_mul(step)) % bits;
             ((bit / 64) as usize, 1 << (bit % 64))
         })
     }
@@ -61,23 +67,27 @@ impl Fact {
 
 /// The facts of some events: a Bloom filter, so it may hold what it was never told, and never the other way round.
 #[derive(Debug)]
-pub struct Digest(Box<[u64]>);
+pub struct Digest {
+    words: Box<[u64]>,
+    salt: u64,
+}
 
 impl Digest {
-    /// A digest of facts.
-    pub fn of(facts: &HashSet<Fact>) -> Self {
+    /// A digest of facts. Each stretch has a salt of its own, where it begins: most facts hold for all stretches, so
+    /// without it a fact that is rare and looks like some of them would seem to be everywhere.
+    pub fn of(facts: &HashSet<Fact>, salt: u64) -> Self {
         let mut words = vec![0; (facts.len() * BITS_PER_FACT).div_ceil(64).max(1)];
         let bits = words.len() as u64 * 64;
-        facts.iter().flat_map(|fact| fact.bits(bits)).for_each(|(word, bit)| words[word] |= bit);
-        Self(words.into())
+        facts.iter().flat_map(|fact| fact.bits(salt, bits)).for_each(|(word, bit)| words[word] |= bit);
+        Self { words: words.into(), salt }
     }
 
     fn may_hold(&self, fact: Fact) -> bool {
-        fact.bits(self.0.len() as u64 * 64).all(|(word, bit)| self.0[word] & bit != 0)
+        fact.bits(self.salt, self.words.len() as u64 * 64).all(|(word, bit)| self.words[word] & bit != 0)
     }
 
     fn bytes(&self) -> usize {
-        self.0.len() * 8 + OVERHEAD_BYTES
+        self.words.len() * 8 + OVERHEAD_BYTES
     }
 }
 
@@ -107,7 +117,12 @@ impl Wanted {
 
 /// The digests of stretches that were looked at before, by where they begin in the log.
 #[derive(Debug, Default)]
-pub struct Digests(Mutex<Kept>);
+pub struct Digests {
+    kept: Mutex<Kept>,
+    /// How often a stretch was read.
+    #[cfg(test)]
+    pub looks: std::sync::atomic::AtomicUsize,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -126,6 +141,16 @@ impl Digests {
         self.kept().by_position.contains_key(&position)
     }
 
+    /// How many stretches are known.
+    pub fn len(&self) -> usize {
+        self.kept().by_position.len()
+    }
+
+    /// Whether one more can be remembered without another being forgotten.
+    pub fn has_room(&self) -> bool {
+        self.kept().bytes + ROOM_BYTES <= DIGESTS_BYTES_MAX
+    }
+
     /// Remembers a stretch, as long as there is room.
     pub fn keep(&self, position: u64, digest: Digest) {
         let mut kept = self.kept();
@@ -140,7 +165,7 @@ impl Digests {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().expect("nothing panics while it holds this lock")
+        self.kept.lock().expect("nothing panics while it holds this lock")
     }
 }
 
@@ -152,19 +177,29 @@ mod tests {
     fn a_digest_holds_all_that_it_was_told_and_little_else() {
         for count in [1_u32, 7, 300, 20_000] {
             let facts: HashSet<_> = (0..count).map(Fact::endpoint).collect();
-            let digest = Digest::of(&facts);
+            let digest = Digest::of(&facts, 0);
             assert!(facts.iter().all(|fact| digest.may_hold(*fact)), "{count}");
             let wrong =
                 (0..10_000).filter(|id| digest.may_hold(Fact::resource("t", "case", &id.to_string())));
             let wrong = wrong.count();
-            assert!(wrong < 120, "{count}: {wrong} of 10,000 in vain");
+            assert!(wrong < 80, "{count}: {wrong} of 10,000 in vain");
+        }
+    }
+
+    #[test]
+    fn what_is_rare_is_taken_for_what_is_common_in_few_stretches_only() {
+        let common: HashSet<_> = (0..150).map(Fact::endpoint).collect();
+        let digests: Vec<_> = (0..200).map(|n| Digest::of(&common, n * 262_144)).collect();
+        for rare in 1_000..5_000 {
+            let wrong = digests.iter().filter(|digest| digest.may_hold(Fact::endpoint(rare))).count();
+            assert!(wrong <= 5, "{rare} in {wrong} of 200");
         }
     }
 
     #[test]
     fn what_is_wanted_is_all_of_some_facts_and_one_of_others() {
         let fact = Fact::endpoint;
-        let digest = Digest::of(&(1..4).map(fact).collect());
+        let digest = Digest::of(&(1..4).map(fact).collect(), 0);
         let wanted = |all: &[u32], any: &[u32]| Wanted {
             all: all.iter().copied().map(fact).collect(),
             any: any.iter().copied().map(fact).collect(),
@@ -183,7 +218,7 @@ mod tests {
     #[test]
     fn beyond_the_bound_the_oldest_is_forgotten() {
         let digests = Digests::default();
-        let digest = || Digest(vec![0; 128 * 1024].into());
+        let digest = || Digest { words: vec![0; 128 * 1024].into(), salt: 0 };
         (0..20).for_each(|position| digests.keep(position, digest()));
         assert!(digests.know(19) && !digests.know(0));
         digests.keep(1, digest());

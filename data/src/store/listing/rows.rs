@@ -11,52 +11,48 @@ use super::{
 };
 use crate::error::Result;
 
-/// A merge of the endpoints' rows: one head each. Costs a look-up for each endpoint, and one for each row that is taken.
+/// A merge of rows: one head for each table of each endpoint. Costs a look-up for each of them, and one for each row that
+/// is taken.
 #[derive(Debug)]
 pub struct Rows {
-    table: Table,
-    heads: BinaryHeap<Place>,
+    heads: BinaryHeap<(Place, Table)>,
 }
 
 impl Rows {
-    /// The rows of some endpoints for events below `seq`.
-    pub fn below(
-        shared: &Shared,
-        table: Table,
-        endpoints: impl IntoIterator<Item = u32>,
-        seq: u64,
-    ) -> Result<Self> {
-        let mut rows = Self { table, heads: BinaryHeap::new() };
-        for ordinal in endpoints {
-            rows.heads.extend(rows.head(shared, ordinal, seq)?);
+    /// The rows of some endpoints' tables for events below `seq`.
+    pub fn below(shared: &Shared, tables: impl IntoIterator<Item = (Table, u32)>, seq: u64) -> Result<Self> {
+        let mut rows = Self { heads: BinaryHeap::new() };
+        for (table, ordinal) in tables {
+            rows.heads.extend(head(shared, table, ordinal, seq)?);
         }
         Ok(rows)
     }
 
     /// The newest event below `seq` that has a row. Rows from there on are passed over.
     pub fn newest_below(&mut self, shared: &Shared, seq: u64) -> Result<Option<u64>> {
-        while let Some(head) = self.heads.peek().copied().filter(|head| head.seq >= seq) {
+        while let Some((at, table)) = self.heads.peek().copied().filter(|(at, _)| at.seq >= seq) {
             self.heads.pop();
-            self.heads.extend(self.head(shared, head.ordinal, seq)?);
+            self.heads.extend(head(shared, table, at.ordinal, seq)?);
         }
-        Ok(self.heads.peek().map(|head| head.seq))
+        Ok(self.heads.peek().map(|(at, _)| at.seq))
     }
 
     /// Takes all that have a row for an event at or above `seq`.
     pub fn take_from(&mut self, shared: &Shared, seq: u64) -> Result<Vec<Place>> {
         let mut taken = Vec::new();
-        while let Some(head) = self.heads.peek().copied().filter(|head| head.seq >= seq) {
+        while let Some((at, table)) = self.heads.peek().copied().filter(|(at, _)| at.seq >= seq) {
             self.heads.pop();
-            self.heads.extend(self.head(shared, head.ordinal, head.seq)?);
-            taken.push(head);
+            self.heads.extend(head(shared, table, at.ordinal, at.seq)?);
+            taken.push(at);
         }
         Ok(taken)
     }
+}
 
-    fn head(&self, shared: &Shared, ordinal: u32, seq: u64) -> Result<Option<Place>> {
-        let (from, below) = (keys::row(self.table, ordinal, 0), keys::row(self.table, ordinal, seq));
-        let view = shared.view();
-        let last = shared.journal.last_key(&from, &below, &view.rows)?;
-        Ok(last.and_then(|key| keys::row_seq(&key)).map(|seq| Place { seq, ordinal }))
-    }
+/// The newest row of a table of an endpoint for an event below `seq`.
+fn head(shared: &Shared, table: Table, ordinal: u32, seq: u64) -> Result<Option<(Place, Table)>> {
+    let (from, below) = (keys::row(table, ordinal, 0), keys::row(table, ordinal, seq));
+    let view = shared.view();
+    let last = shared.journal.last_key(&from, &below, &view.rows)?;
+    Ok(last.and_then(|key| keys::row_seq(&key)).map(|seq| (Place { seq, ordinal }, table)))
 }

@@ -4,6 +4,7 @@ use std::{os::unix::fs::MetadataExt, sync::atomic::AtomicBool};
 
 use super::*;
 use crate::{
+    delivery::Transit,
     event::Resource,
     limits::PayloadRetention,
     store::{
@@ -32,7 +33,8 @@ fn answered(event: &Event, endpoint: u32, fate: Fate) -> Write {
     let said = event.content.tags["note"].clone();
     let headers = vec![("x-said".to_owned(), said.clone())];
     let outcome = Outcome::Answered { status: 200, headers, body: said.into_bytes() };
-    let attempt = Attempt { number: 1, started_at: NOW, duration_us: 5, outcome };
+    let transit = Transit::default();
+    let attempt = Attempt { number: 1, started_at: NOW, duration_us: 5, outcome, transit };
     let (seq, event_position, floor) = (event.seq, event.position, event.seq);
     Write::Settle(Settled { endpoint, seq, event_position, parked: false, floor, fate, attempt })
 }

@@ -62,4 +62,6 @@ fn what_was_stored_before_endpoints_had_params_and_scopes_is_read() {
     );
     assert_eq!((complete.content.idempotency_key.as_deref(), &plain.content.actor), (Some("key"), &None));
     assert_eq!(unread_seqs(&store, 2), [plain.seq], "the first one is delivered");
+    let attempts = store.trace(complete, 2).unwrap().attempts;
+    assert_eq!((attempts.len(), attempts[0].transit), (1, Transit::default()), "attempts said less");
 }

@@ -261,7 +261,7 @@ fn what_retention_took_is_not_listed_and_the_rest_is() {
     fill(&mut writer, 0..EVENTS);
     settle(&mut writer, &store);
     // Each step leaves the log beginning somewhere else within a block.
-    let mut oldest = 1;
+    let (mut oldest, first) = (1, expected(&store, |event| event.seq == 1)[0].id);
     for minutes in 61..70 {
         writer.enforce_retention(NOW.plus_millis(minutes * MINUTE_MS)).unwrap();
         let left = expected(&store, |_| true);
@@ -270,6 +270,10 @@ fn what_retention_took_is_not_listed_and_the_rest_is() {
         let wanted: BTreeSet<u64> = seqs(&expected(&store, is_north)).into_iter().collect();
         let events: BTreeSet<u64> = listed_events(&store, &north(), 50).into_iter().collect();
         assert_eq!(events, wanted);
+        // A page that ended with an event that is gone by now was the last one.
+        let after_one_gone = store.seq_from(first).unwrap();
+        assert_eq!(after_one_gone, (oldest, false));
+        assert_eq!(store.list_events(&north(), oldest, 50).unwrap().rest, None);
         all_deliveries_are_listed(&store);
     }
 }

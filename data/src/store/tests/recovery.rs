@@ -11,7 +11,7 @@ use crate::{
 const ENDPOINTS: std::ops::Range<u32> = 0..4;
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Publish { count: usize, routes: u32 },
     Settle { endpoint: u32, pick: usize, fate: u8, parked: bool },
     Park { endpoint: u32, pick: usize },
@@ -24,14 +24,14 @@ enum Step {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Ending {
+pub(super) enum Ending {
     Clean,
     Dropped,
     Killed,
     PowerLost,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let (endpoint, pick) = (ENDPOINTS, 0_usize..100);
     prop_oneof![
         6 => (1_usize..6, 1_u32..16).prop_map(|(count, routes)| Step::Publish { count, routes }),
@@ -88,7 +88,7 @@ fn small() -> StoreOptions {
 }
 
 /// What an endpoint's mailbox would write next, read from the store itself.
-fn write_of(store: &Store, ids: &[EventId], step: &Step, now: Timestamp) -> Option<Write> {
+pub(super) fn write_of(store: &Store, ids: &[EventId], step: &Step, now: Timestamp) -> Option<Write> {
     let pick = |events: Vec<Arc<Event>>, pick: usize| {
         (!events.is_empty()).then(|| events[pick % events.len()].clone())
     };

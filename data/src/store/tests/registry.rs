@@ -3,8 +3,10 @@
 use super::*;
 use crate::{
     address::EgressPolicy,
+    catalogue::TypeDraft,
     dialect::Dialects,
     endpoint::{Endpoint, EndpointContext, EndpointDraft, EndpointIdentity},
+    event::EventType,
     id::{EndpointId, SourceId},
     source::{InboundSource, SourceDraft, SourceIdentity},
     store::Tombstone,
@@ -39,6 +41,33 @@ fn sources_outlast_the_rewriting_of_the_registry_and_deleted_ones_stay_so() {
         (writer, _) = opened(dir.path());
         let sources: Vec<_> = writer.documents().sources.values().map(|source| (**source).clone()).collect();
         assert_eq!(sources, [source(2)], "rewritten: {rewritten}");
+    }
+}
+
+#[test]
+fn event_types_outlast_the_rewriting_of_the_registry_and_deleted_ones_stay_so() {
+    let dir = fresh_dir();
+    let (mut writer, _) = opened(dir.path());
+    let registered = |name: &str| {
+        let draft = TypeDraft { schema: Some(r#"{"type":"object"}"#.to_owned()), ..TypeDraft::default() };
+        let key = (Tenant::default(), EventType::new(name).unwrap());
+        draft.into_registered(key, None, &[], false, NOW).unwrap()
+    };
+    for name in ["a.b", "c.d"] {
+        commit(&mut writer, Write::Document(Document::EventType(Box::new(registered(name)))), NOW);
+    }
+    let deleted = Document::EventTypeDeleted(Tenant::default(), EventType::new("a.b").unwrap());
+    commit(&mut writer, Write::Document(deleted), NOW);
+    let old = files(&dir.path().join("registry")).into_keys().next().unwrap();
+    for rewritten in [false, true] {
+        while rewritten && old.exists() {
+            let document = Document::Token(token(1, "x".repeat(20_000)));
+            commit(&mut writer, Write::Document(document), NOW);
+        }
+        drop(writer);
+        (writer, _) = opened(dir.path());
+        let types: Vec<_> = writer.documents().event_types.values().map(|it| (**it).clone()).collect();
+        assert_eq!(types, [registered("c.d")], "rewritten: {rewritten}");
     }
 }
 

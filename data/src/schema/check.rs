@@ -1,0 +1,252 @@
+//! A value held against a schema.
+
+use std::collections::BTreeSet;
+
+use super::{FieldError, Members, Node, NodeId, Rule, Tree, Type};
+use crate::limits;
+
+/// What is told of one value: more than anybody reads at once.
+const WRONG_MAX: usize = 20;
+/// Nodes that are looked at for one value, and bytes that are held against patterns. Schemas can be written that take longer than anybody waits.
+const STEPS_MAX: u32 = 2_000_000;
+/// Nodes inside each other. What they are about nests no deeper than JSON may; several can be about the same value.
+const DEPTH_MAX: usize = 400;
+/// Bytes of a text that is held against a pattern.
+const PATTERN_TEXT_BYTES_MAX: usize = 16 * 1024;
+
+/// One run.
+pub(super) struct Check<'s> {
+    nodes: &'s [Node],
+    wrong: Vec<FieldError>,
+    /// Whether anybody is to learn what is wrong; not while alternatives are tried.
+    telling: bool,
+    steps: u32,
+    depth: usize,
+    /// It took too long, or nests too deep.
+    given_up: bool,
+}
+
+impl<'s> Check<'s> {
+    pub(super) fn new(nodes: &'s [Node]) -> Self {
+        Self { nodes, wrong: Vec::new(), telling: true, steps: 0, depth: 0, given_up: false }
+    }
+
+    /// All that is wrong with a value, which stands at a field.
+    pub(super) fn run(mut self, field: &str, value: &Tree<'_>) -> Vec<FieldError> {
+        self.fits(0, value, &mut field.to_owned());
+        if self.given_up {
+            let message =
+                "takes too long to hold against its schema; make the schema simpler, or the value smaller";
+            return vec![FieldError { field: field.to_owned(), message: message.to_owned() }];
+        }
+        self.wrong
+    }
+
+    fn fits(&mut self, node: NodeId, value: &Tree<'_>, at: &mut String) -> bool {
+        self.steps += 1;
+        if self.steps > STEPS_MAX || self.depth >= DEPTH_MAX {
+            self.given_up = true;
+        }
+        if self.given_up {
+            return false;
+        }
+        let nodes = self.nodes;
+        match &nodes[node] {
+            Node::Always(true) => true,
+            Node::Always(false) => self.refuse(at, "must not be there"),
+            Node::Rules(rules) => {
+                self.depth += 1;
+                // All of them, so that all that is wrong is told at once.
+                let fitting = rules.iter().filter(|rule| self.holds(rule, value, at)).count();
+                self.depth -= 1;
+                fitting == rules.len()
+            }
+        }
+    }
+
+    fn refuse(&mut self, at: &str, message: impl Into<String>) -> bool {
+        if self.telling && self.wrong.len() < WRONG_MAX {
+            self.wrong.push(FieldError { field: at.to_owned(), message: message.into() });
+        }
+        false
+    }
+
+    fn holds(&mut self, rule: &Rule, value: &Tree<'_>, at: &mut String) -> bool {
+        match (rule, value) {
+            (Rule::Types(types), _) => {
+                let has = types.iter().any(|it| it.has(value));
+                has || {
+                    let wanted: Vec<_> = types.iter().map(|it| it.name()).collect();
+                    let found = Type::of(value).name();
+                    self.refuse(at, format!("is of the type {found}; it must be {}", wanted.join(" or ")))
+                }
+            }
+            (Rule::Among(values, shown), _) => {
+                values.iter().any(|it| it == value) || self.refuse(at, format!("must be {shown}"))
+            }
+            (Rule::Bound { over, exclusive, bound, shown }, Tree::Number(number)) => {
+                let order = if *over { number.cmp(bound) } else { bound.cmp(number) };
+                let holds = order.is_gt() || (!exclusive && order.is_eq());
+                let side = if *over { "more" } else { "less" };
+                let message = || match exclusive {
+                    true => format!("must be {side} than {shown}"),
+                    false => format!("must be {shown} or {side}"),
+                };
+                holds || self.refuse(at, message())
+            }
+            (Rule::MultipleOf(divisor, shown), Tree::Number(number)) => {
+                number.is_multiple_of(divisor) || self.refuse(at, format!("must be a multiple of {shown}"))
+            }
+            (Rule::Length { least, most }, Tree::Text(text)) => {
+                let characters = String::from_utf8_lossy(text).chars().count() as u64;
+                self.is_within(at, characters, "characters", (*least, *most))
+            }
+            (Rule::Pattern(pattern), Tree::Text(text)) => self.matches(pattern, text, at),
+            (Rule::Count { least, most }, Tree::Array(items)) => {
+                self.is_within(at, items.len() as u64, "elements", (*least, *most))
+            }
+            (Rule::Unique, Tree::Array(items)) => {
+                let unique = items.iter().collect::<BTreeSet<_>>().len() == items.len();
+                unique || self.refuse(at, "has an element twice; each must be there once")
+            }
+            (Rule::Elements { first, rest }, Tree::Array(items)) => {
+                let mut fits = true;
+                for (index, item) in items.iter().enumerate() {
+                    if let Some(node) = first.get(index).copied().or(*rest) {
+                        fits &= self.below(at, &format!("[{index}]"), |check, at| check.fits(node, item, at));
+                    }
+                }
+                fits
+            }
+            (Rule::Contains { node, least, most }, Tree::Array(items)) => {
+                let fitting = items.iter().filter(|item| self.would_fit(*node, item)).count() as u64;
+                self.is_within(at, fitting, "elements as `contains` asks for", (*least, *most))
+            }
+            (Rule::Size { least, most }, Tree::Object(members)) => {
+                self.is_within(at, members.len() as u64, "members", (*least, *most))
+            }
+            (Rule::Required(names), Tree::Object(_)) => every(names, |name| self.has(value, name, at)),
+            (Rule::Members(rules), Tree::Object(_)) => self.members_fit(rules, value, at),
+            (Rule::Names(node), Tree::Object(members)) => every(members.keys(), |name| {
+                let message = || format!("has a name that is not allowed: `{}`", shown(name));
+                self.would_fit(*node, &Tree::Text(name.clone())) || self.refuse(at, message())
+            }),
+            (Rule::Dependent { name, required, node }, Tree::Object(members)) => {
+                if !members.contains_key(name.as_bytes()) {
+                    return true;
+                }
+                let fits = every(required, |name| self.has(value, name, at));
+                node.is_none_or(|node| self.fits(node, value, at)) && fits
+            }
+            (Rule::All(nodes), _) => every(nodes, |node| self.fits(*node, value, at)),
+            (Rule::Any(nodes), _) => {
+                nodes.iter().any(|node| self.would_fit(*node, value))
+                    || self.refuse(at, "fits none of the alternatives of `anyOf`")
+            }
+            (Rule::One(nodes), _) => {
+                let fitting = nodes.iter().filter(|node| self.would_fit(**node, value)).count();
+                fitting == 1
+                    || self
+                        .refuse(at, format!("fits {fitting} of the alternatives of `oneOf`; it must fit one"))
+            }
+            (Rule::Not(node), _) => {
+                !self.would_fit(*node, value) || self.refuse(at, "is what `not` excludes")
+            }
+            (Rule::If { condition, then, otherwise }, _) => {
+                let branch = if self.would_fit(*condition, value) { then } else { otherwise };
+                branch.is_none_or(|node| self.fits(node, value, at))
+            }
+            _ => true,
+        }
+    }
+
+    fn members_fit(&mut self, rules: &Members, value: &Tree<'_>, at: &mut String) -> bool {
+        let Tree::Object(members) = value else { return true };
+        let mut all_fit = true;
+        for (name, member) in members {
+            let named = rules.named.binary_search_by(|(own, _)| own.as_bytes().cmp(name));
+            let mut nodes: Vec<NodeId> = named.ok().map(|index| rules.named[index].1).into_iter().collect();
+            let text = String::from_utf8_lossy(name);
+            for (pattern, node) in &rules.patterned {
+                nodes.extend(self.is_match(pattern, &text).then_some(*node));
+            }
+            if nodes.is_empty() {
+                nodes.extend(rules.rest);
+            }
+            let step = format!(".{}", limits::shorten(&text));
+            for node in nodes {
+                all_fit &= self.below(at, &step, |check, at| check.fits(node, member, at));
+            }
+        }
+        all_fit
+    }
+
+    /// Whether an object has a member.
+    fn has(&mut self, object: &Tree<'_>, name: &str, at: &mut String) -> bool {
+        let has = matches!(object, Tree::Object(members) if members.contains_key(name.as_bytes()));
+        let step = format!(".{}", limits::shorten(name));
+        has || self.below(at, &step, |check, at| check.refuse(at, "is missing"))
+    }
+
+    fn is_within(&mut self, at: &str, count: u64, what: &str, (least, most): (u64, u64)) -> bool {
+        if (least..=most).contains(&count) {
+            return true;
+        }
+        let bound = if count < least { format!("at least {least}") } else { format!("at most {most}") };
+        self.refuse(at, format!("has {count} {what}; {bound} are wanted"))
+    }
+
+    fn matches(&mut self, pattern: &regex_lite::Regex, text: &[u8], at: &str) -> bool {
+        if text.len() > PATTERN_TEXT_BYTES_MAX {
+            let most = PATTERN_TEXT_BYTES_MAX;
+            return self.refuse(at, format!("is too long for its pattern; at most {most} bytes are allowed"));
+        }
+        let matches = pattern.is_match(&String::from_utf8_lossy(text));
+        matches
+            || self.refuse(at, format!("does not match the pattern {}", limits::shorten(pattern.as_str())))
+    }
+
+    /// Each byte is a step, since it is held against every state of the pattern.
+    fn is_match(&mut self, pattern: &regex_lite::Regex, text: &str) -> bool {
+        self.steps = self.steps.saturating_add(u32::try_from(text.len()).unwrap_or(u32::MAX));
+        self.steps <= STEPS_MAX && pattern.is_match(text)
+    }
+
+    /// Whether a value fits, which is nobody's to know but the rule's that asks.
+    fn would_fit(&mut self, node: NodeId, value: &Tree<'_>) -> bool {
+        let telling = std::mem::replace(&mut self.telling, false);
+        let fits = self.fits(node, value, &mut String::new());
+        self.telling = telling;
+        fits
+    }
+
+    /// One step further down, and back.
+    fn below(
+        &mut self,
+        at: &mut String,
+        step: &str,
+        check: impl FnOnce(&mut Self, &mut String) -> bool,
+    ) -> bool {
+        let length = at.len();
+        // Nobody learns where it is.
+        if self.telling {
+            at.push_str(step);
+        }
+        let fits = check(self, at);
+        at.truncate(length);
+        fits
+    }
+}
+
+/// Whether all fit. Asks each, so that all that is wrong is told at once.
+fn every<I: IntoIterator>(items: I, mut fits: impl FnMut(I::Item) -> bool) -> bool {
+    let mut all_fit = true;
+    for item in items {
+        all_fit &= fits(item);
+    }
+    all_fit
+}
+
+fn shown(text: &[u8]) -> String {
+    limits::shorten(&String::from_utf8_lossy(text))
+}

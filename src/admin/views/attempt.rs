@@ -1,0 +1,103 @@
+//! One attempt: how it went over the wire, and what the receiver answered.
+
+use std::{borrow::Cow, collections::BTreeMap, num::NonZeroU32};
+
+use casewire_data::delivery::{Attempt, Outcome};
+use serde::Serialize;
+
+/// One attempt.
+#[derive(Serialize)]
+pub(in super::super) struct AttemptView<'a> {
+    number: u16,
+    started_at: String,
+    duration_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_address: Option<String>,
+    timing: TimingView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_code: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<FailureView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<ResponseView<'a>>,
+}
+
+/// What each step took, in milliseconds to the microsecond. Those that there were not are absent: the first three when
+/// an open connection was used again.
+#[derive(Serialize)]
+struct TimingView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dns_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connect_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_ms: Option<f64>,
+    total_ms: f64,
+}
+
+#[derive(Serialize)]
+struct FailureView<'a> {
+    class: &'static str,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct ResponseView<'a> {
+    headers: BTreeMap<&'a str, Cow<'a, str>>,
+    body: Cow<'a, str>,
+}
+
+impl<'a> AttemptView<'a> {
+    /// An attempt; what the receiver answered only with `payload`.
+    pub(super) fn new(attempt: &'a Attempt, payload: bool) -> Self {
+        let (status_code, error, response) = match &attempt.outcome {
+            Outcome::Answered { status, headers, body } => {
+                (Some(*status), None, payload.then(|| ResponseView::new(headers, body)))
+            }
+            Outcome::Failed { class, message } => {
+                (None, Some(FailureView { class: class.as_str(), message }), None)
+            }
+        };
+        let started_at = attempt.started_at.to_rfc3339_seconds();
+        Self {
+            number: attempt.number,
+            started_at,
+            duration_ms: attempt.duration_us / 1_000,
+            remote_address: attempt.transit.remote.map(|address| address.to_string()),
+            timing: TimingView::new(attempt),
+            status_code,
+            error,
+            response,
+        }
+    }
+}
+
+impl TimingView {
+    fn new(attempt: &Attempt) -> Self {
+        let millis = |us: Option<NonZeroU32>| us.map(|us| f64::from(us.get()) / 1_000.0);
+        let transit = attempt.transit;
+        Self {
+            dns_ms: millis(transit.dns_us),
+            connect_ms: millis(transit.connect_us),
+            tls_ms: millis(transit.tls_us),
+            first_byte_ms: millis(transit.first_byte_us),
+            total_ms: attempt.duration_us as f64 / 1_000.0,
+        }
+    }
+}
+
+impl<'a> ResponseView<'a> {
+    /// A header that came several times is shown as one list (RFC 9110, 5.3).
+    fn new(headers: &'a [(String, String)], body: &'a [u8]) -> Self {
+        let mut merged = BTreeMap::<&str, Cow<'_, str>>::new();
+        for (name, value) in headers {
+            merged
+                .entry(name)
+                .and_modify(|before| *before = format!("{before}, {value}").into())
+                .or_insert(value.into());
+        }
+        Self { headers: merged, body: String::from_utf8_lossy(body) }
+    }
+}
