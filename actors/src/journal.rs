@@ -180,6 +180,11 @@ impl Journal {
         self.leave(Write::Park(parked), None);
     }
 
+    /// Gives a delivery that has a row its case. Durable soon.
+    pub fn enrol(&self, requeued: Requeued) {
+        self.leave(Write::Enrol(requeued), None);
+    }
+
     /// Reads on the reader's thread, after all that was written before is in.
     pub async fn read<T: Send + 'static>(
         &self,

@@ -11,8 +11,10 @@ use crate::{
     store::{
         codec::{self, Kind},
         idempotency::{self, Resolution},
-        record::Requeued,
+        keys::{self, Table},
+        record::{Requeued, Standing},
         staged::Staged,
+        view::RetryRow,
     },
 };
 
@@ -32,6 +34,7 @@ impl Writer {
                 staged.put(Kind::Parked, 0, |out| codec::pack(&parked, out));
             }
             Write::Requeue(requeued) => return self.stage_requeue(staged, requeued),
+            Write::Enrol(requeued) => self.stage_enrolment(staged, requeued)?,
             Write::Document(document) => staged.documents.push(document),
             Write::Audited(act, change) => {
                 let answer = match change {
@@ -64,6 +67,22 @@ impl Writer {
         staged.put(Kind::Requeued, 0, |out| codec::pack(&requeued, out));
         staged.must_sync = true;
         Ok(Ok(Vec::new()))
+    }
+
+    fn stage_enrolment(&self, staged: &mut Staged, requeued: Requeued) -> Result<()> {
+        let delivery = (requeued.endpoint, requeued.seq);
+        if staged.touched.contains(&delivery) {
+            return Ok(());
+        }
+        let view = self.shared.view();
+        let row = keys::row(Table::Retry, requeued.endpoint, requeued.seq);
+        if self.shared.journal.get::<RetryRow>(&row, Some(&view.rows))?.is_some() {
+            staged.touched.push(delivery);
+            staged.put(Kind::Requeued, 0, |out| {
+                codec::pack(&Requeued { from: Standing::Parked, ..requeued }, out)
+            });
+        }
+        Ok(())
     }
 
     fn stage_publication(
