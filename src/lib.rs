@@ -53,6 +53,7 @@ pub use casewire_data::{
     health::Failing,
     id::{AuditId, DeliveryId, EndpointId, EventId, SourceId, TokenId},
     limits::{Limits, PayloadRetention},
+    order::DeliveryOrder,
     pace::Down,
     pattern::Pattern,
     rate::RateLimit,

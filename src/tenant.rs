@@ -24,6 +24,7 @@ use casewire_data::{
     endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus},
     event::{Event, NewEvent, Tenant},
     id::{DeliveryId, EndpointId, EventId},
+    order::Lane,
     store::{DeliveryStanding, Requeued, Standing, Store},
 };
 
@@ -159,17 +160,22 @@ impl TenantHandle {
             ));
         }
         let (seq, event_position) = (event.seq, event.position);
+        let lane = event.content.resource.as_ref().map(Lane::of);
         let trace = self.tree.journal.read(move |store| store.trace(&event, ordinal)).await??;
         let from = match trace.standing {
             // Its turn is yet to come, and nothing comes before now.
             DeliveryStanding::Unread => return Ok(()),
-            DeliveryStanding::Waiting(_) if self.tree.in_flight.contains(ordinal, seq) => return Ok(()),
-            DeliveryStanding::Waiting(_) => Standing::Parked,
+            DeliveryStanding::Waiting(_) | DeliveryStanding::Behind
+                if self.tree.in_flight.contains(ordinal, seq) =>
+            {
+                return Ok(());
+            }
+            DeliveryStanding::Waiting(_) | DeliveryStanding::Behind => Standing::Parked,
             DeliveryStanding::Dead => Standing::Dead,
             DeliveryStanding::Delivered | DeliveryStanding::Cancelled => Standing::Delivered,
         };
         let due = self.tree.clock.now();
-        let requeued = Requeued { endpoint: ordinal, seq, event_position, due, from };
+        let requeued = Requeued { endpoint: ordinal, seq, event_position, due, from, lane };
         let act = Act::new(&self.name, self.by.clone(), Action::DeliveryRetry, id);
         self.tree.requeue(act, requeued).await
     }

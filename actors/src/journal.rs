@@ -50,6 +50,10 @@ pub type Committed = (Arc<Envelope>, Routes);
 /// Takes what is committed, in publish order. Called on the journal's thread: it must not block.
 pub type OnCommit = Box<dyn FnMut(Vec<Committed>) + Send>;
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a box would cost each publish an allocation, and most are writes"
+)]
 enum Command {
     Write(Write, Waiter),
     Read(Reading),
@@ -214,6 +218,11 @@ impl Journal {
     /// Notes that a delivery is set aside. Durable soon.
     pub fn park(&self, parked: Parked) {
         self.leave(Write::Park(parked), None);
+    }
+
+    /// Gives a delivery that has a row its case. Durable soon.
+    pub fn enrol(&self, requeued: Requeued) {
+        self.leave(Write::Enrol(requeued), None);
     }
 
     /// Reads on the reader's thread, after all that was written before is in.

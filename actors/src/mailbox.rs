@@ -6,8 +6,10 @@
 mod attempt;
 mod backlog;
 mod health;
+mod order;
 mod rest;
 mod retries;
+mod room;
 mod share;
 
 use std::{
@@ -19,10 +21,11 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, WeakAddr};
-use casewire_data::{Timestamp, health::Health, pace::Pace, store::Parked, window::Window};
+use casewire_data::{Timestamp, health::Health, order::Lane, pace::Pace, window::Window};
 use rustc_hash::FxHashMap as HashMap;
+use tokio::task::AbortHandle;
 
-use self::{backlog::Intake, retries::Retries, share::Share};
+use self::{backlog::Intake, order::Order, retries::Retries, share::Share};
 use crate::{
     dispatch::{DispatchConfig, Dispatcher},
     envelope::Envelope,
@@ -52,6 +55,7 @@ pub struct Mailbox {
     unwritten: Unwritten,
     intake: Intake,
     retries: Retries,
+    order: Order,
     share: Share,
     stats: OwnStats,
     draining: bool,
@@ -71,12 +75,16 @@ pub struct Mailbox {
 }
 
 /// An attempt under way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Flight {
     /// The delivery has a row of its own in the retry journal.
     parked: bool,
     event_position: u64,
     begun_at: Timestamp,
+    /// The case that waits for it.
+    lane: Option<Lane>,
+    /// Ends it, where no other may begin before it is over.
+    task: Option<AbortHandle>,
 }
 
 /// One delivery whose turn has come.
@@ -84,6 +92,8 @@ struct Turn {
     envelope: Arc<Envelope>,
     attempts: u16,
     parked: bool,
+    /// The case that is to wait for it.
+    lane: Option<Lane>,
 }
 
 /// What a mailbox begins with.
@@ -125,7 +135,8 @@ impl Mailbox {
                 }
             }),
             intake: Intake::new(clean.is_none()),
-            retries: Retries::new(clean.is_none()),
+            retries: Retries::new(clean.is_none() || !plan.endpoint.ordering.is_none()),
+            order: Order::new(plan.endpoint.ordering),
             share: Share::default(),
             stats: surroundings.stats.open(plan.endpoint.ordinal, &surroundings.counts),
             rest,
@@ -167,7 +178,9 @@ impl Mailbox {
         self.join_crowd(now);
         self.make_room();
         self.begin_attempts(clock, context);
+        self.settle_order();
         self.read_on(now, context);
+        self.read_cases(context);
         self.read_due(now, context);
         self.ask_to_be_woken(now);
         self.join_crowd(now);
@@ -176,7 +189,7 @@ impl Mailbox {
 
     fn begin_attempts(&mut self, clock: Instant, context: &mut Context<Self>) {
         let now = self.surroundings.clock.at(clock);
-        while !self.is_held() && self.intake.is_begun() {
+        while !self.is_held() && self.intake.is_begun() && self.order.is_known() {
             let in_order = self.window.floor() < self.plan.endpoint.held_through;
             if in_order && self.retries.is_reading() {
                 // What was attempted before the pause goes first.
@@ -204,7 +217,7 @@ impl Mailbox {
         if in_flight + self.unwritten.count() < allowed {
             return true;
         }
-        if in_flight >= allowed || (self.ready.is_empty() && !self.retries.is_busy()) {
+        if in_flight >= allowed || !self.has_turns() {
             // Another attempt's end, or another event, brings it back here.
             return false;
         }
@@ -213,38 +226,23 @@ impl Mailbox {
         in_flight + self.unwritten.count() < allowed
     }
 
-    /// Retries come first: they are older, and bounded by what was read.
-    fn next_turn(&mut self) -> Option<Turn> {
-        if let Some(waiting) = self.retries.next_turn() {
-            return Some(waiting);
-        }
-        let envelope = self.ready.pop_front()?;
-        self.ready_bytes -= envelope.event.content.data.len();
-        Some(Turn { envelope, attempts: 0, parked: false })
+    /// Something waits for its turn, or will in a moment.
+    fn has_turns(&self) -> bool {
+        !self.ready.is_empty() || self.retries.is_busy() || self.order.has_next()
     }
 
-    /// Keeps one stuck delivery from blocking the others: the oldest one under way gets a row of its own in the
-    /// retry journal, so that the window can move on.
-    fn make_room(&mut self) {
-        while self.window.len() >= self.surroundings.config.limits.window_deliveries_max {
-            let oldest = self.window.oldest();
-            let Some((seq, flight)) = oldest.and_then(|seq| Some((seq, self.in_flight.get_mut(&seq)?)))
-            else {
-                return;
-            };
-            flight.parked = true;
-            let event_position = flight.event_position;
-            self.window.settle(seq);
-            let due =
-                self.now().plus_millis(i64::try_from(self.plan.deadline.as_millis()).unwrap_or(i64::MAX));
-            self.surroundings.journal.park(Parked {
-                endpoint: self.ordinal(),
-                seq,
-                event_position,
-                due,
-                floor: self.window.floor(),
-            });
+    /// Retries come first: they are older, and bounded by what was read.
+    fn next_turn(&mut self) -> Option<Turn> {
+        if self.order.is_kept() {
+            return self.next_in_order();
         }
+        self.retries.next_turn().or_else(|| self.next_new())
+    }
+
+    fn next_new(&mut self) -> Option<Turn> {
+        let envelope = self.ready.pop_front()?;
+        self.ready_bytes -= envelope.event.content.data.len();
+        Some(Turn { envelope, attempts: 0, parked: false, lane: None })
     }
 
     /// Its address, which keeps it alive: what is under way ends with a message to it.
@@ -254,17 +252,6 @@ impl Mailbox {
             self.own = Rc::downgrade(&own);
             own
         })
-    }
-
-    /// Gives back to the journal what was taken up but not begun.
-    fn give_back(&mut self) {
-        if let Some(first) = self.ready.front() {
-            self.window.give_back_from(first.event.seq);
-            self.intake.reread(self.window.last_taken());
-            self.ready.clear();
-            self.ready_bytes = 0;
-        }
-        self.retries.give_back();
     }
 }
 
@@ -281,8 +268,9 @@ impl Drop for Mailbox {
     /// After a panic, attempts of this mailbox may still be under way, but nobody waits for their end any more.
     fn drop(&mut self) {
         self.leave_crowd();
-        for seq in self.in_flight.keys() {
+        for (seq, flight) in &self.in_flight {
             self.surroundings.in_flight.end(self.plan.endpoint.ordinal, *seq);
+            flight.task.iter().for_each(AbortHandle::abort);
         }
     }
 }
@@ -380,7 +368,11 @@ impl Handler<Replan> for Mailbox {
         let is_resized = self.plan.in_flight_max != plan.in_flight_max;
         // A receiver that must answer with the secret has yet to show that it knows the new one.
         let is_rekeyed = self.plan.endpoint.secrets != plan.endpoint.secrets;
+        let reordered = self.plan.endpoint.ordering != plan.endpoint.ordering;
         self.plan = plan;
+        if reordered {
+            self.change_order();
+        }
         self.pace.set_in_flight_max(self.plan.in_flight_max);
         self.pace.set_rate_limit(self.plan.endpoint.rate_limit_per_second);
         if moved || is_resized {

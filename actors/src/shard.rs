@@ -295,9 +295,14 @@ impl Handler<PutEndpoint> for Shard {
         let was = std::mem::replace(&mut entry.endpoint, endpoint.clone());
         if entry.mailbox.is_none() && resumes && !self.draining {
             // It begins as paused, so that it resumes in order like any other.
-            entry.endpoint = was;
+            entry.endpoint = was.clone();
             start(entry, None, &self.surroundings, context);
             entry.endpoint = endpoint.clone();
+        }
+        if !paused && was.ordering != endpoint.ordering && entry.mailbox.is_none() {
+            // What waited for its case may wait for nothing any more.
+            self.send(ordinal, mailbox::Wake { look_again: true }, context);
+            return;
         }
         if self.endpoints.get(&ordinal).is_some_and(|entry| entry.mailbox.is_some()) {
             match Plan::new(endpoint, &self.surroundings.config) {

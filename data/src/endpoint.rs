@@ -13,6 +13,7 @@ use crate::{
     health::Failing,
     id::EndpointId,
     limits,
+    order::DeliveryOrder,
     pattern::Pattern,
     rate::RateLimit,
     retry::RetrySchedule,
@@ -88,6 +89,9 @@ pub struct Endpoint {
     pub filter: Option<Arc<Filter>>,
     /// Static request headers, checked by [`check_header`](crate::dialect::check_header).
     pub headers: BTreeMap<String, String>,
+    /// Which of its deliveries are made one at a time and in publish order.
+    #[serde(default, skip_serializing_if = "DeliveryOrder::is_none")]
+    pub ordering: DeliveryOrder,
     /// Requests in flight at once; the engine's default if absent.
     pub max_in_flight: Option<u32>,
     /// Requests that may begin in a second; as many as can be if absent.

@@ -26,6 +26,7 @@ pub mod token;
 pub mod delivery;
 pub mod health;
 pub mod operational;
+pub mod order;
 pub mod pace;
 pub mod rate;
 pub mod retry;

@@ -97,6 +97,9 @@ pub const SECRET_OVERLAP_SECONDS: u32 = 86_400;
 pub const SECRET_OVERLAP_SECONDS_MAX: u32 = 30 * 86_400;
 /// Requests that one endpoint may have in flight at once: the most that can be set.
 pub const IN_FLIGHT_MAX: u32 = 1_024;
+/// Cases of an endpoint with `ordering: resource` that may be blocked, or waited for, at once; beyond it the endpoint takes
+/// no new events until some are through. 10 MB at most.
+pub const BLOCKED_CASES_MAX: usize = 65_536;
 /// Seconds that one attempt may take: the most that can be set.
 pub const ATTEMPT_TIMEOUT_SECONDS_MAX: u32 = 120;
 /// Delays in one retry schedule.

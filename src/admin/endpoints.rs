@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Payload};
 use casewire_data::{
     endpoint::{EndpointDraft, EndpointPatch, EndpointStatus},
+    order::DeliveryOrder,
     scope::Source,
     token::Scope,
 };
@@ -86,6 +87,7 @@ pub(super) fn draft(fields: &mut Fields<'_>) -> EndpointDraft {
         sandbox: fields.optional("sandbox").unwrap_or_default(),
         filter: fields.optional("filter").map(|filter: &RawValue| filter.get().to_owned()),
         headers: fields.optional("headers").unwrap_or_default(),
+        ordering: fields.optional("ordering").unwrap_or_default(),
         max_in_flight: fields.optional("max_in_flight"),
         rate_limit_per_second: fields.optional("rate_limit_per_second"),
         timeout_seconds: fields.optional("timeout_seconds"),
@@ -111,6 +113,7 @@ impl Read<'_> for EndpointPatch {
                 .clearable("filter")
                 .map(|filter: Option<&RawValue>| filter.map(|it| it.get().to_owned())),
             headers: fields.clearable("headers").map(Option::unwrap_or_default),
+            ordering: fields.clearable("ordering").map(Option::unwrap_or_default),
             max_in_flight: fields.clearable("max_in_flight"),
             rate_limit_per_second: fields.clearable("rate_limit_per_second"),
             timeout_seconds: fields.clearable("timeout_seconds"),
@@ -130,6 +133,14 @@ impl Read<'_> for EndpointStatus {
             "paused" => Ok(Self::Paused),
             _ => Err(wrong("choose `active` or `paused`")),
         }
+    }
+}
+
+impl Read<'_> for DeliveryOrder {
+    fn read(raw: &RawValue) -> Result<Self, Wrong> {
+        let text = String::read(raw)?;
+        let order = Self::ALL.into_iter().find(|order| order.as_str() == text);
+        order.ok_or_else(|| wrong("choose `none`, `resource` or `endpoint`"))
     }
 }
 

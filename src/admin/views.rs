@@ -64,6 +64,8 @@ pub(super) struct EndpointView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<&'a BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    ordering: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     max_in_flight: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rate_limit_per_second: Option<RateView>,
@@ -133,6 +135,7 @@ impl<'a> EndpointView<'a> {
                 .then(|| scope.sources.iter().map(|it| it.as_str()).collect()),
             filter: endpoint.filter.as_ref().and_then(|filter| serde_json::from_str(filter.as_str()).ok()),
             headers: Some(&endpoint.headers).filter(|headers| !headers.is_empty()),
+            ordering: (!endpoint.ordering.is_none()).then(|| endpoint.ordering.as_str()),
             max_in_flight: endpoint.max_in_flight,
             rate_limit_per_second: endpoint.rate_limit_per_second.map(RateView::new),
             timeout_seconds: endpoint.timeout_seconds,

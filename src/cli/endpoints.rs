@@ -167,6 +167,10 @@ struct RestArgs {
     /// A static request header; repeat it for several. They replace all.
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     header: Vec<(String, String)>,
+    /// What goes out one at a time and in publish order: nothing, each resource (case) by itself, or all. What fails is
+    /// waited for, by its own case or by all, until it is delivered or given up.
+    #[arg(long, value_parser = ["none", "resource", "endpoint"])]
+    ordering: Option<String>,
     /// Requests in flight at once.
     #[arg(long, value_name = "N")]
     max_in_flight: Option<u32>,
@@ -310,6 +314,7 @@ impl RestArgs {
         insert(&mut body, "sandbox", self.sandbox.map(Value::from));
         insert(&mut body, "filter", self.filter.clone());
         insert(&mut body, "headers", object_of(&self.header));
+        insert(&mut body, "ordering", self.ordering.clone().map(Value::from));
         insert(&mut body, "max_in_flight", self.max_in_flight.map(Value::from));
         insert(&mut body, "rate_limit_per_second", self.rate_limit_per_second.clone());
         insert(&mut body, "timeout_seconds", self.timeout_seconds.map(Value::from));

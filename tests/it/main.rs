@@ -19,6 +19,7 @@ mod outcomes;
 mod schedule;
 mod scopes;
 
+mod ordering;
 mod pause;
 mod retry;
 

@@ -36,7 +36,9 @@ impl Mailbox {
         self.current.set(Some(seq));
         let started_at = self.surroundings.clock.at(started);
         let event_position = turn.envelope.event.position;
-        self.in_flight.insert(seq, Flight { parked: turn.parked, event_position, begun_at: started_at });
+        let (parked, lane) = (turn.parked, turn.lane);
+        let flight = Flight { parked, event_position, begun_at: started_at, lane, task: None };
+        self.in_flight.insert(seq, flight);
         self.retries.begun(seq);
         self.pace.begins(started_at);
         if turn.attempts == 0 {
@@ -55,7 +57,7 @@ impl Mailbox {
         let envelope = turn.envelope.clone();
         let span = span::of_attempt(&envelope, self.plan.endpoint.id, turn.attempts.saturating_add(1));
         // Boxed at once: it is large, and on its way into a task it would be copied again and again.
-        actix_rt::spawn(Box::pin(async move {
+        let task = actix_rt::spawn(Box::pin(async move {
             let sent_at = clock::wall();
             let attempt = async {
                 if let Some(before) = before {
@@ -73,6 +75,11 @@ impl Mailbox {
             let made_by = (plan, sent_at);
             mailbox.do_send(Finished { turn, made_by, started_at, started, outcome, transit });
         }));
+        if self.order.is_kept()
+            && let Some(flight) = self.in_flight.get_mut(&seq)
+        {
+            flight.task = Some(task.abort_handle());
+        }
         self.current.set(None);
     }
 
@@ -86,6 +93,10 @@ impl Mailbox {
         let (endpoint, parked, floor) = (self.ordinal(), turn.parked, self.window.floor());
         tracing::info!(endpoint = %self.plan.endpoint.id, event = %turn.envelope.event.id, "cancelled: its content was erased");
         self.surroundings.journal.cancel(Cancelled { endpoint, seq, parked, floor });
+        if self.order.is_kept() {
+            // It is over, like one that was delivered.
+            self.settled_in_order(seq, turn.lane, parked, Fate::Delivered);
+        }
     }
 
     /// Notes what became of a delivery, and what follows for the endpoint.
@@ -134,8 +145,13 @@ impl Mailbox {
                 outcome: self.without_secrets(outcome, &made_by),
                 transit,
             },
+            lane: turn.lane.filter(|_| matches!(fate, Fate::RetryAt(_))),
         };
         self.surroundings.journal.settle(settled, event, &self.unwritten);
+        if self.order.is_kept() {
+            // After it in the journal, or a crash in between would leave a later one as the first of its case.
+            self.settled_in_order(event.seq, turn.lane, parked, fate);
+        }
         // Only now: a stop that sees nothing in flight counts what the journal was told.
         self.surroundings.in_flight.end(self.ordinal(), event.seq);
     }

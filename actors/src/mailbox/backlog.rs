@@ -55,6 +55,7 @@ impl Mailbox {
     pub(super) fn has_room(&self) -> bool {
         self.window.len() < self.surroundings.config.limits.window_deliveries_max
             && self.ready_bytes < READY_BYTES_MAX
+            && self.takes_new()
     }
 
     pub(super) fn take(&mut self, envelope: Arc<Envelope>) {
@@ -91,9 +92,7 @@ impl Mailbox {
     pub(super) fn read_on(&mut self, now: Timestamp, context: &mut Context<Self>) {
         let limits = &self.surroundings.config.limits;
         let room = limits.window_deliveries_max.saturating_sub(self.window.len());
-        let hungry = self.ready.len() <= limits.window_deliveries_max / 2
-            && room > 0
-            && self.ready_bytes < READY_BYTES_MAX;
+        let hungry = self.ready.len() <= limits.window_deliveries_max / 2 && self.has_room();
         if !self.intake.begun || !self.intake.behind || self.intake.reading || self.is_held() || !hungry {
             return;
         }
@@ -157,6 +156,7 @@ impl Handler<Read> for Mailbox {
             Ok(backlog)
                 if after == self.window.last_taken()
                     && !self.is_held()
+                    && self.takes_new()
                     && !(self.pace.is_down() && backlog.events.len() > 1) =>
             {
                 for event in backlog.events {

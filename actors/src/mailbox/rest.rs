@@ -12,12 +12,13 @@ impl Mailbox {
             return;
         }
         let waits_until = self.pace.waits_until(now);
-        let has_turn = !self.ready.is_empty() || self.retries.has_turns();
+        let has_turn = !self.ready.is_empty() || self.retries.has_turns() || self.order.has_next();
         let is_down = self.pace.is_down();
         // While a probe is under way there is no other one, and its end does what is to be done next.
         let may_probe = self.in_flight.is_empty() && !self.intake.is_reading() && !self.retries.is_reading();
-        let probe = waits_until.filter(|_| is_down && may_probe && self.intake.is_behind());
-        let due = self.retries.next_due().filter(|_| !is_down || may_probe);
+        let may_read_on = self.intake.is_behind() && self.has_room();
+        let probe = waits_until.filter(|_| is_down && may_probe && may_read_on);
+        let due = self.retries.next_due().filter(|_| (!is_down || may_probe) && self.may_read_due());
         let due = if is_down { due.map(|due| waits_until.map_or(due, |until| until.max(due))) } else { due };
         let times = [due, waits_until.filter(|_| has_turn), self.share.grows_at(), probe];
         if let Some(at) = times.into_iter().flatten().min()
@@ -32,8 +33,10 @@ impl Mailbox {
 
     /// Says that it has nothing to do, or that it has.
     pub(super) fn note_rest(&self, now: Timestamp) {
-        let nothing_under_way = self.in_flight.is_empty() && self.ready.is_empty() && !self.retries.is_busy();
-        let nothing_to_read = !self.intake.is_reading() && (!self.intake.is_behind() || self.is_held());
+        let nothing_under_way = self.in_flight.is_empty() && !self.has_turns();
+        let may_go_on = self.intake.is_behind() || self.order.is_behind();
+        let nothing_to_read =
+            !self.intake.is_reading() && !self.order.is_reading() && (!may_go_on || self.is_held());
         let rest = (nothing_under_way && nothing_to_read).then(|| Rest {
             received: self.received,
             // A held one may have retries, for which it has not asked to be woken.

@@ -60,6 +60,7 @@ impl Retries {
             envelope: Arc::new(Envelope::new(waiting.event)),
             attempts: waiting.attempts,
             parked: true,
+            lane: None,
         })
     }
 
@@ -111,6 +112,23 @@ impl Retries {
         self.note(now);
     }
 
+    /// Nothing waits in the retry journal.
+    pub(super) fn is_clear(&self) -> bool {
+        self.known && self.next_due.is_none() && !self.is_busy()
+    }
+
+    /// Something waits for its time.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.known && self.next_due.is_some()
+    }
+
+    /// All is to be read again.
+    pub(super) fn forget(&mut self) {
+        self.turns.clear();
+        self.known = false;
+        self.note(Timestamp::from_micros(i64::MIN));
+    }
+
     /// Forgets what was read; it is still in the retry journal.
     pub(super) fn give_back(&mut self) {
         if let Some(first) = self.turns.front() {
@@ -129,6 +147,7 @@ impl Mailbox {
             || retries.reading
             || !retries.turns.is_empty()
             || !self.intake.is_begun()
+            || !self.may_read_due()
             || self.is_held()
         {
             return;
@@ -136,7 +155,9 @@ impl Mailbox {
         let mut most = READ_MAX;
         if self.pace.is_down() {
             // One at a time, as a probe, in turn with what is new. The others wait, and use up nothing of their schedule.
-            if !self.may_fetch_probe(now) || (self.intake.is_behind() && !self.pace.probes_with_retry()) {
+            if !self.may_fetch_probe(now)
+                || (self.intake.is_behind() && self.takes_new() && !self.pace.probes_with_retry())
+            {
                 return;
             }
             most = 1;
@@ -146,7 +167,7 @@ impl Mailbox {
         retries.next_due = None;
         let release = retries.release;
         let under_way: HashSet<u64> = self.in_flight.keys().copied().collect();
-        let (ordinal, mailbox) = (self.ordinal(), context.address());
+        let (ordinal, order, mailbox) = (self.ordinal(), self.plan.endpoint.ordering, context.address());
         let journal = self.surroundings.journal.clone();
         actix_rt::spawn(async move {
             let read = move |store: &Store| {
@@ -155,7 +176,7 @@ impl Mailbox {
                     Release::Asked => DueUntil::LastAttemptBefore(store.position()),
                     Release::Before(position) => DueUntil::LastAttemptBefore(position),
                 };
-                (store.due(ordinal, until, most, |seq| under_way.contains(&seq)), until)
+                (store.due(ordinal, until, order, most, |seq| under_way.contains(&seq)), until)
             };
             if let Ok((due, until)) = journal.read(read).await {
                 mailbox.do_send(ReadDue { due, until });
@@ -198,6 +219,7 @@ impl Handler<ReadDue> for Mailbox {
         if let Some(next) = due.next {
             self.retries.note(next);
         }
+        self.pass_over_expired();
         // What was under way was left out by name; what began since notes itself when it fails.
         self.retries
             .turns

@@ -62,7 +62,7 @@ impl Mailbox {
         if young < most {
             return true;
         }
-        if !self.ready.is_empty() || self.retries.is_busy() {
+        if self.has_turns() {
             self.share.waits_until = first;
         }
         false

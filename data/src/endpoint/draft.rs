@@ -10,6 +10,7 @@ use crate::{
     error::Result,
     event::Tenant,
     id::EndpointId,
+    order::DeliveryOrder,
     scope::{EventScope, Source},
 };
 
@@ -42,6 +43,8 @@ pub struct EndpointDraft {
     pub filter: Option<String>,
     /// Static request headers.
     pub headers: BTreeMap<String, String>,
+    /// Which of its deliveries are made one at a time and in publish order.
+    pub ordering: DeliveryOrder,
     /// Requests in flight at once.
     pub max_in_flight: Option<u32>,
     /// Requests that may begin in a second: 0.01 to 10,000.
@@ -79,6 +82,8 @@ pub struct EndpointPatch {
     pub filter: Option<Option<String>>,
     /// New static headers, replacing all.
     pub headers: Option<BTreeMap<String, String>>,
+    /// New order; it holds for what waits, too.
+    pub ordering: Option<DeliveryOrder>,
     /// New limit of requests in flight.
     pub max_in_flight: Option<Option<u32>>,
     /// New limit of requests in a second.
@@ -158,6 +163,7 @@ impl EndpointDraft {
             scope: EventScope::default(),
             filter: None,
             headers: BTreeMap::new(),
+            ordering: DeliveryOrder::None,
             max_in_flight: None,
             rate_limit_per_second: None,
             timeout_seconds: None,
@@ -185,6 +191,7 @@ impl EndpointDraft {
             sandbox: Some(self.sandbox),
             filter: Some(self.filter),
             headers: Some(self.headers),
+            ordering: Some(self.ordering),
             max_in_flight: Some(self.max_in_flight),
             rate_limit_per_second: Some(self.rate_limit_per_second),
             timeout_seconds: Some(self.timeout_seconds),

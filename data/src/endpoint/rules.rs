@@ -73,6 +73,9 @@ impl Endpoint {
         if let Some(headers) = patch.headers {
             wrong.or_set(&mut self.headers, check_headers(headers, context.dialects));
         }
+        if let Some(ordering) = patch.ordering {
+            self.ordering = ordering;
+        }
         if let Some(most) = patch.max_in_flight {
             wrong.or_set(&mut self.max_in_flight, check_range("max_in_flight", most, limits::IN_FLIGHT_MAX));
         }

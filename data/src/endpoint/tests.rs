@@ -62,6 +62,7 @@ fn every_wrong_field_is_named_at_once() {
         sandbox: true,
         filter: Some("[]".to_owned()),
         headers: BTreeMap::from([("Host".into(), "a".into()), ("X-A".into(), "a\nb".into())]),
+        ordering: DeliveryOrder::Resource,
         max_in_flight: Some(0),
         rate_limit_per_second: Some(-3.0),
         timeout_seconds: Some(limits::ATTEMPT_TIMEOUT_SECONDS_MAX + 1),

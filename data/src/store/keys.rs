@@ -11,11 +11,12 @@
 //! 07 endpoint last first  where the attempts of deliveries settled at the first attempt stand in the log
 //! 08 endpoint seq            the same for one delivery that took several attempts
 //! 09 day hash                idempotency key
-//! 0a position                an erasure that is not done, by where the log asks for it
-//! 0b start                   how a segment was swept for old payloads
+//! 0a endpoint lane seq       those of table 04 whose case is known, case by case
+//! 0b position                an erasure that is not done, by where the log asks for it
+//! 0c start                   how a segment was swept for old payloads
 //! ```
 
-use crate::Timestamp;
+use crate::{Timestamp, order::Lane};
 
 /// The view's place in the log.
 pub const VIEW: &[u8] = b"\0view";
@@ -40,6 +41,8 @@ pub enum Table {
     Chunk = 7,
     /// Attempts of one delivery.
     History = 8,
+    /// Waiting, by case.
+    Lane = 10,
 }
 
 /// Key of a mark.
@@ -95,6 +98,21 @@ pub fn parse_due(key: &[u8]) -> Option<(Timestamp, u64)> {
     Some((Timestamp::from_micros(due.cast_signed()), row_seq(key.get(8..)?)?))
 }
 
+/// Where the waiting deliveries of a case begin that are at or after an event.
+pub fn lane_from(endpoint: u32, lane: Lane, seq: u64) -> Vec<u8> {
+    join(&[&self::lane(endpoint, lane), &seq.to_be_bytes()])
+}
+
+/// All waiting deliveries of a case.
+pub fn lane(endpoint: u32, Lane(lane): Lane) -> Vec<u8> {
+    join(&[&table(Table::Lane, endpoint), &lane.to_be_bytes()])
+}
+
+/// The event that a key of [`Table::Lane`] names.
+pub fn lane_seq(key: &[u8]) -> Option<u64> {
+    row_seq(key.get(8..)?)
+}
+
 /// The endpoint that a key of a row names.
 pub fn row_endpoint(key: &[u8]) -> Option<u32> {
     key.get(1..5)?.try_into().ok().map(u32::from_be_bytes)
@@ -129,7 +147,7 @@ pub fn erasure(position: u64) -> Vec<u8> {
 }
 
 /// All erasures that are not done.
-pub const ERASURES: &[u8] = &[10];
+pub const ERASURES: &[u8] = &[11];
 
 /// Where the log asks for the erasure that a key names.
 pub fn erasure_position(key: &[u8]) -> Option<u64> {
@@ -142,7 +160,7 @@ pub fn swept(start: u64) -> Vec<u8> {
 }
 
 /// How all segments were swept.
-pub const SWEPT: &[u8] = &[11];
+pub const SWEPT: &[u8] = &[12];
 
 /// The day that a time lies in, counted from the epoch.
 pub fn day(at: Timestamp) -> i64 {
@@ -167,5 +185,8 @@ mod tests {
         assert_eq!(row_seq(&row(Table::Dead, 3, 12)), Some(12));
         assert_eq!(row_endpoint(&row(Table::Dead, 3, 12)), Some(3));
         assert!(keys[0].starts_with(&table(Table::Due, 7)));
+        let waits = lane_from(7, Lane(3), 9);
+        assert!(waits.starts_with(&lane(7, Lane(3))) && waits.starts_with(&table(Table::Lane, 7)));
+        assert_eq!(lane_seq(&waits), Some(9));
     }
 }

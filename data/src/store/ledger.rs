@@ -281,7 +281,7 @@ mod tests {
             outcome,
             transit: Transit::default(),
         };
-        Settled { endpoint, seq, event_position: 0, parked, floor: seq / 2, fate, attempt }
+        Settled { endpoint, seq, event_position: 0, parked, floor: seq / 2, fate, attempt, lane: None }
     }
 
     proptest! {
@@ -300,7 +300,7 @@ mod tests {
                     5 => {
                         let from = if seq % 2 == 0 { Standing::Dead } else { Standing::Parked };
                         let due = Timestamp::default();
-                        ledger.requeued(&Requeued { endpoint, seq, event_position: 0, due, from });
+                        ledger.requeued(&Requeued { endpoint, seq, event_position: 0, due, from, lane: None });
                     }
                     6 => {
                         let lost = vec![Lost { endpoint, unread: 1, parked: 1, dead: 1 }];

@@ -7,7 +7,7 @@ use super::{
     codec::{self, Kind},
     keys::{self, Table},
     ledger::Cursor,
-    record::{EventBody, Settled},
+    record::{BEHIND, EventBody, Settled},
     remains,
     view::{CANCELLED, DeadRow, RetryRow},
 };
@@ -17,6 +17,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::Event,
     id::EventId,
+    order::DeliveryOrder,
 };
 
 /// Log bytes that one call of [`Store::backlog`] reads at most, so that no reader keeps the others waiting.
@@ -55,8 +56,10 @@ pub struct Waiting {
 }
 
 impl RetryRow {
-    fn is_for(&self, until: DueUntil) -> bool {
+    pub(super) fn is_for(&self, until: DueUntil) -> bool {
         match until {
+            // The order for which it waited is another now, or it is the first.
+            _ if self.due == BEHIND => true,
             // If its time was set in what is now the future, the clock was put back over a restart: it has waited
             // long enough.
             DueUntil::Time(now) => self.due <= now || self.set_at > now,
@@ -94,6 +97,8 @@ pub enum Standing {
     Unread,
     /// Waits for another attempt.
     Waiting(Timestamp),
+    /// Waits for others of its case, for no time.
+    Behind,
     /// Acknowledged.
     Delivered,
     /// Given up.
@@ -145,6 +150,11 @@ impl Store {
         self.shared.view().next_seq - 1
     }
 
+    /// Retention has taken every event up to this one.
+    pub fn expired_through(&self) -> u64 {
+        self.shared.view().ledger.expired_through
+    }
+
     /// Events above `after` that wait for an endpoint, at most `events_max` of them and not much over `bytes_max`.
     /// `position` is where an earlier call left off.
     pub fn backlog(
@@ -193,14 +203,22 @@ impl Store {
 
     /// Deliveries of an endpoint that are to be attempted by `until`, the earliest first, passing over those that
     /// `skip` names. At most `limit` of them, and not much over 4 MiB of payload.
+    ///
+    /// In the `order` of cases, what waits for others of its case is not among them; in that of the endpoint, nothing but
+    /// its first delivery is.
     pub fn due(
         &self,
         endpoint: u32,
         until: DueUntil,
+        order: DeliveryOrder,
         limit: usize,
         skip: impl Fn(u64) -> bool,
     ) -> Result<Due> {
-        let (rows, mut next) = self.due_rows(endpoint, until, limit, skip)?;
+        let (rows, mut next) = match order {
+            DeliveryOrder::Endpoint => self.first_row(endpoint, until)?,
+            DeliveryOrder::None => self.due_rows(endpoint, until, true, limit, skip)?,
+            DeliveryOrder::Resource => self.due_rows(endpoint, until, false, limit, skip)?,
+        };
         let (mut waiting, mut bytes) = (Vec::with_capacity(rows.len()), 0);
         for row in rows {
             if bytes >= DUE_BYTES_MAX {
@@ -213,8 +231,8 @@ impl Store {
                     let attempts = row.attempts.len() as u16;
                     waiting.push(Waiting { event: Arc::new(event), due: row.due, attempts });
                 }
-                // Retention took it since the row was read.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                // Retention took it since the row was read. There may be others, of which this was the first.
+                Err(error) if error.kind() == ErrorKind::NotFound => next = Some(row.due),
                 Err(error) => return Err(error),
             }
         }
@@ -226,19 +244,25 @@ impl Store {
         &self,
         endpoint: u32,
         until: DueUntil,
+        behind_too: bool,
         limit: usize,
         skip: impl Fn(u64) -> bool,
     ) -> Result<(Vec<RetryRow>, Option<Timestamp>)> {
-        let view = self.shared.view();
+        let (journal, view) = (&self.shared.journal, self.shared.view());
+        let (table, behind) = (keys::table(Table::Due, endpoint), keys::due_from(endpoint, BEHIND));
         let (mut found, mut next) = (Vec::new(), None);
-        for key in self.shared.journal.keys(&keys::table(Table::Due, endpoint), &view.rows) {
-            let Some((due, seq)) = keys::parse_due(&key?).filter(|(_, seq)| !skip(*seq)) else { continue };
+        for key in journal.keys(&table, &view.rows) {
+            let key = key?;
+            if key >= behind {
+                break;
+            }
+            let Some((due, seq)) = keys::parse_due(&key).filter(|(_, seq)| !skip(*seq)) else { continue };
             if found.len() >= limit {
                 next = Some(next.map_or(due, |next: Timestamp| next.min(due)));
                 break;
             }
             let row = keys::row(Table::Retry, endpoint, seq);
-            let Some(row) = self.shared.journal.get::<RetryRow>(&row, Some(&view.rows))? else { continue };
+            let Some(row) = journal.get::<RetryRow>(&row, Some(&view.rows))? else { continue };
             if row.is_for(until) {
                 found.push(row);
                 continue;
@@ -248,7 +272,30 @@ impl Store {
                 break;
             }
         }
+        if behind_too {
+            // Left by an order that the endpoint had before.
+            for key in journal.keys_from(&table, &behind, &view.rows) {
+                if found.len() >= limit {
+                    next = Some(Timestamp::default());
+                    break;
+                }
+                let Some((_, seq)) = keys::parse_due(&key?).filter(|(_, seq)| !skip(*seq)) else { continue };
+                found.extend(journal.get(&keys::row(Table::Retry, endpoint, seq), Some(&view.rows))?);
+            }
+        }
         Ok((found, next))
+    }
+
+    /// The first delivery of an endpoint that has a row, if it is to be attempted by `until`; else, when it is.
+    fn first_row(&self, endpoint: u32, until: DueUntil) -> Result<(Vec<RetryRow>, Option<Timestamp>)> {
+        let (journal, view) = (&self.shared.journal, self.shared.view());
+        let first = journal.keys(&keys::table(Table::Retry, endpoint), &view.rows).next().transpose()?;
+        let row = first.map(|key| journal.get::<RetryRow>(&key, Some(&view.rows))).transpose()?.flatten();
+        Ok(match row {
+            Some(row) if row.is_for(until) => (vec![row], None),
+            Some(row) => (Vec::new(), Some(row.due)),
+            None => (Vec::new(), None),
+        })
     }
 
     /// An event and the endpoints that it matched; `None` if there is none, or retention took it.
@@ -305,10 +352,12 @@ impl Store {
         let row = |table| keys::row(table, endpoint, seq);
         if let Some(retry) = journal.get::<RetryRow>(&row(Table::Retry), Some(&view.rows))? {
             let closed = view.ledger.is_closed(endpoint);
-            return Ok((
-                if closed { Standing::Cancelled } else { Standing::Waiting(retry.due) },
-                retry.attempts,
-            ));
+            let standing = match retry.due {
+                _ if closed => Standing::Cancelled,
+                BEHIND => Standing::Behind,
+                due => Standing::Waiting(due),
+            };
+            return Ok((standing, retry.attempts));
         }
         if let Some(dead) = journal.get::<DeadRow>(&row(Table::Dead), Some(&view.rows))? {
             return Ok((Standing::Dead, dead.attempts));

@@ -12,7 +12,11 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{Actor, Event, EventType, NewEvent, Resource, Tenant},
     id::EventId,
+    order::Lane,
 };
+
+/// When a delivery is due that waits for others of its case, rather than for a time.
+pub const BEHIND: Timestamp = Timestamp::from_micros(i64::MAX);
 
 /// What followed from an attempt, as far as the journal must remember it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +46,9 @@ pub struct Settled {
     pub fate: Fate,
     /// What happened.
     pub attempt: Attempt,
+    /// Its case, if others of it are to wait for the next attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<Lane>,
 }
 
 /// A delivery set aside: its row in the retry journal stands for it from now on.
@@ -53,10 +60,13 @@ pub struct Parked {
     pub seq: u64,
     /// Where the event stands in the log.
     pub event_position: u64,
-    /// When it is to be attempted if nothing settles it before.
+    /// When it is to be attempted if nothing settles it before; [`BEHIND`] if it waits for others of its case.
     pub due: Timestamp,
     /// As in [`Settled::floor`].
     pub floor: u64,
+    /// As in [`Settled::lane`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<Lane>,
 }
 
 /// Where a delivery stood when an operator asked for another attempt.
@@ -79,10 +89,13 @@ pub struct Requeued {
     pub seq: u64,
     /// Where the event stands in the log.
     pub event_position: u64,
-    /// When.
+    /// When; [`BEHIND`] as in [`Parked::due`].
     pub due: Timestamp,
     /// Where it stood.
     pub from: Standing,
+    /// Its case, whether its endpoint keeps order or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<Lane>,
 }
 
 /// A delivery that is not to be made any more, since its event's content was erased.

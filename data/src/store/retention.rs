@@ -155,7 +155,7 @@ fn count_rows(journal: &RetryJournal, table: Table, endpoint: u32, through: u64)
 pub fn forget_rows(journal: &RetryJournal, through: u64) -> Result<()> {
     journal.remove_below(keys::MARKS, &keys::mark(through + 1))?;
     for endpoint in journal.endpoints(Table::Retry)? {
-        forget_due(journal, endpoint, through)?;
+        forget_indices(journal, endpoint, through)?;
     }
     for table in [Table::Retry, Table::Dead, Table::Chunk, Table::History] {
         for endpoint in journal.endpoints(table)? {
@@ -166,8 +166,8 @@ pub fn forget_rows(journal: &RetryJournal, through: u64) -> Result<()> {
     Ok(())
 }
 
-/// The due index is in another order, so what goes is found through the rows that it points to.
-fn forget_due(journal: &RetryJournal, endpoint: u32, through: u64) -> Result<()> {
+/// The indices by due time and by case are in other orders, so what goes is found through the rows that they point to.
+fn forget_indices(journal: &RetryJournal, endpoint: u32, through: u64) -> Result<()> {
     let (prefix, below) =
         (keys::table(Table::Retry, endpoint), keys::row(Table::Retry, endpoint, through + 1));
     let mut gone = PendingRows::default();
@@ -179,6 +179,9 @@ fn forget_due(journal: &RetryJournal, endpoint: u32, through: u64) -> Result<()>
         let retry: RetryRow = journal.open_row(&key, &value)?;
         if let Some(seq) = keys::row_seq(&key) {
             gone.delete(keys::due(endpoint, retry.due, seq));
+            if let Some(lane) = retry.lane {
+                gone.delete(keys::lane_from(endpoint, lane, seq));
+            }
         }
     }
     if gone.is_empty() { Ok(()) } else { journal.apply(&mut gone) }

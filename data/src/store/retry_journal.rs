@@ -174,9 +174,19 @@ impl RetryJournal {
         prefix: &'a [u8],
         pending: &'a PendingRows,
     ) -> impl Iterator<Item = Result<Vec<u8>>> + use<'a> {
-        let mut stored = self.rows(prefix, prefix).map(|row| row.map(|(key, _)| key)).peekable();
+        self.keys_from(prefix, prefix, pending)
+    }
+
+    /// As [`RetryJournal::keys`], those at or above `from`.
+    pub fn keys_from<'a>(
+        &self,
+        prefix: &'a [u8],
+        from: &[u8],
+        pending: &'a PendingRows,
+    ) -> impl Iterator<Item = Result<Vec<u8>>> + use<'a> {
+        let mut stored = self.rows(prefix, from).map(|row| row.map(|(key, _)| key)).peekable();
         let mut changes =
-            pending.0.range(prefix.to_vec()..).take_while(move |(key, _)| key.starts_with(prefix)).peekable();
+            pending.0.range(from.to_vec()..).take_while(move |(key, _)| key.starts_with(prefix)).peekable();
         std::iter::from_fn(move || {
             loop {
                 let next_stored = match stored.peek() {

@@ -37,6 +37,7 @@ use crate::{
     delivery::{Attempt, Outcome, Transit},
     event::{Event, NewEvent, Tenant},
     id::{EventId, TokenId},
+    order::DeliveryOrder,
     token::{Scope, Token},
 };
 
@@ -87,12 +88,12 @@ fn settled(event: &Event, endpoint: u32, parked: bool, floor: u64, fate: Fate) -
     let attempt =
         Attempt { number: 1, started_at: NOW, duration_us: 5, outcome, transit: Transit::default() };
     let (seq, event_position) = (event.seq, event.position);
-    Write::Settle(Settled { endpoint, seq, event_position, parked, floor, fate, attempt })
+    Write::Settle(Settled { endpoint, seq, event_position, parked, floor, fate, attempt, lane: None })
 }
 
 fn requeued(event: &Event, endpoint: u32, due: Timestamp) -> Write {
     let (seq, event_position) = (event.seq, event.position);
-    Write::Requeue(Requeued { endpoint, seq, event_position, due, from: Standing::Delivered })
+    Write::Requeue(Requeued { endpoint, seq, event_position, due, from: Standing::Delivered, lane: None })
 }
 
 fn token(number: u128, description: String) -> Token {

@@ -13,10 +13,10 @@ use super::{
     idempotency::fingerprint,
     keys::{self, Table},
     ledger::{Cursor, Ledger},
-    record::{Cancelled, ErasureStep, EventBody, Fate, Settled, Standing},
+    record::{Cancelled, ErasureStep, EventBody, Fate, Requeued, Settled, Standing},
     retry_journal::{PendingRows, RetryJournal},
 };
-use crate::{Timestamp, error::Result, id::EventId, limits};
+use crate::{Timestamp, error::Result, id::EventId, limits, order::Lane};
 
 /// Log bytes between two marks.
 pub const MARK_BYTES: u64 = 256 * 1024;
@@ -39,6 +39,9 @@ pub struct RetryRow {
     pub set_at: Timestamp,
     /// Where the attempts so far stand in the log.
     pub attempts: Vec<u64>,
+    /// Its case, if it is known; it then has a row in the table of cases too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<Lane>,
 }
 
 /// A dead letter.
@@ -156,21 +159,18 @@ impl View {
                         due: parked.due,
                         set_at: parked.due,
                         attempts: Vec::new(),
+                        lane: parked.lane,
                     };
                     self.put_retry(parked.endpoint, parked.seq, &row);
                 }
             }
             Kind::Requeued => {
-                let requeued: super::record::Requeued =
-                    codec::unpack(body, "a requeued delivery in the log")?;
-                let attempts = if rows { self.take_attempts(journal, &requeued)? } else { Vec::new() };
+                let requeued: Requeued = codec::unpack(body, "a requeued delivery in the log")?;
+                let (attempts, set_at) =
+                    if rows { self.take_attempts(journal, &requeued)? } else { Default::default() };
                 if self.ledger.requeued(&requeued) && rows {
-                    let row = RetryRow {
-                        event_position: requeued.event_position,
-                        due: requeued.due,
-                        set_at: requeued.due,
-                        attempts,
-                    };
+                    let Requeued { event_position, due, lane, .. } = requeued;
+                    let row = RetryRow { event_position, due, set_at: set_at.min(due), attempts, lane };
                     self.put_retry(requeued.endpoint, requeued.seq, &row);
                 }
             }
@@ -246,7 +246,8 @@ impl View {
             Fate::Delivered => self.rows.put(keys::row(Table::History, endpoint, seq), &attempts),
             Fate::RetryAt(due) => {
                 let set_at = settled.attempt.started_at;
-                let row = RetryRow { event_position: settled.event_position, due, set_at, attempts };
+                let (event_position, lane) = (settled.event_position, settled.lane);
+                let row = RetryRow { event_position, due, set_at, attempts, lane };
                 self.put_retry(endpoint, seq, &row);
             }
             Fate::Dead => {
@@ -260,6 +261,9 @@ impl View {
     fn put_retry(&mut self, endpoint: u32, seq: u64, row: &RetryRow) {
         self.rows.put(keys::row(Table::Retry, endpoint, seq), row);
         self.rows.put(keys::due(endpoint, row.due, seq), &());
+        if let Some(lane) = row.lane {
+            self.rows.put(keys::lane_from(endpoint, lane, seq), &());
+        }
     }
 
     fn take_retry(&mut self, journal: &RetryJournal, endpoint: u32, seq: u64) -> Result<RetryRow> {
@@ -270,10 +274,14 @@ impl View {
                 due: Timestamp::default(),
                 set_at: Timestamp::default(),
                 attempts: Vec::new(),
+                lane: None,
             });
         };
         self.rows.delete(key);
         self.rows.delete(keys::due(endpoint, row.due, seq));
+        if let Some(lane) = row.lane {
+            self.rows.delete(keys::lane_from(endpoint, lane, seq));
+        }
         Ok(row)
     }
 
@@ -299,26 +307,31 @@ impl View {
         }
     }
 
+    /// The attempts of a delivery that is put into the journal once more, and since when it has had a time, if it has.
     fn take_attempts(
         &mut self,
         journal: &RetryJournal,
-        requeued: &super::record::Requeued,
-    ) -> Result<Vec<u64>> {
+        requeued: &Requeued,
+    ) -> Result<(Vec<u64>, Timestamp)> {
         let (endpoint, seq) = (requeued.endpoint, requeued.seq);
-        match requeued.from {
-            Standing::Parked => Ok(self.take_retry(journal, endpoint, seq)?.attempts),
+        let attempts = match requeued.from {
+            Standing::Parked => {
+                let row = self.take_retry(journal, endpoint, seq)?;
+                return Ok((row.attempts, row.set_at));
+            }
             Standing::Dead => {
                 let key = keys::row(Table::Dead, endpoint, seq);
                 let row = journal.get::<DeadRow>(&key, Some(&self.rows))?;
                 self.rows.delete(key);
-                Ok(row.map_or_else(Vec::new, |row| row.attempts))
+                row.map_or_else(Vec::new, |row| row.attempts)
             }
             Standing::Delivered => {
                 let mut attempts = self.delivered_attempts(journal, endpoint, seq)?;
                 attempts.retain(|attempt| *attempt != CANCELLED);
-                Ok(attempts)
+                attempts
             }
-        }
+        };
+        Ok((attempts, requeued.due))
     }
 
     /// Where a delivery that was attempted before stands, by its rows.

@@ -49,6 +49,9 @@ pub enum Write {
     Park(Parked),
     /// A delivery to be attempted again.
     Requeue(Requeued),
+    /// A delivery that has a row gets its case, and a time of its own or none; durable like [`Write::Settle`]. It means
+    /// nothing once the row is gone.
+    Enrol(Requeued),
     /// A change of the registry.
     Document(Document),
     /// A delivery that is not to be made any more; durable like [`Write::Settle`].

@@ -69,17 +69,19 @@ async fn what_was_never_given_is_absent_and_extensions_follow_the_seeds_keys() {
 
     let full = host
         .endpoint(
-            r#"{"retry":{"schedule_seconds":[1,60]},"timeout_seconds":7,"max_in_flight":3,"headers":{"x-a":"1"},
+            r#"{"retry":{"schedule_seconds":[1,60]},"timeout_seconds":7,"ordering":"resource","max_in_flight":3,"headers":{"x-a":"1"},
                "name":"n","events":["cases.*"],"description":"d","url":"https://b.example/",
                "sources":["api","ui","api"],"agencies":["south","north","south"],"sandbox":false,"params":{}}"#,
         )
         .await;
     let full = host.call(Method::GET, &format!("/endpoints/{full}"), "").await.data();
-    let extensions = ["name", "agencies", "sources", "headers", "max_in_flight", "timeout_seconds", "retry"];
+    let extensions =
+        ["name", "agencies", "sources", "headers", "ordering", "max_in_flight", "timeout_seconds", "retry"];
     assert_eq!(keys(&full), [&SEED_KEYS[..], &extensions[..]].concat());
     assert_eq!(full["headers"], json!({"x-a": "1"}));
     assert_eq!((&full["agencies"], &full["sources"]), (&json!(["north", "south"]), &json!(["ui", "api"])));
     assert_eq!(full["retry"], json!({"schedule_seconds": [1, 60]}));
+    assert_eq!(full["ordering"], "resource");
     host.stop().await;
 }
 
@@ -89,7 +91,7 @@ async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
     let id = host
         .endpoint(
             r#"{"url":"https://a.example/","events":["cases.*"],"description":"d","name":"n","headers":{"x-a":"1"},
-               "agencies":["north"],"sources":["ui"],
+               "agencies":["north"],"sources":["ui"],"ordering":"endpoint",
                "max_in_flight":3,"timeout_seconds":7,"retry":{"schedule_seconds":[1]}}"#,
         )
         .await;
@@ -108,6 +110,8 @@ async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
         ("params", r#"{"params":null}"#),
         ("sandbox", r#"{"sandbox":null}"#),
         ("headers", r#"{"headers":null}"#),
+        ("ordering", r#"{"ordering":null}"#),
+        ("ordering", r#"{"ordering":"none"}"#),
         ("max_in_flight", r#"{"max_in_flight":null}"#),
         ("timeout_seconds", r#"{"timeout_seconds":null}"#),
         ("retry", r#"{"retry":null}"#),

@@ -65,8 +65,8 @@ async fn wrong_fields_are_named_all_at_once() {
         (
             Method::PATCH,
             &endpoint,
-            r#"{"sources":["ui","UI","robot"],"agencies":"north","params":{"a":1},"sandbox":"yes"}"#,
-            &["params.a", "agencies", "sources[1]", "sources[2]", "sandbox"],
+            r#"{"sources":["ui","UI","robot"],"agencies":"north","params":{"a":1},"sandbox":"yes","ordering":"by case"}"#,
+            &["params.a", "agencies", "sources[1]", "sources[2]", "sandbox", "ordering"],
         ),
         (
             Method::PATCH,

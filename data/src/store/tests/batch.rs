@@ -80,7 +80,7 @@ fn what_is_requeued_is_due_before_rows_are_flushed_and_wherever_it_stood() {
     let requeues = all.iter().map(|event| requeued(event, 1, NOW)).collect();
     assert!(writer.commit(requeues, NOW, &mut || 7).unwrap().iter().all(Result::is_ok));
 
-    let due = store.due(1, DueUntil::Time(NOW), 10, |_| false).unwrap().waiting;
+    let due = store.due(1, DueUntil::Time(NOW), DeliveryOrder::None, 10, |_| false).unwrap().waiting;
     assert_eq!(
         due.iter().map(|one| (one.event.seq, one.attempts)).collect::<Vec<_>>(),
         [(1, 1), (2, 1), (3, 1)]
@@ -102,7 +102,8 @@ fn what_is_due_is_read_a_few_megabytes_at_a_time() {
     }
     let mut seen = Vec::new();
     while seen.len() < 10 {
-        let due = store.due(1, DueUntil::Time(NOW), 256, |seq| seen.contains(&seq)).unwrap();
+        let due =
+            store.due(1, DueUntil::Time(NOW), DeliveryOrder::None, 256, |seq| seen.contains(&seq)).unwrap();
         assert!((1..=5).contains(&due.waiting.len()), "{} at once", due.waiting.len());
         seen.extend(due.waiting.iter().map(|one| one.event.seq));
         assert_eq!(due.next, (seen.len() < 10).then_some(NOW));

@@ -70,7 +70,7 @@ type Seen = (Vec<u64>, Vec<(u64, u16)>, Vec<Trace>);
 
 fn look(store: &Store, events: &[Arc<Event>]) -> Result<Seen, Error> {
     let due = store
-        .due(1, DueUntil::Time(NOW), 1_000, |_| false)?
+        .due(1, DueUntil::Time(NOW), DeliveryOrder::None, 1_000, |_| false)?
         .waiting
         .iter()
         .map(|one| (one.event.seq, one.attempts))

@@ -36,7 +36,7 @@ fn answered(event: &Event, endpoint: u32, fate: Fate) -> Write {
     let transit = Transit::default();
     let attempt = Attempt { number: 1, started_at: NOW, duration_us: 5, outcome, transit };
     let (seq, event_position, floor) = (event.seq, event.position, event.seq);
-    Write::Settle(Settled { endpoint, seq, event_position, parked: false, floor, fate, attempt })
+    Write::Settle(Settled { endpoint, seq, event_position, parked: false, floor, fate, attempt, lane: None })
 }
 
 /// Events about 7 and 8 in turn: the first two delivered, then one retrying, one dead, the others unread.
@@ -104,7 +104,10 @@ fn seven_is_erased(store: &Store) {
         assert!(attempts.iter().all(|attempt| bare(attempt) == seven));
         assert_eq!(attempts.len(), usize::from(event.seq <= 4));
     }
-    let due = store.due(1, DueUntil::Time(Timestamp::from_micros(i64::MAX)), 10, |_| false).unwrap().waiting;
+    let due = store
+        .due(1, DueUntil::Time(Timestamp::from_micros(i64::MAX)), DeliveryOrder::None, 10, |_| false)
+        .unwrap()
+        .waiting;
     assert!(due.iter().all(|waiting| waiting.event.erased_at.is_some()), "{due:?}");
 }
 

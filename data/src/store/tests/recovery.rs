@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     id::EndpointId,
-    store::{Cursor, Parked, Tombstone},
+    order::{Lane, Lanes},
+    store::{BEHIND, Cursor, Parked, Row, Tombstone},
 };
 
 const ENDPOINTS: std::ops::Range<u32> = 0..4;
@@ -16,6 +17,7 @@ pub(super) enum Step {
     Settle { endpoint: u32, pick: usize, fate: u8, parked: bool },
     Park { endpoint: u32, pick: usize },
     Requeue { endpoint: u32, pick: usize },
+    Enrol { endpoint: u32, pick: usize },
     Delete,
     Checkpoint,
     Flush,
@@ -38,7 +40,9 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         12 => (endpoint.clone(), pick.clone(), 0_u8..3, any::<bool>())
             .prop_map(|(endpoint, pick, fate, parked)| Step::Settle { endpoint, pick, fate, parked }),
         2 => (endpoint.clone(), pick.clone()).prop_map(|(endpoint, pick)| Step::Park { endpoint, pick }),
-        3 => (endpoint, pick).prop_map(|(endpoint, pick)| Step::Requeue { endpoint, pick }),
+        3 => (endpoint.clone(), pick.clone())
+            .prop_map(|(endpoint, pick)| Step::Requeue { endpoint, pick }),
+        2 => (endpoint, pick).prop_map(|(endpoint, pick)| Step::Enrol { endpoint, pick }),
         1 => Just(Step::Delete),
         2 => Just(Step::Checkpoint),
         2 => Just(Step::Flush),
@@ -116,8 +120,15 @@ pub(super) fn write_of(store: &Store, ids: &[EventId], step: &Step, now: Timesta
             let event = pick(unread(store, endpoint), at)?;
             let (seq, event_position, floor) =
                 (event.seq, event.position, floor_without(endpoint, event.seq));
-            let due = now.plus_millis(at as i64);
-            Some(Write::Park(Parked { endpoint, seq, event_position, due, floor }))
+            let lane = lane_of(seq);
+            let due = if lane.is_some() && at % 2 == 0 { BEHIND } else { now.plus_millis(at as i64) };
+            Some(Write::Park(Parked { endpoint, seq, event_position, due, floor, lane }))
+        }
+        Step::Enrol { endpoint, pick: at } => {
+            let event = pick(waiting(store, endpoint), at)?;
+            let due = if at % 2 == 0 { BEHIND } else { now };
+            let Write::Requeue(requeued) = requeued(&event, endpoint, due) else { return None };
+            Some(Write::Enrol(Requeued { lane: lane_of(event.seq), ..requeued }))
         }
         Step::Requeue { endpoint, pick: at } => {
             let attempted = routed_to(store, ids, endpoint).into_iter();
@@ -141,10 +152,36 @@ fn routed_to(store: &Store, ids: &[EventId], endpoint: u32) -> Vec<Arc<Event>> {
 
 fn waiting(store: &Store, endpoint: u32) -> Vec<Arc<Event>> {
     let all = store
-        .due(endpoint, DueUntil::Time(Timestamp::from_micros(i64::MAX)), 1_000_000, |_| false)
+        .due(
+            endpoint,
+            DueUntil::Time(Timestamp::from_micros(i64::MAX)),
+            DeliveryOrder::None,
+            1_000_000,
+            |_| false,
+        )
         .unwrap()
         .waiting;
     all.into_iter().map(|one| one.event).collect()
+}
+
+fn lane_of(seq: u64) -> Option<Lane> {
+    (!seq.is_multiple_of(4)).then_some(Lane(seq % 4))
+}
+
+/// All rows of an endpoint. The table of cases leads to those that wait for their case, and to no others.
+fn rows(store: &Store, endpoint: u32) -> Vec<Row> {
+    let rows = store.rows(endpoint, 0, usize::MAX).unwrap();
+    for lane in [Lane(1), Lane(2), Lane(3)] {
+        let behind = |row: &&Row| row.is_enrolled && row.lane == Some(lane) && row.due == BEHIND;
+        let expected: Vec<u64> = rows.iter().filter(behind).map(|row| row.seq).collect();
+        let mut lanes = Lanes::<()>::default();
+        lanes.restore(lane, u64::MAX, true);
+        lanes.open();
+        let found = store.behind(endpoint, &lanes.to_read(), usize::MAX).unwrap();
+        let found: Vec<u64> = found[0].waiting.iter().map(|waiting| waiting.event.seq).collect();
+        assert_eq!(found, expected);
+    }
+    rows
 }
 
 /// All that can be asked of an endpoint.
@@ -153,19 +190,27 @@ struct Seen {
     cursor: Cursor,
     unread: Vec<u64>,
     due: Vec<(u64, Timestamp, u16)>,
+    rows: Vec<Row>,
     traces: Vec<(EventId, Trace)>,
 }
 
 fn look(store: &Store, ids: &[EventId]) -> Vec<Seen> {
     let see = |endpoint: u32| {
         let due = store
-            .due(endpoint, DueUntil::Time(Timestamp::from_micros(i64::MAX)), 1_000_000, |_| false)
+            .due(
+                endpoint,
+                DueUntil::Time(Timestamp::from_micros(i64::MAX)),
+                DeliveryOrder::None,
+                1_000_000,
+                |_| false,
+            )
             .unwrap()
             .waiting;
         Seen {
             cursor: store.cursor(endpoint),
             unread: unread_seqs(store, endpoint),
             due: due.into_iter().map(|one| (one.event.seq, one.due, one.attempts)).collect(),
+            rows: rows(store, endpoint),
             traces: routed_to(store, ids, endpoint)
                 .iter()
                 .map(|event| (event.id, store.trace(event, endpoint).unwrap()))
@@ -241,7 +286,9 @@ fn a_clock_that_was_put_back_over_a_restart_stalls_no_retry() {
     let due = NOW.plus_millis(5_000);
     let failed = settled(&unread(&store, 1)[0], 1, false, 1, Fate::RetryAt(due));
     commit(&mut writer, failed, NOW);
-    let found = |store: &Store, now| store.due(1, DueUntil::Time(now), 10, |_| false).unwrap().waiting.len();
+    let found = |store: &Store, now| {
+        store.due(1, DueUntil::Time(now), DeliveryOrder::None, 10, |_| false).unwrap().waiting.len()
+    };
     assert_eq!(found(&store, NOW), 0, "its time has not come");
     assert_eq!(found(&store, due), 1);
     let a_day_back = NOW.plus_millis(-86_400_000);

@@ -33,7 +33,10 @@ fn kept_is_whole((writer, store): (&Writer, &Store), given_up: u64) {
     assert_eq!(cursor.expired, first - 3);
     assert_eq!(given_up, 2 * (first - 1) - 2);
     assert_eq!((cursor.unread, cursor.parked, cursor.dead), (101 - first - 3, 1, 1));
-    let due = store.due(1, DueUntil::Time(Timestamp::from_micros(i64::MAX)), 10, |_| false).unwrap().waiting;
+    let due = store
+        .due(1, DueUntil::Time(Timestamp::from_micros(i64::MAX)), DeliveryOrder::None, 10, |_| false)
+        .unwrap()
+        .waiting;
     assert_eq!(due.iter().map(|one| one.event.seq).collect::<Vec<_>>(), [99]);
     let standings: Vec<_> =
         kept[kept.len() - 3..].iter().map(|event| store.trace(event, 1).unwrap()).collect();

@@ -12,8 +12,10 @@ use crate::{
         codec::{self, Kind},
         erasures::PENDING_MAX,
         idempotency::{self, Resolution},
-        record::{Erasure, ErasureStep, Requeued},
+        keys::{self, Table},
+        record::{Erasure, ErasureStep, Requeued, Standing},
         staged::Staged,
+        view::RetryRow,
     },
 };
 
@@ -33,6 +35,7 @@ impl Writer {
                 staged.put(Kind::Parked, 0, |out| codec::pack(&parked, out));
             }
             Write::Requeue(requeued) => return self.stage_requeue(staged, requeued),
+            Write::Enrol(requeued) => self.stage_enrolment(staged, requeued)?,
             Write::Document(document) => staged.documents.push(document),
             Write::Cancel(cancelled) => {
                 staged.touched.push((cancelled.endpoint, cancelled.seq));
@@ -83,6 +86,22 @@ impl Writer {
         staged.put(Kind::Requeued, 0, |out| codec::pack(&requeued, out));
         staged.must_sync = true;
         Ok(Ok(Vec::new()))
+    }
+
+    fn stage_enrolment(&self, staged: &mut Staged, requeued: Requeued) -> Result<()> {
+        let delivery = (requeued.endpoint, requeued.seq);
+        if staged.touched.contains(&delivery) {
+            return Ok(());
+        }
+        let view = self.shared.view();
+        let row = keys::row(Table::Retry, requeued.endpoint, requeued.seq);
+        if self.shared.journal.get::<RetryRow>(&row, Some(&view.rows))?.is_some() {
+            staged.touched.push(delivery);
+            staged.put(Kind::Requeued, 0, |out| {
+                codec::pack(&Requeued { from: Standing::Parked, ..requeued }, out)
+            });
+        }
+        Ok(())
     }
 
     fn stage_publication(
