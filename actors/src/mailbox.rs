@@ -228,7 +228,8 @@ impl Mailbox {
 
     /// Something waits for its turn, or will in a moment.
     fn has_turns(&self) -> bool {
-        !self.ready.is_empty() || self.retries.is_busy() || self.order.has_next()
+        let has_new = !self.ready.is_empty() && self.may_begin_new();
+        has_new || self.retries.is_busy() || self.order.has_next()
     }
 
     /// Retries come first: they are older, and bounded by what was read.

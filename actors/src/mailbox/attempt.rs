@@ -107,6 +107,7 @@ impl Mailbox {
         let number = turn.attempts.saturating_add(1);
         let ruling = made_by.ruling(&outcome, sent_at);
         let judgement = judge(&outcome, ruling, number, self.plan.delivery(event), &self.plan.schedule, now);
+        self.order.settles();
         let parked = self.in_flight.remove(&event.seq).is_some_and(|flight| flight.parked);
         if !parked {
             self.window.settle(event.seq);

@@ -84,7 +84,7 @@ impl Mailbox {
 
     /// Whether something may be read with which an endpoint that is down is probed: it is time, and nothing is at hand.
     pub(super) fn may_fetch_probe(&self, now: Timestamp) -> bool {
-        let has_one = !self.ready.is_empty() || !self.in_flight.is_empty() || self.retries.is_busy();
+        let has_one = self.has_turns() || !self.in_flight.is_empty();
         !has_one && !self.intake.reading && self.pace.waits_until(now).is_none()
     }
 
@@ -98,7 +98,9 @@ impl Mailbox {
         }
         let mut events_max = room;
         if self.pace.is_down() {
-            if !self.may_fetch_probe(now) || (self.pace.probes_with_retry() && self.retries.is_due(now)) {
+            // Where an order is kept, what is new may have to wait for what failed.
+            let prefers_retry = self.pace.probes_with_retry() || self.order.is_kept();
+            if !self.may_fetch_probe(now) || (prefers_retry && self.retries.is_due(now)) {
                 return;
             }
             events_max = 1;

@@ -26,6 +26,9 @@ pub(super) struct Order {
     kept: Kept,
     /// How often it has changed: what was read for an earlier one is of no use.
     changes: u32,
+    /// The journal has yet to be told of an attempt that is over: what waits for it must not get there first, or after a
+    /// crash it would be the first of its case.
+    settling: bool,
 }
 
 enum Kept {
@@ -61,12 +64,17 @@ impl Order {
             DeliveryOrder::Endpoint => Kept::OfEndpoint,
             DeliveryOrder::Resource => Kept::OfCases(Box::default()),
         };
-        Self { kept, changes: 0 }
+        Self { kept, changes: 0, settling: false }
     }
 
     /// Whether anything waits for anything else.
     pub(super) fn is_kept(&self) -> bool {
         !matches!(self.kept, Kept::Nothing)
+    }
+
+    /// An attempt is over, and the journal will be told in a moment.
+    pub(super) fn settles(&mut self) {
+        self.settling = true;
     }
 
     /// Whether enough is known to begin something.
@@ -163,6 +171,11 @@ impl Mailbox {
         }
     }
 
+    /// Whether nothing that has a row is to come before all that is new.
+    pub(super) fn may_begin_new(&self) -> bool {
+        !matches!(self.order.kept, Kept::OfEndpoint) || self.retries.is_clear()
+    }
+
     /// The next delivery whose turn it is, in the order that is kept.
     pub(super) fn next_in_order(&mut self) -> Option<Turn> {
         match self.order.kept {
@@ -202,8 +215,8 @@ impl Mailbox {
 
     /// An attempt is over, and the journal has been told.
     pub(super) fn settled_in_order(&mut self, seq: u64, lane: Option<Lane>, had_row: bool, fate: Fate) {
+        self.order.settling = false;
         let ended = !matches!(fate, Fate::RetryAt(_));
-        let is_held = self.is_held();
         let now = self.now();
         match (&mut self.order.kept, lane) {
             // There may be others with rows, from an earlier order or an operator.
@@ -212,17 +225,18 @@ impl Mailbox {
             (Kept::OfCases(cases), Some(lane)) => {
                 let aside = cases.lanes.settled(lane, seq, ended);
                 self.set_aside(aside);
-                if is_held {
-                    self.set_all_aside();
-                }
             }
             _ => {}
+        }
+        if self.is_held() || self.pace.is_down() {
+            self.set_all_aside();
         }
     }
 
     /// Sets aside what waits in memory for its case. `false` if nothing does.
     pub(super) fn set_all_aside(&mut self) -> bool {
-        let Some(cases) = self.order.cases_mut() else { return false };
+        let settling = self.order.settling;
+        let Some(cases) = self.order.cases_mut().filter(|_| !settling) else { return false };
         let aside = cases.lanes.set_aside();
         self.set_aside(aside)
     }
@@ -264,7 +278,7 @@ impl Mailbox {
     /// The endpoint is to keep another order from now on. What is under way was begun in the one before.
     pub(super) fn change_order(&mut self) {
         self.set_all_aside();
-        self.order = Order { kept: Kept::Changing, changes: self.order.changes + 1 };
+        self.order = Order { kept: Kept::Changing, changes: self.order.changes + 1, settling: false };
     }
 
     /// Keeps the order that the endpoint is to have, once all is over that was begun in another.

@@ -16,8 +16,8 @@ impl Mailbox {
         let is_down = self.pace.is_down();
         // While a probe is under way there is no other one, and its end does what is to be done next.
         let may_probe = self.in_flight.is_empty() && !self.intake.is_reading() && !self.retries.is_reading();
-        let may_read_on = self.intake.is_behind() && self.has_room();
-        let probe = waits_until.filter(|_| is_down && may_probe && may_read_on);
+        let may_read = self.intake.is_behind() && self.has_room();
+        let probe = waits_until.filter(|_| is_down && may_probe && may_read);
         let due = self.retries.next_due().filter(|_| (!is_down || may_probe) && self.may_read_due());
         let due = if is_down { due.map(|due| waits_until.map_or(due, |until| until.max(due))) } else { due };
         let times = [due, waits_until.filter(|_| has_turn), self.share.grows_at(), probe];
@@ -33,7 +33,7 @@ impl Mailbox {
 
     /// Says that it has nothing to do, or that it has.
     pub(super) fn note_rest(&self, now: Timestamp) {
-        let nothing_under_way = self.in_flight.is_empty() && !self.has_turns();
+        let nothing_under_way = self.in_flight.is_empty() && self.ready.is_empty() && !self.has_turns();
         let may_go_on = self.intake.is_behind() || self.order.is_behind();
         let nothing_to_read =
             !self.intake.is_reading() && !self.order.is_reading() && (!may_go_on || self.is_held());

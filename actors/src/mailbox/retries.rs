@@ -155,9 +155,8 @@ impl Mailbox {
         let mut most = READ_MAX;
         if self.pace.is_down() {
             // One at a time, as a probe, in turn with what is new. The others wait, and use up nothing of their schedule.
-            if !self.may_fetch_probe(now)
-                || (self.intake.is_behind() && self.takes_new() && !self.pace.probes_with_retry())
-            {
+            let prefers_retry = self.pace.probes_with_retry() || self.order.is_kept();
+            if !self.may_fetch_probe(now) || (self.intake.is_behind() && !prefers_retry) {
                 return;
             }
             most = 1;
