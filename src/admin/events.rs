@@ -18,7 +18,7 @@ use super::{
     page, path_id,
     problem::Problem,
     query::Query,
-    views::{EventView, ReceiptView},
+    views::{ErasedView, EventView, ReceiptView},
 };
 use crate::tenant::EventQuery;
 
@@ -57,6 +57,20 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
     let views: Vec<_> =
         page.items.iter().map(|event| EventView::new(event, false)).collect::<Result<_, _>>()?;
     Ok(answer::list(StatusCode::OK, &views, page.next.map(|id| page::cursor(&id))))
+}
+
+/// DELETE /events: erases the content of all events about a resource, which must be named. 202 while the files still hold
+/// some of what nobody is shown any more.
+pub(super) async fn erase(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::Admin)?;
+    let mut query = Query::of(&request);
+    let resource = query.resource();
+    query.require("resource", resource.is_some());
+    query.finish()?;
+    let resource = resource.ok_or_else(Problem::not_found)?;
+    let erased = caller.tenant().erase(resource.clone()).await?;
+    let status = if erased.events.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(answer::one(status, &ErasedView::new(&resource, erased)))
 }
 
 /// GET /events/{id}

@@ -96,9 +96,10 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::delete().to(replays::cancel)),
         )
         .service(
-            resource("/events", "GET, HEAD, POST")
+            resource("/events", "GET, HEAD, POST, DELETE")
                 .route(get().to(events::list))
-                .route(web::post().to(events::publish)),
+                .route(web::post().to(events::publish))
+                .route(web::delete().to(events::erase)),
         )
         .service(resource("/events/batch", "POST").route(web::post().to(events::publish_batch)))
         .service(resource("/events/{id}", "GET, HEAD").route(get().to(events::show)))

@@ -5,6 +5,7 @@
 mod attempt;
 mod audit;
 mod backup;
+mod erasure;
 mod event_type;
 mod preview;
 mod replay;
@@ -33,6 +34,7 @@ use self::attempt::AttemptView;
 pub(super) use self::{
     audit::AuditView,
     backup::BackupView,
+    erasure::ErasedView,
     event_type::EventTypeView,
     preview::PreviewView,
     replay::{ReplayCountView, ReplayView},
@@ -204,6 +206,8 @@ pub(super) struct EventView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_key: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    erased_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a RawValue>,
 }
 
@@ -234,6 +238,7 @@ impl<'a> EventView<'a> {
     /// An event; `Damaged` if its payload is not JSON any more.
     pub(super) fn new(event: &'a Event, payload: bool) -> Result<Self> {
         let content = &event.content;
+        let payload = payload && event.erased_at.is_none();
         let data = payload.then(|| serde_json::from_slice(&content.data)).transpose().map_err(|error| {
             Error::new(ErrorKind::Damaged, format!("the payload of {} is not JSON: {error}", event.id))
         })?;
@@ -247,6 +252,7 @@ impl<'a> EventView<'a> {
             agency: content.agency.as_deref(),
             tags: Some(&content.tags).filter(|tags| !tags.is_empty()),
             idempotency_key: content.idempotency_key.as_deref(),
+            erased_at: event.erased_at.map(|at| at.to_rfc3339_seconds()),
             data,
         })
     }

@@ -8,6 +8,7 @@ mod support;
 mod api;
 
 mod audit;
+mod erasure;
 mod rotation;
 
 mod catalogue;

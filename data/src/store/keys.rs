@@ -12,7 +12,9 @@
 //! 08 endpoint seq            the same for one delivery that took several attempts
 //! 09 day hash                idempotency key
 //! 0a endpoint lane seq       those of table 04 whose case is known, case by case
-//! 0b seq endpoint            a route that the event itself does not have: it was replayed to an endpoint that missed it
+//! 0b position                an erasure that is not done, by where the log asks for it
+//! 0c start                   how a segment was swept for old payloads
+//! 0d seq endpoint            a route that the event itself does not have: it was replayed to an endpoint that missed it
 //! ```
 
 use crate::{Timestamp, order::Lane};
@@ -152,7 +154,27 @@ pub fn parse_late(key: &[u8]) -> Option<(u64, u32)> {
 }
 
 /// All later routes.
-pub const LATE: &[u8] = &[11];
+pub const LATE: &[u8] = &[13];
+/// Key of an erasure that is not done.
+pub fn erasure(position: u64) -> Vec<u8> {
+    join(&[ERASURES, &position.to_be_bytes()])
+}
+
+/// All erasures that are not done.
+pub const ERASURES: &[u8] = &[11];
+
+/// Where the log asks for the erasure that a key names.
+pub fn erasure_position(key: &[u8]) -> Option<u64> {
+    key.get(1..9)?.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// Key of how a segment was swept.
+pub fn swept(start: u64) -> Vec<u8> {
+    join(&[SWEPT, &start.to_be_bytes()])
+}
+
+/// How all segments were swept.
+pub const SWEPT: &[u8] = &[12];
 
 /// The day that a time lies in, counted from the epoch.
 pub fn day(at: Timestamp) -> i64 {

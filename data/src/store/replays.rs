@@ -109,7 +109,7 @@ impl Store {
         }
         let (standing, attempts) = self.standing(chosen.seq, endpoint)?;
         let was_made = attempts.len() > usize::from(chosen.attempts);
-        Ok(match standing {
+        let seen = match standing {
             DeliveryStanding::Delivered if was_made => Seen::Delivered,
             DeliveryStanding::Dead | DeliveryStanding::Waiting(_) | DeliveryStanding::Behind if was_made => {
                 Seen::Failed
@@ -122,7 +122,17 @@ impl Store {
             DeliveryStanding::Unread | DeliveryStanding::Waiting(_) | DeliveryStanding::Behind => {
                 Seen::Passed
             }
-        })
+        };
+        Ok(if seen == Seen::Unsent && self.is_gone(chosen)? { Seen::Passed } else { seen })
+    }
+
+    /// Whether there is nothing to send: retention took the event, or its content was erased.
+    fn is_gone(&self, chosen: &Chosen) -> Result<bool> {
+        match self.event_at(chosen.position) {
+            Ok((event, _)) => Ok(self.is_erased(&event)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// The events of deliveries that are still to be made, with not much over `bytes_max` of payload.
@@ -192,6 +202,9 @@ impl Search<'_> {
     /// Chooses an event's delivery if it is wanted.
     fn look(&mut self, found: Match, misses: impl Fn(&Event) -> bool) -> Result<()> {
         let Match { event, routes } = found;
+        if self.store.is_erased(&event) {
+            return Ok(());
+        }
         let ReplayFilter { endpoint, query, .. } = *self.filter;
         if !query.takes_type(event.event_type()) {
             return Ok(());
