@@ -51,12 +51,13 @@ pub use casewire_data::{
     event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
     filter::Filter,
     health::Failing,
-    id::{AuditId, DeliveryId, EndpointId, EventId, SourceId, TokenId},
+    id::{AuditId, DeliveryId, EndpointId, EventId, ReplayId, SourceId, TokenId},
     limits::{Limits, PayloadRetention},
     order::DeliveryOrder,
     pace::Down,
     pattern::Pattern,
     rate::RateLimit,
+    replay::{ReplayQuery, ReplayState, ReplayStatus},
     retry::RetrySchedule,
     route::Choice,
     schema::Schema,
@@ -75,5 +76,5 @@ pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
 pub use tenant::{
     CatalogueEntry, DeliveryQuery, EndpointInfo, EndpointReport, EndpointTrial, Erased, EventQuery, Page,
-    Previewed, SecretInForce, TenantHandle, TrialReport,
+    Previewed, ReplayReport, SecretInForce, TenantHandle, TrialReport,
 };

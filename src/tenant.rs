@@ -5,6 +5,7 @@ mod catalogue;
 mod erasure;
 mod listings;
 mod preview;
+mod replays;
 mod secrets;
 mod sources;
 mod stats;
@@ -30,7 +31,10 @@ use casewire_data::{
 
 pub use casewire_actors::sweeper::Erased;
 
-pub use self::listings::{DeliveryQuery, EventQuery, Page};
+pub use self::{
+    listings::{DeliveryQuery, EventQuery, Page},
+    replays::ReplayReport,
+};
 use crate::{
     engine::gone,
     publisher::{Publisher, Receipt},
@@ -175,7 +179,8 @@ impl TenantHandle {
             DeliveryStanding::Delivered | DeliveryStanding::Cancelled => Standing::Delivered,
         };
         let due = self.tree.clock.now();
-        let requeued = Requeued { endpoint: ordinal, seq, event_position, due, from, lane };
+        let replayed = false;
+        let requeued = Requeued { endpoint: ordinal, seq, event_position, due, from, replayed, lane };
         let act = Act::new(&self.name, self.by.clone(), Action::DeliveryRetry, id);
         self.tree.requeue(act, requeued).await
     }
@@ -226,8 +231,8 @@ impl TenantHandle {
         let status = match (standing, self.tree.directory.by_ordinal(ordinal)) {
             (DeliveryStanding::Delivered, _) => DeliveryStatus::Delivered,
             (_, None) | (DeliveryStanding::Cancelled, _) => DeliveryStatus::Cancelled,
-            (DeliveryStanding::Dead, _) => DeliveryStatus::Dead,
             _ if self.tree.in_flight.contains(ordinal, event.seq) => DeliveryStatus::InFlight,
+            (DeliveryStanding::Dead, _) => DeliveryStatus::Dead,
             // Its turn will end without an attempt.
             _ if event.erased_at.is_some() => DeliveryStatus::Cancelled,
             (_, Some(endpoint)) if endpoint.status == EndpointStatus::Paused => DeliveryStatus::Held,

@@ -24,6 +24,7 @@ use casewire_data::{
     audit::Act,
     event::{Event, Resource, Tenant},
     limits::Limits,
+    replay::Replay,
     route::Routes,
     store::{
         BackupPoint, Cancelled, Document, Parked, Publication, Published, Requeued, Settled, Store, Write,
@@ -151,6 +152,11 @@ impl Journal {
         self.write(Write::Audited(Box::new(act), change.map(Box::new)), None).await.map(drop)
     }
 
+    /// Writes how far a replay has come, of which the audit says nothing; answers when it is durable.
+    pub async fn replay(&self, replay: Replay) -> Result<()> {
+        self.write(Write::Document(Document::Replay(Box::new(replay))), None).await.map(drop)
+    }
+
     /// Has a delivery attempted again, as somebody wished; answers when that is durable.
     pub async fn requeue(&self, act: Act, requeued: Requeued) -> Result<()> {
         self.audited(act, Some(Write::Requeue(requeued))).await
@@ -192,12 +198,17 @@ impl Journal {
     }
 
     /// Notes an attempt of an event's delivery and its fate. Durable soon; until it is written it counts as unwritten.
-    pub fn settle(&self, mut settled: Settled, event: &Event, unwritten: &Unwritten) {
+    /// `replayed` if a replay asked for it: whether the event was not routed to the endpoint before.
+    pub fn settle(&self, mut settled: Settled, event: &Event, replayed: Option<bool>, unwritten: &Unwritten) {
         unwritten.add();
         let mut settlements = self.queue.settlements();
         // Under the lock: what the writer takes after an erasure was noted holds nothing of what was erased.
         self.store.strip(event, &mut settled.attempt);
-        settlements.push((Write::Settle(settled), Some(unwritten.clone())));
+        let write = match replayed {
+            None => Write::Settle(settled),
+            Some(missing) => Write::SettleReplayed { settled: Box::new(settled), missing },
+        };
+        settlements.push((write, Some(unwritten.clone())));
         drop(settlements);
         self.wake();
     }

@@ -22,6 +22,7 @@ pub mod surroundings;
 pub mod mailbox;
 pub mod operational;
 pub mod plan;
+pub mod replay;
 
 pub mod dispatch;
 pub mod egress;

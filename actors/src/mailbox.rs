@@ -5,8 +5,10 @@
 
 mod attempt;
 mod backlog;
+mod ending;
 mod health;
 mod order;
+mod replays;
 mod rest;
 mod retries;
 mod room;
@@ -20,12 +22,16 @@ use std::{
     time::Instant,
 };
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, WeakAddr};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, WeakAddr};
 use casewire_data::{Timestamp, health::Health, order::Lane, pace::Pace, window::Window};
 use rustc_hash::FxHashMap as HashMap;
 use tokio::task::AbortHandle;
 
-use self::{backlog::Intake, order::Order, retries::Retries, share::Share};
+use self::{backlog::Intake, order::Order, replays::Replays, retries::Retries, share::Share};
+pub use self::{
+    ending::{Drain, Stop},
+    replays::{DropReplay, Feed},
+};
 use crate::{
     dispatch::{DispatchConfig, Dispatcher},
     envelope::Envelope,
@@ -56,6 +62,7 @@ pub struct Mailbox {
     intake: Intake,
     retries: Retries,
     order: Order,
+    replays: Replays,
     share: Share,
     stats: OwnStats,
     draining: bool,
@@ -79,6 +86,8 @@ pub struct Mailbox {
 struct Flight {
     /// The delivery has a row of its own in the retry journal.
     parked: bool,
+    /// A replay asked for it.
+    replayed: bool,
     event_position: u64,
     begun_at: Timestamp,
     /// The case that waits for it.
@@ -91,7 +100,11 @@ struct Flight {
 struct Turn {
     envelope: Arc<Envelope>,
     attempts: u16,
+    /// How many of them its schedule does not count.
+    earlier: u16,
     parked: bool,
+    /// If a replay asked for it: whether the event was not routed to the endpoint before.
+    replayed: Option<bool>,
     /// The case that is to wait for it.
     lane: Option<Lane>,
 }
@@ -137,6 +150,7 @@ impl Mailbox {
             intake: Intake::new(clean.is_none()),
             retries: Retries::new(clean.is_none() || !plan.endpoint.ordering.is_none()),
             order: Order::new(plan.endpoint.ordering),
+            replays: Replays::default(),
             share: Share::default(),
             stats: surroundings.stats.open(plan.endpoint.ordinal, &surroundings.counts),
             rest,
@@ -182,6 +196,7 @@ impl Mailbox {
         self.read_on(now, context);
         self.read_cases(context);
         self.read_due(now, context);
+        self.ask_for_replays();
         self.ask_to_be_woken(now);
         self.join_crowd(now);
         self.note_rest(now);
@@ -189,7 +204,7 @@ impl Mailbox {
 
     fn begin_attempts(&mut self, clock: Instant, context: &mut Context<Self>) {
         let now = self.surroundings.clock.at(clock);
-        while !self.is_held() && self.intake.is_begun() && self.order.is_known() {
+        while !self.is_held() && self.intake.is_begun() && self.order.is_known() && !self.is_alone() {
             let in_order = self.window.floor() < self.plan.endpoint.held_through;
             if in_order && self.retries.is_reading() {
                 // What was attempted before the pause goes first.
@@ -199,7 +214,7 @@ impl Mailbox {
             if !self.may_begin_another(allowed as usize) || !self.has_share(now) {
                 break;
             }
-            let Some(turn) = self.next_turn() else {
+            let Some(turn) = self.next_turn(in_order, now) else {
                 self.pace.rests(now);
                 break;
             };
@@ -211,13 +226,18 @@ impl Mailbox {
         }
     }
 
+    /// What is under way is to be alone: a replayed delivery where an order is kept, whichever case it is of.
+    fn is_alone(&self) -> bool {
+        self.order.is_kept() && self.replays.is_under_way()
+    }
+
     /// What was answered but is not written yet counts too: a crash would repeat it.
     fn may_begin_another(&self, allowed: usize) -> bool {
         let in_flight = self.in_flight.len();
         if in_flight + self.unwritten.count() < allowed {
             return true;
         }
-        if in_flight >= allowed || !self.has_turns() {
+        if in_flight >= allowed || !(self.has_turns() || self.replays.has_turns()) {
             // Another attempt's end, or another event, brings it back here.
             return false;
         }
@@ -226,24 +246,30 @@ impl Mailbox {
         in_flight + self.unwritten.count() < allowed
     }
 
-    /// Something waits for its turn, or will in a moment.
+    /// Something live waits for its turn, or will in a moment.
     fn has_turns(&self) -> bool {
         let has_new = !self.ready.is_empty() && self.may_begin_new();
         has_new || self.retries.is_busy() || self.order.has_next()
     }
 
-    /// Retries come first: they are older, and bounded by what was read.
-    fn next_turn(&mut self) -> Option<Turn> {
-        if self.order.is_kept() {
-            return self.next_in_order();
+    /// Retries come first: they are older, and bounded by what was read. Replays have their share, if they may overtake
+    /// what was held.
+    fn next_turn(&mut self, in_order: bool, now: Timestamp) -> Option<Turn> {
+        let is_ordered = self.order.is_kept();
+        if !is_ordered && let Some(due) = self.retries.next_turn() {
+            return Some(due);
         }
-        self.retries.next_turn().or_else(|| self.next_new())
+        let may_replay = self.replays.has_turns() && !in_order && (!is_ordered || self.in_flight.is_empty());
+        if may_replay && let Some(again) = self.next_replayed(now) {
+            return Some(again);
+        }
+        if is_ordered { self.next_in_order() } else { self.next_new() }
     }
 
     fn next_new(&mut self) -> Option<Turn> {
         let envelope = self.ready.pop_front()?;
         self.ready_bytes -= envelope.event.content.data.len();
-        Some(Turn { envelope, attempts: 0, parked: false, lane: None })
+        Some(Turn { envelope, attempts: 0, earlier: 0, parked: false, lane: None, replayed: None })
     }
 
     /// Its address, which keeps it alive: what is under way ends with a message to it.
@@ -263,17 +289,6 @@ fn new_dispatcher(plan: &Plan, surroundings: &Surroundings) -> Dispatcher {
         tls: surroundings.tls.clone(),
         user_agent: surroundings.config.user_agent.clone(),
     })
-}
-
-impl Drop for Mailbox {
-    /// After a panic, attempts of this mailbox may still be under way, but nobody waits for their end any more.
-    fn drop(&mut self) {
-        self.leave_crowd();
-        for (seq, flight) in &self.in_flight {
-            self.surroundings.in_flight.end(self.plan.endpoint.ordinal, *seq);
-            flight.task.iter().for_each(AbortHandle::abort);
-        }
-    }
 }
 
 impl Actor for Mailbox {
@@ -314,7 +329,7 @@ impl Handler<Deliver> for Mailbox {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Wake {
-    /// An operator put a delivery into the retry journal.
+    /// An operator put a delivery into the retry journal, or began a replay.
     pub look_again: bool,
 }
 
@@ -331,6 +346,9 @@ impl Handler<Wake> for Mailbox {
             if look_again {
                 self.pace.probe_now(now);
             }
+        }
+        if look_again {
+            self.replays.look_again();
         }
         self.work(context);
     }
@@ -391,40 +409,5 @@ impl Handler<Replan> for Mailbox {
             self.resume_held();
         }
         self.work(context);
-    }
-}
-
-/// Begin nothing more; attempts under way go on.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Drain;
-
-impl Handler<Drain> for Mailbox {
-    type Result = ();
-
-    fn handle(&mut self, _: Drain, _: &mut Self::Context) {
-        self.draining = true;
-        self.give_back();
-    }
-}
-
-/// The shard has let go of the mailbox, or the endpoint is gone.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Stop(
-    /// Dropped when nothing more is begun.
-    pub Option<Told>,
-);
-
-impl Handler<Stop> for Mailbox {
-    type Result = ();
-
-    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
-        self.draining = true;
-        self.give_back();
-        // Attempts under way hold its address: it ends with the last of them.
-        if self.in_flight.is_empty() {
-            context.stop();
-        }
     }
 }

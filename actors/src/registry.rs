@@ -298,7 +298,7 @@ fn no_endpoint() -> Error {
     Error::new(ErrorKind::NotFound, "there is no such endpoint")
 }
 
-fn random<const N: usize>() -> Result<[u8; N]> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| {
         Error::new(ErrorKind::Storage, format!("the operating system gave no randomness: {error}"))

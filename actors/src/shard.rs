@@ -26,6 +26,7 @@ use crate::{
     mailbox::{self, Beginning, Mailbox},
     plan::{self, Plan},
     registry::Disable,
+    replay::{Again, ForgetReplays},
     surroundings::Surroundings,
 };
 
@@ -328,6 +329,9 @@ impl Handler<RemoveEndpoint> for Shard {
 
     fn handle(&mut self, RemoveEndpoint { ordinal, told }: RemoveEndpoint, _: &mut Self::Context) {
         self.surroundings.health.forget(ordinal);
+        if self.surroundings.replays.is_open(ordinal) {
+            self.surroundings.replayer.do_send(ForgetReplays { endpoint: ordinal });
+        }
         if let Some(entry) = self.endpoints.remove(&ordinal) {
             if let Some(wake) = entry.wake {
                 self.wakes.remove(&(wake, ordinal));
@@ -349,6 +353,44 @@ impl Handler<LookAgain> for Shard {
 
     fn handle(&mut self, LookAgain(ordinal): LookAgain, context: &mut Self::Context) {
         self.send(ordinal, mailbox::Wake { look_again: true }, context);
+    }
+}
+
+/// Deliveries of a replay, for the mailbox that asked for them.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Feed {
+    /// Whose mailbox.
+    pub endpoint: u32,
+    /// The deliveries; none if there are none for now.
+    pub deliveries: Vec<Again>,
+}
+
+impl Handler<Feed> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, Feed { endpoint, deliveries }: Feed, context: &mut Self::Context) {
+        self.send(endpoint, mailbox::Feed(deliveries), context);
+    }
+}
+
+/// A replay is called off.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct DropReplay {
+    /// The endpoint's number in routes.
+    pub endpoint: u32,
+    /// Dropped when its mailbox begins nothing more of it, or there is none.
+    pub told: Told,
+}
+
+impl Handler<DropReplay> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, DropReplay { endpoint, told }: DropReplay, context: &mut Self::Context) {
+        if self.endpoints.get(&endpoint).is_some_and(|entry| entry.mailbox.is_some()) {
+            self.send(endpoint, mailbox::DropReplay(told), context);
+        }
     }
 }
 

@@ -8,9 +8,18 @@ use rustls::ClientConfig;
 use tokio::sync::watch;
 
 use crate::{
-    clock::Clock, config::Config, crowd::Crowd, directory::Directory, health::HealthBook,
-    in_flight::InFlight, journal::Journal, metrics::DeliveryCounts, operational::Operational,
-    registry::Registry, stats::StatsBook,
+    clock::Clock,
+    config::Config,
+    crowd::Crowd,
+    directory::Directory,
+    health::HealthBook,
+    in_flight::InFlight,
+    journal::Journal,
+    metrics::DeliveryCounts,
+    operational::Operational,
+    registry::Registry,
+    replay::{ReplayLine, Replays},
+    stats::StatsBook,
 };
 
 /// See the module.
@@ -31,6 +40,10 @@ pub struct Surroundings {
     pub crowd: Crowd,
     /// Attempts under way.
     pub in_flight: Arc<InFlight>,
+    /// Where mailboxes ask for what is to be replayed.
+    pub replays: Arc<ReplayLine>,
+    /// Who has it.
+    pub replayer: Addr<Replays>,
     /// What this arbiter counts.
     pub counts: Arc<DeliveryCounts>,
     /// The stats of endpoints.

@@ -30,6 +30,7 @@ use crate::{
     metrics::Metrics,
     operational::{Herald, Operational},
     registry::{self, Audience, CatchUp, Registry, Shards},
+    replay::{Kit, Replays},
     shard::{Drain, Handover, LookAgain, Shard},
     stats::StatsBook,
     surroundings::Surroundings,
@@ -54,6 +55,8 @@ pub struct Tree {
     pub journal: Journal,
     /// Where endpoints change.
     pub registry: Addr<Registry>,
+    /// Where they are sent again what they had.
+    pub replays: Addr<Replays>,
     /// Where they are read.
     pub directory: Arc<Directory>,
     /// Copies of what is on disk.
@@ -109,6 +112,7 @@ impl Tree {
         let clock = Clock::start();
         let (writer, store) = store::open(dir, config.limits.store_options(), clock.now())?;
         let documents = writer.documents();
+        let interrupted = documents.replays.clone();
         let (directory, next_ordinal) = (Arc::new(Directory::new(documents)), documents.next_ordinal());
         pause_the_speechless(&directory, &config.dialects);
         let shards = Shards::new(OnceLock::new());
@@ -138,6 +142,17 @@ impl Tree {
         let registry = Registry::new(told, directory.clone(), journal.clone(), to_tell, next_ordinal).start();
 
         let (damage_sender, damage) = watch::channel(None);
+        let line = Arc::default();
+        let kit = Kit {
+            journal: journal.clone(),
+            directory: directory.clone(),
+            shards: shards.clone(),
+            config: config.clone(),
+            line: Arc::clone(&line),
+            damage: damage_sender.clone(),
+        };
+        let replays = Replays::new(kit, interrupted.into_values()).start();
+
         let in_flight = Arc::new(InFlight::default());
         let stats = Arc::new(StatsBook::new(clock));
         let metrics = Metrics::new(journal.counts().clone(), config.workers.max(1));
@@ -152,6 +167,8 @@ impl Tree {
                 tls: tls.clone(),
                 crowd: Crowd::default(),
                 in_flight: in_flight.clone(),
+                replays: line.clone(),
+                replayer: replays.clone(),
                 counts: metrics.of_arbiter(index),
                 stats: stats.clone(),
                 health: health.clone(),
@@ -173,6 +190,7 @@ impl Tree {
             matcher,
             journal,
             registry,
+            replays,
             directory,
             backups,
             sweeper,

@@ -138,6 +138,10 @@ actions! {
     DeliveryRetry = "delivery.retry",
     /// The content of events about a resource was erased.
     EventsErase = "events.erase",
+    /// An endpoint is to be sent again what it had, or missed.
+    ReplayBegin = "replay.begin",
+    /// That was called off.
+    ReplayCancel = "replay.cancel",
     /// A backup of all tenants was begun, and can still have failed.
     BackupCreate = "backup.create",
     /// A source was created.
@@ -197,7 +201,8 @@ pub struct Act {
     pub by: Principal,
     /// What.
     pub action: Action,
-    /// With what: the id of an endpoint, a delivery, a source or a token, the name of a backup, or a resource, `people/7`.
+    /// With what: the id of an endpoint, a delivery, a source or a token, the name of a backup, a replay's id behind its
+    /// endpoint's, or a resource, `people/7`.
     pub subject: String,
     /// The names of the fields that changed, never their values; empty unless something was changed.
     pub fields: Vec<String>,

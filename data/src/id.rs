@@ -90,6 +90,10 @@ id!(
     SourceId, "src_"
 );
 id!(
+    /// A replay, `rpl_…`.
+    ReplayId, "rpl_"
+);
+id!(
     /// A bearer token, `tok_…`; not the token's secret.
     TokenId, "tok_"
 );
@@ -97,6 +101,14 @@ id!(
     /// An entry of the audit, `aud_…`. Increases from each to the next.
     AuditId, "aud_"
 );
+
+impl EventId {
+    /// The smallest that an event published at a time can have, to the millisecond.
+    pub fn first_at(time: Timestamp) -> Self {
+        let millis = u128::try_from(time.as_millis()).unwrap_or(0).min((1 << 48) - 1);
+        Self(millis << 80)
+    }
+}
 
 /// A delivery is one event on its way to one endpoint; its id is derived, `<event>.<endpoint>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

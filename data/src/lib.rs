@@ -29,6 +29,7 @@ pub mod operational;
 pub mod order;
 pub mod pace;
 pub mod rate;
+pub mod replay;
 pub mod retry;
 pub mod stats;
 pub mod window;

@@ -37,6 +37,7 @@ mod reader;
 mod record;
 mod registry_log;
 mod remains;
+mod replays;
 mod restore;
 mod retention;
 mod retry_journal;
@@ -67,6 +68,7 @@ pub use listing::{Among, DeliveryFilter, EventFilter, Learner, Listed, Place, Re
 pub use reader::{Backlog, Due, DueUntil, Standing as DeliveryStanding, Store, Trace, Waiting};
 pub use record::{BEHIND, Cancelled, Fate, Parked, Requeued, Settled, Standing};
 pub use registry_log::{Document, Documents, Tombstone};
+pub use replays::{ReplayFilter, ReplaySlice};
 pub use restore::{RestoreReport, restore};
 pub use sweep::{Sweep, SweepReport, SweepTerms};
 pub use sync::SyncWatch;

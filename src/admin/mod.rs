@@ -28,6 +28,7 @@ pub(crate) mod health;
 mod inbound;
 mod metrics;
 mod preview;
+mod replays;
 mod secrets;
 mod sources;
 mod stats;
@@ -87,6 +88,13 @@ fn routes(config: &mut ServiceConfig) {
         .service(resource("/endpoints/{id}/secret/rotate", "POST").route(web::post().to(secrets::rotate)))
         .service(resource("/endpoints/{id}/test", "POST").route(web::post().to(trial::run)))
         .service(resource("/endpoints/{id}/stats", "GET, HEAD").route(get().to(stats::show)))
+        .service(resource("/endpoints/{id}/replay", "POST").route(web::post().to(replays::begin)))
+        .service(resource("/endpoints/{id}/replays", "GET, HEAD").route(get().to(replays::list)))
+        .service(
+            resource("/endpoints/{id}/replays/{replay}", "GET, HEAD, DELETE")
+                .route(get().to(replays::show))
+                .route(web::delete().to(replays::cancel)),
+        )
         .service(
             resource("/events", "GET, HEAD, POST, DELETE")
                 .route(get().to(events::list))

@@ -8,6 +8,7 @@ mod backup;
 mod erasure;
 mod event_type;
 mod preview;
+mod replay;
 mod secrets;
 mod source;
 mod trial;
@@ -31,8 +32,15 @@ use serde_json::value::RawValue;
 
 use self::attempt::AttemptView;
 pub(super) use self::{
-    audit::AuditView, backup::BackupView, erasure::ErasedView, event_type::EventTypeView,
-    preview::PreviewView, secrets::SecretsView, source::SourceView, trial::TrialView,
+    audit::AuditView,
+    backup::BackupView,
+    erasure::ErasedView,
+    event_type::EventTypeView,
+    preview::PreviewView,
+    replay::{ReplayCountView, ReplayView},
+    secrets::SecretsView,
+    source::SourceView,
+    trial::TrialView,
 };
 use crate::{publisher::Receipt, tenant::EndpointInfo};
 

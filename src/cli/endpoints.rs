@@ -1,5 +1,7 @@
 //! `casewire endpoints`: see and change the endpoints of a running server.
 
+mod replays;
+
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -42,6 +44,11 @@ enum Action {
     Pause(IdArgs),
     /// Deliver what was held, and go on.
     Resume(IdArgs),
+    /// Send again what is dead, was delivered, or was missed; --dry-run counts it first.
+    Replay(replays::BeginArgs),
+    /// How replays are doing, and calling one off.
+    #[command(subcommand)]
+    Replays(replays::Action),
     /// Show the secrets in force; the audit has it.
     Secret(IdArgs),
     /// Give it a new secret, shown this once, and keep the old one in force for a while.
@@ -226,6 +233,8 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         Action::Test(args) => return test(args, json).await,
         Action::Pause(args) => set_status(&args, "paused").await?,
         Action::Resume(args) => set_status(&args, "active").await?,
+        Action::Replay(args) => return replays::begin(args, json).await,
+        Action::Replays(action) => return replays::run(action, json).await,
         Action::Secret(args) => {
             let answer = Client::new(&args.server)?.get(&format!("{}/secret", path(&args.id))).await?;
             print(&answer, json);

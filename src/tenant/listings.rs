@@ -182,7 +182,7 @@ enum Whence {
 impl Whence {
     /// Where the page begins that follows the one that ended with `after` and `ordinal`.
     fn behind(after: Option<EventId>, ordinal: u32, until: Option<Timestamp>) -> Self {
-        let until = until.map(|until| first_id(until.as_millis()));
+        let until = until.map(EventId::first_at);
         match after.into_iter().chain(until).min() {
             None => Self::Newest,
             Some(id) => Self::Behind(id, if after == Some(id) { ordinal } else { 0 }),
@@ -255,12 +255,6 @@ impl<T> Search<T> {
         let next = if full { last } else { time.map(|time| last.map_or(time, |last| last.min(time))) };
         Page { items: self.found, next }
     }
-}
-
-/// The smallest id of a millisecond.
-fn first_id(millis: i64) -> EventId {
-    let millis = u128::try_from(millis).unwrap_or(0).min((1 << 48) - 1);
-    EventId::from_u128(millis << 80)
 }
 
 #[cfg(test)]

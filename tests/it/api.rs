@@ -6,6 +6,7 @@ mod event_types;
 mod events;
 mod filter;
 mod lists;
+mod replays;
 mod stats;
 mod tenancy;
 mod tokens;

@@ -21,6 +21,7 @@ mod scopes;
 
 mod ordering;
 mod pause;
+mod replay;
 mod retry;
 
 mod idempotency;

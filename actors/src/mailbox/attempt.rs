@@ -36,12 +36,13 @@ impl Mailbox {
         self.current.set(Some(seq));
         let started_at = self.surroundings.clock.at(started);
         let event_position = turn.envelope.event.position;
-        let (parked, lane) = (turn.parked, turn.lane);
-        let flight = Flight { parked, event_position, begun_at: started_at, lane, task: None };
+        let (parked, replayed, lane) = (turn.parked, turn.replayed.is_some(), turn.lane);
+        let flight = Flight { parked, replayed, event_position, begun_at: started_at, lane, task: None };
         self.in_flight.insert(seq, flight);
         self.retries.begun(seq);
+        self.replays.begun(replayed);
         self.pace.begins(started_at);
-        if turn.attempts == 0 {
+        if turn.attempts == 0 && !replayed {
             self.surroundings.counts.first_attempt(turn.envelope.event.published_at, started_at);
         }
         self.surroundings.in_flight.begin(self.ordinal(), seq);
@@ -85,6 +86,11 @@ impl Mailbox {
 
     /// Ends a delivery whose event's content was erased: there is nothing to send.
     pub(super) fn cancel(&mut self, turn: &Turn) {
+        if turn.replayed.is_some() {
+            // The replay passes over it when it is asked for more.
+            self.replays.look_again();
+            return;
+        }
         let seq = turn.envelope.event.seq;
         self.retries.begun(seq);
         if !turn.parked {
@@ -106,7 +112,8 @@ impl Mailbox {
         let now = self.surroundings.clock.at(ended);
         let number = turn.attempts.saturating_add(1);
         let ruling = made_by.ruling(&outcome, sent_at);
-        let judgement = judge(&outcome, ruling, number, self.plan.delivery(event), &self.plan.schedule, now);
+        let counted = number.saturating_sub(turn.earlier);
+        let judgement = judge(&outcome, ruling, counted, self.plan.delivery(event), &self.plan.schedule, now);
         self.order.settles();
         let parked = self.in_flight.remove(&event.seq).is_some_and(|flight| flight.parked);
         if !parked {
@@ -148,7 +155,10 @@ impl Mailbox {
             },
             lane: turn.lane.filter(|_| matches!(fate, Fate::RetryAt(_))),
         };
-        self.surroundings.journal.settle(settled, event, &self.unwritten);
+        if turn.replayed.is_some() {
+            self.replays.ended();
+        }
+        self.surroundings.journal.settle(settled, event, turn.replayed, &self.unwritten);
         if self.order.is_kept() {
             // After it in the journal, or a crash in between would leave a later one as the first of its case.
             self.settled_in_order(event.seq, turn.lane, parked, fate);

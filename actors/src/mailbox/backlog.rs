@@ -80,6 +80,7 @@ impl Mailbox {
     pub(super) fn resume_held(&mut self) {
         self.intake.missed(self.plan.endpoint.held_through);
         self.retries.note(self.now());
+        self.replays.look_again();
     }
 
     /// Whether something may be read with which an endpoint that is down is probed: it is time, and nothing is at hand.

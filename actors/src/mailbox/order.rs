@@ -126,8 +126,8 @@ impl Cases {
         self.lanes.restore(lane, row.seq, waits);
         let due = if waits { BEHIND } else { row.due };
         let Row { seq, event_position, .. } = *row;
-        let requeued =
-            Requeued { endpoint: 0, seq, event_position, due, from: Standing::Parked, lane: Some(lane) };
+        let (from, replayed) = (Standing::Parked, false);
+        let requeued = Requeued { endpoint: 0, seq, event_position, due, from, replayed, lane: Some(lane) };
         (!row.is_enrolled || due != row.due).then_some(requeued)
     }
 
@@ -345,9 +345,12 @@ impl Mailbox {
         let Some(cases) = self.order.cases_mut() else { return };
         for (read, Behind { waiting, more }) in reads.into_iter().zip(behind) {
             let turns = waiting.into_iter().map(|waiting| {
-                let (seq, attempts) = (waiting.event.seq, waiting.attempts);
+                let (seq, attempts, earlier) = (waiting.event.seq, waiting.attempts, waiting.earlier);
                 let envelope = Arc::new(Envelope::new(waiting.event));
-                (seq, Turn { envelope, attempts, parked: true, lane: Some(read.lane) })
+                (
+                    seq,
+                    Turn { envelope, attempts, earlier, parked: true, lane: Some(read.lane), replayed: None },
+                )
             });
             cases.lanes.read(read, turns.collect(), more);
         }

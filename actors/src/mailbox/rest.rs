@@ -13,6 +13,7 @@ impl Mailbox {
         }
         let waits_until = self.pace.waits_until(now);
         let has_turn = !self.ready.is_empty() || self.retries.has_turns() || self.order.has_next();
+        let has_turn = has_turn || self.replays.has_turns();
         let is_down = self.pace.is_down();
         // While a probe is under way there is no other one, and its end does what is to be done next.
         let may_probe = self.in_flight.is_empty() && !self.intake.is_reading() && !self.retries.is_reading();
@@ -33,7 +34,8 @@ impl Mailbox {
 
     /// Says that it has nothing to do, or that it has.
     pub(super) fn note_rest(&self, now: Timestamp) {
-        let nothing_under_way = self.in_flight.is_empty() && self.ready.is_empty() && !self.has_turns();
+        let nothing_waits = self.ready.is_empty() && !self.has_turns() && !self.replays.is_busy();
+        let nothing_under_way = self.in_flight.is_empty() && nothing_waits;
         let may_go_on = self.intake.is_behind() || self.order.is_behind();
         let nothing_to_read =
             !self.intake.is_reading() && !self.order.is_reading() && (!may_go_on || self.is_held());

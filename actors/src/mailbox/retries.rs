@@ -59,8 +59,10 @@ impl Retries {
         Some(Turn {
             envelope: Arc::new(Envelope::new(waiting.event)),
             attempts: waiting.attempts,
+            earlier: waiting.earlier,
             parked: true,
             lane: None,
+            replayed: None,
         })
     }
 
@@ -88,6 +90,11 @@ impl Retries {
 
     pub(super) fn is_busy(&self) -> bool {
         self.reading || !self.turns.is_empty() || self.release != Release::No
+    }
+
+    /// Whether a delivery was read and waits for its turn.
+    pub(super) fn holds(&self, seq: u64) -> bool {
+        self.turns.iter().any(|waiting| waiting.event.seq == seq)
     }
 
     /// An attempt begins.

@@ -52,5 +52,6 @@ impl Mailbox {
         }
         self.set_all_aside();
         self.retries.give_back();
+        self.replays.give_back();
     }
 }

@@ -31,8 +31,8 @@ impl Mailbox {
     /// Counts as one of the arbiter's mailboxes that have work, or no more. One that waits for its rate, a rest or a probe
     /// takes nothing from the others meanwhile.
     pub(super) fn join_crowd(&mut self, now: Timestamp) {
-        let busy =
-            !self.in_flight.is_empty() || (!self.ready.is_empty() && self.pace.waits_until(now).is_none());
+        let has_turns = !self.ready.is_empty() || self.replays.has_turns();
+        let busy = !self.in_flight.is_empty() || (has_turns && self.pace.waits_until(now).is_none());
         if self.share.busy != busy {
             self.share.busy = busy;
             self.surroundings.crowd.note(busy);
@@ -62,7 +62,7 @@ impl Mailbox {
         if young < most {
             return true;
         }
-        if self.has_turns() {
+        if self.has_turns() || self.replays.has_turns() {
             self.share.waits_until = first;
         }
         false

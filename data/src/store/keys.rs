@@ -12,8 +12,9 @@
 //! 08 endpoint seq            the same for one delivery that took several attempts
 //! 09 day hash                idempotency key
 //! 0a endpoint lane seq       those of table 04 whose case is known, case by case
-//! 0b position                an erasure that is not done, by where the log asks for it
-//! 0c start                   how a segment was swept for old payloads
+//! 0b seq endpoint            a route that the event itself does not have: it was replayed to an endpoint that missed it
+//! 0c position                an erasure that is not done, by where the log asks for it
+//! 0d start                   how a segment was swept for old payloads
 //! ```
 
 use crate::{Timestamp, order::Lane};
@@ -147,7 +148,7 @@ pub fn erasure(position: u64) -> Vec<u8> {
 }
 
 /// All erasures that are not done.
-pub const ERASURES: &[u8] = &[11];
+pub const ERASURES: &[u8] = &[12];
 
 /// Where the log asks for the erasure that a key names.
 pub fn erasure_position(key: &[u8]) -> Option<u64> {
@@ -160,7 +161,21 @@ pub fn swept(start: u64) -> Vec<u8> {
 }
 
 /// How all segments were swept.
-pub const SWEPT: &[u8] = &[12];
+pub const SWEPT: &[u8] = &[13];
+
+/// Key of a route that an event got later.
+pub fn late(seq: u64, endpoint: u32) -> Vec<u8> {
+    join(&[LATE, &seq.to_be_bytes(), &endpoint.to_be_bytes()])
+}
+
+/// The event and the endpoint that a key of a later route names.
+pub fn parse_late(key: &[u8]) -> Option<(u64, u32)> {
+    let (seq, endpoint) = (key.get(1..9)?.try_into().ok()?, key.get(9..13)?.try_into().ok()?);
+    Some((u64::from_be_bytes(seq), u32::from_be_bytes(endpoint)))
+}
+
+/// All later routes.
+pub const LATE: &[u8] = &[11];
 
 /// The day that a time lies in, counted from the epoch.
 pub fn day(at: Timestamp) -> i64 {
@@ -188,5 +203,6 @@ mod tests {
         let waits = lane_from(7, Lane(3), 9);
         assert!(waits.starts_with(&lane(7, Lane(3))) && waits.starts_with(&table(Table::Lane, 7)));
         assert_eq!(lane_seq(&waits), Some(9));
+        assert_eq!(parse_late(&late(300, 7)), Some((300, 7)));
     }
 }

@@ -92,7 +92,8 @@ impl Store {
                         Ok((event, _)) => {
                             bytes += event.content.data.len();
                             let attempts = row.attempts.len() as u16;
-                            waiting.push(Waiting { event: Arc::new(event), due: row.due, attempts });
+                            let (due, earlier) = (row.due, row.earlier);
+                            waiting.push(Waiting { event: Arc::new(event), due, attempts, earlier });
                         }
                         // Retention took it since the row was read.
                         Err(error) if error.kind() == ErrorKind::NotFound => {}

@@ -300,7 +300,9 @@ mod tests {
                     5 => {
                         let from = if seq % 2 == 0 { Standing::Dead } else { Standing::Parked };
                         let due = Timestamp::default();
-                        ledger.requeued(&Requeued { endpoint, seq, event_position: 0, due, from, lane: None });
+                        let replayed = seq % 3 == 0;
+                        let requeued = Requeued { endpoint, seq, event_position: 0, due, from, replayed, lane: None };
+                        ledger.requeued(&requeued);
                     }
                     6 => {
                         let lost = vec![Lost { endpoint, unread: 1, parked: 1, dead: 1 }];

@@ -24,15 +24,16 @@ mod digest;
 mod learner;
 mod rows;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
-use self::{
-    block::{Block, Match},
-    candidates::Candidates,
-    digest::{Fact, Wanted},
+pub(super) use self::{
+    block::{Block, Match, matches},
+    digest::Wanted,
 };
+use self::{candidates::Candidates, digest::Fact};
 pub use self::{digest::Digests, learner::Learner};
 use super::{
+    keys,
     reader::{Standing, Store},
     record::Brief,
 };
@@ -286,7 +287,8 @@ impl<'a> Walk<'a> {
             if self.looked >= BLOCKS_MAX || self.passed >= PASSED_MAX {
                 return Ok(Step::Pause(Rest { place: Place::event(self.seq), through: self.through }));
             }
-            if !(block.closed && shared.digests.rule_out(block.position, &self.wanted)) {
+            let ruled_out = block.closed && shared.digests.rule_out(block.position, &self.wanted);
+            if !ruled_out || self.store.has_late(&block)? {
                 let Some(newest) = newest_below(self.store, self.seq)? else { return Ok(Step::End) };
                 if newest < block.first {
                     self.passed += 1;
@@ -294,7 +296,7 @@ impl<'a> Walk<'a> {
                     continue;
                 }
                 self.looked += 1;
-                let matches = block::matches(shared, &block, self.filter)?;
+                let matches = matches(shared, &block, self.filter)?;
                 (self.seq, self.through) = (block.first, block.first_id);
                 if matches.is_empty() {
                     continue;
@@ -304,6 +306,45 @@ impl<'a> Walk<'a> {
             self.passed += 1;
             (self.seq, self.through) = (block.first, block.first_id);
         }
+    }
+}
+
+impl Store {
+    /// Deliveries of events that were routed to an endpoint by a replay, of which the events themselves say nothing.
+    pub(super) fn late(&self, events: Range<u64>) -> Result<Vec<Place>> {
+        let view = self.shared.view();
+        if !view.has_late {
+            return Ok(Vec::new());
+        }
+        let keys = self.shared.journal.keys_from(keys::LATE, &keys::late(events.start, 0), &view.rows);
+        let places = keys.map(|key| Ok(keys::parse_late(&key?).map(|(seq, ordinal)| Place { seq, ordinal })));
+        let within = |place: &Result<Option<Place>>| {
+            place.as_ref().is_ok_and(|place| place.is_some_and(|it| it.seq < events.end))
+        };
+        places.take_while(|place| place.is_err() || within(place)).filter_map(Result::transpose).collect()
+    }
+
+    /// The newest event below `seq` that has one.
+    pub(super) fn newest_late(&self, seq: u64) -> Result<Option<u64>> {
+        let view = self.shared.view();
+        if !view.has_late {
+            return Ok(None);
+        }
+        let newest = self.shared.journal.last_key(&keys::late(0, 0), &keys::late(seq, 0), &view.rows)?;
+        Ok(newest.and_then(|key| keys::parse_late(&key)).map(|(seq, _)| seq))
+    }
+
+    /// Whether there is one in a block, of which its digest knows as little. Quick where no replay ever made one.
+    pub(super) fn has_late(&self, block: &Block) -> Result<bool> {
+        let view = self.shared.view();
+        let (from, below) = (keys::late(block.first, 0), keys::late(block.end, 0));
+        Ok(view.has_late && self.shared.journal.last_key(&from, &below, &view.rows)?.is_some())
+    }
+
+    /// Whether an event was routed to an endpoint by a replay.
+    pub(super) fn is_late(&self, seq: u64, endpoint: u32) -> Result<bool> {
+        let view = self.shared.view();
+        view.is_late(&self.shared.journal, seq, endpoint)
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Waiting {
     pub due: Timestamp,
     /// Attempts made so far.
     pub attempts: u16,
+    /// How many of them its schedule does not count.
+    pub earlier: u16,
 }
 
 impl RetryRow {
@@ -229,7 +231,8 @@ impl Store {
                 Ok((event, _)) => {
                     bytes += event.content.data.len();
                     let attempts = row.attempts.len() as u16;
-                    waiting.push(Waiting { event: Arc::new(event), due: row.due, attempts });
+                    let (due, earlier) = (row.due, row.earlier);
+                    waiting.push(Waiting { event: Arc::new(event), due, attempts, earlier });
                 }
                 // Retention took it since the row was read. There may be others, of which this was the first.
                 Err(error) if error.kind() == ErrorKind::NotFound => next = Some(row.due),
@@ -298,7 +301,8 @@ impl Store {
         })
     }
 
-    /// An event and the endpoints that it matched; `None` if there is none, or retention took it.
+    /// An event and the endpoints that it went to, ascending: those that it matched, and those that a replay sent it to
+    /// later; `None` if there is none, or retention took it.
     pub fn event(&self, id: EventId) -> Result<Option<(Event, Vec<u32>)>> {
         let from = self.shared.view().position_of(id);
         let mut scan = self.shared.log.scan(from);
@@ -312,7 +316,11 @@ impl Store {
                 std::cmp::Ordering::Equal => {
                     let mut event = body.event(position)?;
                     self.shared.erasures.hide(&mut event);
-                    return Ok(Some((event, body.routes().collect())));
+                    let late = self.late(event.seq..event.seq + 1)?;
+                    let mut routes: Vec<u32> =
+                        body.routes().chain(late.iter().map(|at| at.ordinal)).collect();
+                    routes.sort_unstable();
+                    return Ok(Some((event, routes)));
                 }
                 std::cmp::Ordering::Greater => return Ok(None),
             }
@@ -362,7 +370,8 @@ impl Store {
         if let Some(dead) = journal.get::<DeadRow>(&row(Table::Dead), Some(&view.rows))? {
             return Ok((Standing::Dead, dead.attempts));
         }
-        if !view.ledger.is_closed(endpoint) && view.ledger.is_unread(endpoint, seq) {
+        let is_unread = !view.ledger.is_closed(endpoint) && view.ledger.is_unread(endpoint, seq);
+        if is_unread && !view.is_late(journal, seq, endpoint)? {
             return Ok((Standing::Unread, Vec::new()));
         }
         let mut attempts = view.delivered_attempts(journal, endpoint, seq)?;

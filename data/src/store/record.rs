@@ -69,7 +69,7 @@ pub struct Parked {
     pub lane: Option<Lane>,
 }
 
-/// Where a delivery stood when an operator asked for another attempt.
+/// Where a delivery stood when it was to be attempted once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Standing {
     /// It has a row in the retry journal.
@@ -78,6 +78,8 @@ pub enum Standing {
     Dead,
     /// It was delivered.
     Delivered,
+    /// There was none: the event had not been routed to the endpoint.
+    Missing,
 }
 
 /// A delivery to be attempted again.
@@ -93,6 +95,9 @@ pub struct Requeued {
     pub due: Timestamp,
     /// Where it stood.
     pub from: Standing,
+    /// A replay asked for it: its schedule begins anew, so that the attempts before count no more.
+    #[serde(default)]
+    pub replayed: bool,
     /// Its case, whether its endpoint keeps order or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lane: Option<Lane>,

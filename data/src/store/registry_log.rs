@@ -20,8 +20,9 @@ use crate::{
     endpoint::Endpoint,
     error::Result,
     event::{EventType, Tenant},
-    id::{EndpointId, SourceId, TokenId},
+    id::{EndpointId, ReplayId, SourceId, TokenId},
     pattern::Pattern,
+    replay::{REMEMBERED_MAX, Replay},
     source::InboundSource,
     token::Token,
 };
@@ -61,6 +62,8 @@ pub enum Document {
     EventType(Box<RegisteredType>),
     /// An event type was taken out of a tenant's catalogue.
     EventTypeDeleted(Tenant, EventType),
+    /// A replay began, went on or ended.
+    Replay(Box<Replay>),
 }
 
 impl Document {
@@ -86,6 +89,8 @@ pub struct Documents {
     pub sources: BTreeMap<SourceId, Arc<InboundSource>>,
     /// Registered event types.
     pub event_types: BTreeMap<(Tenant, EventType), Arc<RegisteredType>>,
+    /// Replays: those that go on, and of each endpoint the last that are over.
+    pub replays: BTreeMap<ReplayId, Replay>,
 }
 
 impl Documents {
@@ -102,6 +107,7 @@ impl Documents {
             }
             Document::EndpointDeleted(tombstone) => {
                 self.endpoints.remove(&tombstone.ordinal);
+                self.replays.retain(|_, replay| replay.endpoint != tombstone.ordinal);
                 self.tombstones.insert(tombstone.ordinal, tombstone);
             }
             Document::Token(token) => {
@@ -123,13 +129,29 @@ impl Documents {
             Document::EventTypeDeleted(tenant, event_type) => {
                 self.event_types.remove(&(tenant, event_type));
             }
+            Document::Replay(replay) => {
+                let is_over = (!replay.is_running()).then_some(replay.endpoint);
+                self.replays.insert(replay.id, *replay);
+                if let Some(endpoint) = is_over {
+                    self.forget_replays(endpoint);
+                }
+            }
+        }
+    }
+
+    /// Forgets the oldest replays of an endpoint that are over.
+    fn forget_replays(&mut self, endpoint: u32) {
+        let over = self.replays.values().filter(|it| it.endpoint == endpoint && !it.is_running());
+        let oldest = over.rev().nth(REMEMBERED_MAX).map(|replay| replay.id);
+        if let Some(oldest) = oldest {
+            self.replays.retain(|id, it| *id > oldest || it.endpoint != endpoint || it.is_running());
         }
     }
 
     /// How many there are.
     fn len(&self) -> usize {
-        let registered = self.sources.len() + self.event_types.len();
-        self.endpoints.len() + self.tombstones.len() + self.tokens.len() + registered
+        let of_endpoints = self.endpoints.len() + self.tombstones.len() + self.replays.len();
+        of_endpoints + self.tokens.len() + self.sources.len() + self.event_types.len()
     }
 
     fn all(&self) -> impl Iterator<Item = Document> {
@@ -139,7 +161,8 @@ impl Documents {
         let sources = self.sources.values().map(|source| Document::Source(Box::new((**source).clone())));
         let registered = self.event_types.values();
         let registered = registered.map(|registered| Document::EventType(Box::new((**registered).clone())));
-        endpoints.chain(tombstones).chain(tokens).chain(sources).chain(registered)
+        let replays = self.replays.values().cloned().map(|replay| Document::Replay(Box::new(replay)));
+        endpoints.chain(tombstones).chain(tokens).chain(sources).chain(registered).chain(replays)
     }
 }
 

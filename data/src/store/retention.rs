@@ -154,6 +154,7 @@ fn count_rows(journal: &RetryJournal, table: Table, endpoint: u32, through: u64)
 /// Costs by the endpoints that have rows, not by those that there are: all publishing waits for it.
 pub fn forget_rows(journal: &RetryJournal, through: u64) -> Result<()> {
     journal.remove_below(keys::MARKS, &keys::mark(through + 1))?;
+    journal.remove_below(keys::LATE, &keys::late(through + 1, 0))?;
     for endpoint in journal.endpoints(Table::Retry)? {
         forget_indices(journal, endpoint, through)?;
     }

@@ -15,6 +15,7 @@ mod listing_model;
 mod power_loss;
 mod recovery;
 mod registry;
+mod replays;
 mod retention;
 mod torn_tail;
 mod versions;
@@ -93,7 +94,15 @@ fn settled(event: &Event, endpoint: u32, parked: bool, floor: u64, fate: Fate) -
 
 fn requeued(event: &Event, endpoint: u32, due: Timestamp) -> Write {
     let (seq, event_position) = (event.seq, event.position);
-    Write::Requeue(Requeued { endpoint, seq, event_position, due, from: Standing::Delivered, lane: None })
+    Write::Requeue(Requeued {
+        endpoint,
+        seq,
+        event_position,
+        due,
+        from: Standing::Delivered,
+        replayed: false,
+        lane: None,
+    })
 }
 
 fn token(number: u128, description: String) -> Token {

@@ -2,6 +2,8 @@
 //!
 //! [`View::apply`] is the one way in which an entry changes it, while running and on recovery alike.
 
+mod standing;
+
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap as HashMap;
@@ -39,9 +41,20 @@ pub struct RetryRow {
     pub set_at: Timestamp,
     /// Where the attempts so far stand in the log.
     pub attempts: Vec<u64>,
+    /// How many of them its schedule does not count, since a replay began it anew.
+    #[serde(default)]
+    pub earlier: u16,
     /// Its case, if it is known; it then has a row in the table of cases too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lane: Option<Lane>,
+}
+
+/// What a delivery's row said before it was put into the journal once more.
+#[derive(Default)]
+struct Before {
+    attempts: Vec<u64>,
+    earlier: u16,
+    set_at: Timestamp,
 }
 
 /// A dead letter.
@@ -102,6 +115,8 @@ pub struct View {
     pub last_id: u128,
     /// Which contents are erased.
     pub erasures: Arc<Erasures>,
+    /// Whether any event may have been routed later, by a replay. Few logs have such, and look-ups cost.
+    pub has_late: bool,
     unsaved_marks: Vec<Mark>,
     fresh_count: usize,
 }
@@ -132,6 +147,7 @@ impl View {
                 view.erasures.apply(position, ErasureStep::Asked(journal.open_row(&key, &value)?));
             }
         }
+        view.has_late = journal.rows(keys::LATE, keys::LATE).next().is_some();
         let rows_from = journal.get::<u64>(keys::ROWS, None)?.unwrap_or(0);
         Ok(Some((view, row.position, rows_from.max(row.position))))
     }
@@ -159,6 +175,7 @@ impl View {
                         due: parked.due,
                         set_at: parked.due,
                         attempts: Vec::new(),
+                        earlier: 0,
                         lane: parked.lane,
                     };
                     self.put_retry(parked.endpoint, parked.seq, &row);
@@ -166,13 +183,7 @@ impl View {
             }
             Kind::Requeued => {
                 let requeued: Requeued = codec::unpack(body, "a requeued delivery in the log")?;
-                let (attempts, set_at) =
-                    if rows { self.take_attempts(journal, &requeued)? } else { Default::default() };
-                if self.ledger.requeued(&requeued) && rows {
-                    let Requeued { event_position, due, lane, .. } = requeued;
-                    let row = RetryRow { event_position, due, set_at: set_at.min(due), attempts, lane };
-                    self.put_retry(requeued.endpoint, requeued.seq, &row);
-                }
+                self.apply_requeued(journal, &requeued, rows)?;
             }
             Kind::Expired => self.ledger.expired(&codec::unpack(body, "an expiry in the log")?),
             Kind::Cancelled => {
@@ -190,6 +201,25 @@ impl View {
             }
             Kind::Document | Kind::Audit => {}
         }
+        Ok(())
+    }
+
+    fn apply_requeued(&mut self, journal: &RetryJournal, requeued: &Requeued, rows: bool) -> Result<()> {
+        let Before { attempts, mut earlier, set_at } =
+            if rows { self.take_attempts(journal, requeued)? } else { Before::default() };
+        if !self.ledger.requeued(requeued) || !rows {
+            return Ok(());
+        }
+        if requeued.replayed {
+            earlier = u16::try_from(attempts.len()).unwrap_or(u16::MAX);
+        }
+        if requeued.from == Standing::Missing {
+            self.has_late = true;
+            self.rows.put(keys::late(requeued.seq, requeued.endpoint), &());
+        }
+        let Requeued { event_position, due, lane, .. } = *requeued;
+        let row = RetryRow { event_position, due, set_at: set_at.min(due), attempts, earlier, lane };
+        self.put_retry(requeued.endpoint, requeued.seq, &row);
         Ok(())
     }
 
@@ -239,15 +269,20 @@ impl View {
         if !rows {
             return Ok(());
         }
-        let mut attempts =
-            if settled.parked { self.take_retry(journal, endpoint, seq)?.attempts } else { Vec::new() };
+        let (mut attempts, earlier) = match settled.parked {
+            true => {
+                let row = self.take_retry(journal, endpoint, seq)?;
+                (row.attempts, row.earlier)
+            }
+            false => (Vec::new(), 0),
+        };
         attempts.push(position);
         match settled.fate {
             Fate::Delivered => self.rows.put(keys::row(Table::History, endpoint, seq), &attempts),
             Fate::RetryAt(due) => {
                 let set_at = settled.attempt.started_at;
                 let (event_position, lane) = (settled.event_position, settled.lane);
-                let row = RetryRow { event_position, due, set_at, attempts, lane };
+                let row = RetryRow { event_position, due, set_at, attempts, earlier, lane };
                 self.put_retry(endpoint, seq, &row);
             }
             Fate::Dead => {
@@ -274,6 +309,7 @@ impl View {
                 due: Timestamp::default(),
                 set_at: Timestamp::default(),
                 attempts: Vec::new(),
+                earlier: 0,
                 lane: None,
             });
         };
@@ -307,17 +343,14 @@ impl View {
         }
     }
 
-    /// The attempts of a delivery that is put into the journal once more, and since when it has had a time, if it has.
-    fn take_attempts(
-        &mut self,
-        journal: &RetryJournal,
-        requeued: &Requeued,
-    ) -> Result<(Vec<u64>, Timestamp)> {
+    /// The row of a delivery before it is put into the journal once more, wherever that was: its attempts, how many of
+    /// them the schedule does not count, and since when it has had a time.
+    fn take_attempts(&mut self, journal: &RetryJournal, requeued: &Requeued) -> Result<Before> {
         let (endpoint, seq) = (requeued.endpoint, requeued.seq);
         let attempts = match requeued.from {
             Standing::Parked => {
                 let row = self.take_retry(journal, endpoint, seq)?;
-                return Ok((row.attempts, row.set_at));
+                return Ok(Before { attempts: row.attempts, earlier: row.earlier, set_at: row.set_at });
             }
             Standing::Dead => {
                 let key = keys::row(Table::Dead, endpoint, seq);
@@ -330,46 +363,9 @@ impl View {
                 attempts.retain(|attempt| *attempt != CANCELLED);
                 attempts
             }
+            Standing::Missing => Vec::new(),
         };
-        Ok((attempts, requeued.due))
-    }
-
-    /// Where a delivery that was attempted before stands, by its rows.
-    pub fn standing_of(&self, journal: &RetryJournal, endpoint: u32, seq: u64) -> Result<Standing> {
-        let row = |table| keys::row(table, endpoint, seq);
-        if journal.get::<RetryRow>(&row(Table::Retry), Some(&self.rows))?.is_some() {
-            return Ok(Standing::Parked);
-        }
-        let dead = journal.get::<DeadRow>(&row(Table::Dead), Some(&self.rows))?;
-        Ok(if dead.is_some() { Standing::Dead } else { Standing::Delivered })
-    }
-
-    /// Where the attempts of a delivered delivery stand in the log, or of a cancelled one, with [`CANCELLED`] behind them;
-    /// empty if there were none.
-    pub fn delivered_attempts(&self, journal: &RetryJournal, endpoint: u32, seq: u64) -> Result<Vec<u64>> {
-        let history = keys::row(Table::History, endpoint, seq);
-        if let Some(attempts) = journal.get(&history, Some(&self.rows))? {
-            return Ok(attempts);
-        }
-        let fresh = self.fresh.get(&endpoint).into_iter().flatten();
-        if let Some((_, position)) = fresh.rev().find(|(settled, _)| *settled == seq) {
-            return Ok(vec![*position]);
-        }
-        let prefix = keys::table(Table::Chunk, endpoint);
-        for row in journal.rows(&prefix, &keys::row(Table::Chunk, endpoint, seq)) {
-            let (key, value) = row?;
-            if keys::row_seq(&key).is_some_and(|last| last - seq >= CHUNK_SPAN_EVENTS) {
-                break;
-            }
-            if keys::chunk_first(&key).is_none_or(|first| first > seq) {
-                continue;
-            }
-            let chunk: Vec<(u64, u64)> = journal.open_row(&key, &value)?;
-            if let Some((_, position)) = chunk.iter().find(|(settled, _)| *settled == seq) {
-                return Ok(vec![*position]);
-            }
-        }
-        Ok(Vec::new())
+        Ok(Before { attempts, earlier: 0, set_at: requeued.due })
     }
 
     /// Adds to the pending rows all that makes them, once applied, a view of the log up to `position`.

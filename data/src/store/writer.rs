@@ -45,6 +45,13 @@ pub enum Write {
     Publish(Publication),
     /// An attempt and its fate. Durable with the next sync, not before: losing it only repeats a delivery.
     Settle(Settled),
+    /// An attempt that a replay asked for, and its fate. Durable like [`Write::Settle`].
+    SettleReplayed {
+        /// The attempt.
+        settled: Box<Settled>,
+        /// The event was not routed to the endpoint before.
+        missing: bool,
+    },
     /// A delivery set aside; durable like [`Write::Settle`].
     Park(Parked),
     /// A delivery to be attempted again.

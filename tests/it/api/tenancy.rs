@@ -8,6 +8,7 @@ use crate::support::host::{Host, fields, keys};
 
 const NOBODYS_ENDPOINT: &str = "wh_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
 const NOBODYS_SOURCE: &str = "/sources/src_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
+const NOBODYS_REPLAY: &str = "rpl_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
 const NOBODYS_EVENT: &str = "evt_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
 const NOBODYS_TOKEN: &str = "/tokens/tok_01J1C6ZGQ6FQTH2X6M2VS3P0XW";
 
@@ -40,6 +41,10 @@ fn routes(endpoint: &str, event: &str) -> Vec<(Method, String, Scope)> {
         (Method::GET, format!("/deliveries?event={event}&status=dead"), Scope::DeliveriesRead),
         (Method::GET, format!("/deliveries/{delivery}"), Scope::DeliveriesRead),
         (Method::POST, format!("/deliveries/{delivery}/retry"), Scope::DeliveriesWrite),
+        (Method::POST, format!("/endpoints/{endpoint}/replay"), Scope::DeliveriesWrite),
+        (Method::GET, format!("/endpoints/{endpoint}/replays"), Scope::DeliveriesRead),
+        (Method::GET, format!("/endpoints/{endpoint}/replays/{NOBODYS_REPLAY}"), Scope::DeliveriesRead),
+        (Method::DELETE, format!("/endpoints/{endpoint}/replays/{NOBODYS_REPLAY}"), Scope::DeliveriesWrite),
         (Method::GET, "/sources".into(), Scope::EndpointsRead),
         (Method::POST, "/sources".into(), Scope::EndpointsWrite),
         (Method::GET, NOBODYS_SOURCE.into(), Scope::EndpointsRead),
@@ -93,7 +98,7 @@ async fn an_id_of_another_tenant_is_like_one_that_never_was() {
     for ((method, path, _), (_, never, _)) in
         theirs.zip(nobodys).filter(|((_, path, _), _)| path.contains('_'))
     {
-        let body = if method == Method::PATCH { "{}" } else { "" };
+        let body = if method == Method::PATCH || path.ends_with("/replay") { "{}" } else { "" };
         let other = host.call_as(&stranger, method.clone(), &path, body).await;
         let unknown = host.call_as(&stranger, method.clone(), &never, body).await;
         assert_eq!(other.problem(404), unknown.problem(404), "{method} {path}");

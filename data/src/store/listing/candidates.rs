@@ -84,7 +84,10 @@ impl<'a> Candidates<'a> {
         let dense = self.rows.is_none() || self.floor.is_some_and(|floor| floor + 1 < seq);
         match &mut self.rows {
             Some(rows) if !dense => rows.newest_below(&store.shared, seq),
-            None if self.filter.among == Among::Attempted => Ok(self.newest_attempted(store, seq)),
+            None if self.filter.among == Among::Attempted => {
+                // What a replay has made lies above what is unread.
+                Ok(self.newest_attempted(store, seq).max(store.newest_late(seq)?))
+            }
             _ => Ok(seq.checked_sub(1)),
         }
     }
@@ -111,8 +114,11 @@ impl<'a> Candidates<'a> {
         };
         let routed = self.routed(matches);
         match &self.filter.among {
-            Among::All => places.extend(routed),
-            Among::Attempted => places.extend(unread(&store.shared.view().ledger, routed, false)),
+            Among::All => places.extend(routed.chain(self.late(store, block)?)),
+            Among::Attempted => {
+                let late = self.late(store, block)?;
+                places.extend(unread(&store.shared.view().ledger, routed, false).chain(late));
+            }
             Among::Unsettled | Among::Undelivered if self.floor.is_some() => {
                 places.extend(unread(&store.shared.view().ledger, routed, true));
             }
@@ -123,6 +129,13 @@ impl<'a> Candidates<'a> {
         places.sort_unstable_by_key(|at| std::cmp::Reverse(*at));
         places.dedup();
         Ok(places)
+    }
+
+    /// Those that a replay has made of events that say nothing of them.
+    fn late(&self, store: &Store, block: &Block) -> Result<Vec<Place>> {
+        let mut late = store.late(block.first..block.end)?;
+        late.retain(|at| self.is_for(*at));
+        Ok(late)
     }
 
     fn routed(&self, matches: &[Match]) -> impl Iterator<Item = Place> {

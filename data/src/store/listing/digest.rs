@@ -9,6 +9,7 @@ use std::{
 use rustc_hash::FxHashSet as HashSet;
 
 use super::super::record::Brief;
+use crate::event::Tenant;
 
 /// Bits for each fact. With [`PROBES`] of them, 1 of 2,000 stretches is looked at in vain.
 const BITS_PER_FACT: usize = 16;
@@ -109,6 +110,12 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// A tenant's events, and of these those that were routed to an endpoint, if one is named.
+    pub fn of(tenant: &Tenant, endpoint: Option<u32>) -> Self {
+        let any = endpoint.into_iter().map(Fact::endpoint).collect();
+        Self { all: vec![Fact::tenant(tenant.as_str())], any }
+    }
+
     fn may_be_in(&self, digest: &Digest) -> bool {
         self.all.iter().all(|fact| digest.may_hold(*fact))
             && (self.any.is_empty() || self.any.iter().any(|fact| digest.may_hold(*fact)))

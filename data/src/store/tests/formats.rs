@@ -8,6 +8,7 @@ use crate::{
     retry::RetrySchedule,
     scope::EventScope,
     secret::Secret,
+    store::{codec, view::RetryRow},
 };
 
 /// Log and registry in `before_dialects` were written by commit 15cf490, the last one in which endpoints had neither
@@ -64,4 +65,27 @@ fn what_was_stored_before_endpoints_had_params_and_scopes_is_read() {
     assert_eq!(unread_seqs(&store, 2), [plain.seq], "the first one is delivered");
     let attempts = store.trace(complete, 2).unwrap().attempts;
     assert_eq!((attempts.len(), attempts[0].transit), (1, Transit::default()), "attempts said less");
+}
+
+/// As they were written then: arrays, without what was added at their ends.
+#[test]
+fn deliveries_that_waited_before_there_were_replays_and_cases_are_read() {
+    let (mut requeued, mut row) = (Vec::new(), Vec::new());
+    codec::pack(&(1_u32, 2_u64, 3_u64, NOW, Standing::Dead), &mut requeued);
+    let read: Requeued = codec::unpack(&requeued, "a requeued delivery").unwrap();
+    let expected = Requeued {
+        endpoint: 1,
+        seq: 2,
+        event_position: 3,
+        due: NOW,
+        from: Standing::Dead,
+        replayed: false,
+        lane: None,
+    };
+    assert_eq!(read, expected);
+    codec::pack(&(3_u64, NOW, NOW, vec![7_u64]), &mut row);
+    let read: RetryRow = codec::unpack(&row, "a row").unwrap();
+    let expected =
+        RetryRow { event_position: 3, due: NOW, set_at: NOW, attempts: vec![7], earlier: 0, lane: None };
+    assert_eq!(read, expected);
 }

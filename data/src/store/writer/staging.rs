@@ -9,11 +9,11 @@ use crate::{
     event::{Event, NewEvent},
     id::EventId,
     store::{
-        codec::{self, Kind},
+        codec::{self, FLAG_CONTINUES, Kind},
         erasures::PENDING_MAX,
         idempotency::{self, Resolution},
         keys::{self, Table},
-        record::{Erasure, ErasureStep, Requeued, Standing},
+        record::{Erasure, ErasureStep, Requeued, Settled, Standing},
         staged::Staged,
         view::RetryRow,
     },
@@ -30,6 +30,7 @@ impl Writer {
         match write {
             Write::Publish(publication) => return self.stage_publication(staged, publication, now, random),
             Write::Settle(settled) => staged.put_settled(settled),
+            Write::SettleReplayed { settled, missing } => self.stage_replayed(staged, *settled, missing)?,
             Write::Park(parked) => {
                 staged.touched.push((parked.endpoint, parked.seq));
                 staged.put(Kind::Parked, 0, |out| codec::pack(&parked, out));
@@ -101,6 +102,28 @@ impl Writer {
                 codec::pack(&Requeued { from: Standing::Parked, ..requeued }, out)
             });
         }
+        Ok(())
+    }
+
+    /// Nothing in the journal stands for a replayed delivery until an attempt of it has ended. Then it is first made one
+    /// that waits, whatever it was, and settled as such.
+    fn stage_replayed(&self, staged: &mut Staged, settled: Settled, missing: bool) -> Result<()> {
+        let (endpoint, seq) = (settled.endpoint, settled.seq);
+        let view = self.shared.view();
+        // Another write of this batch changes the delivery, and the rows do not tell yet how: losing an attempt only
+        // repeats it. Of an event that is gone nothing is kept.
+        if staged.touched.contains(&(endpoint, seq)) || seq <= view.ledger.expired_through {
+            return Ok(());
+        }
+        let journal = &self.shared.journal;
+        let from = match view.standing_of(journal, endpoint, seq)? {
+            Standing::Delivered if missing && !view.is_late(journal, seq, endpoint)? => Standing::Missing,
+            from => from,
+        };
+        let (event_position, due) = (settled.event_position, settled.attempt.started_at);
+        let requeued = Requeued { endpoint, seq, event_position, due, from, replayed: true, lane: None };
+        staged.put(Kind::Requeued, FLAG_CONTINUES, |out| codec::pack(&requeued, out));
+        staged.put_settled(Settled { parked: true, ..settled });
         Ok(())
     }
 
