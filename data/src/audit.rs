@@ -136,12 +136,12 @@ actions! {
     SecretRotate = "secret.rotate",
     /// A delivery was sent again.
     DeliveryRetry = "delivery.retry",
+    /// The content of events about a resource was erased.
+    EventsErase = "events.erase",
     /// An endpoint is to be sent again what it had, or missed.
     ReplayBegin = "replay.begin",
     /// That was called off.
     ReplayCancel = "replay.cancel",
-    /// The content of events about a resource was erased.
-    EventsErase = "events.erase",
     /// A backup of all tenants was begun, and can still have failed.
     BackupCreate = "backup.create",
     /// A source was created.

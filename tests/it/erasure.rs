@@ -4,8 +4,8 @@ use std::{fs, path::Path};
 
 use actix_web::http::Method;
 use casewire::{
-    DeliveryStatus, EndpointDraft, EndpointStatus, Engine, ErrorKind, EventId, Limits, NewEvent, Outcome,
-    PayloadRetention, Resource, RetrySchedule, Tenant, TenantHandle,
+    DeliveryOrder, DeliveryStatus, EndpointDraft, EndpointStatus, Engine, ErrorKind, EventId, Limits,
+    NewEvent, Outcome, PayloadRetention, Resource, RetrySchedule, Tenant, TenantHandle,
 };
 use casewire_data::token::Scope;
 use serde_json::json;
@@ -151,6 +151,33 @@ async fn an_erasure_wins_over_every_send_that_has_not_begun() {
         .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);
     assert_eq!(holding(home.dir(), CANARY), Vec::<String>::new());
+    home.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_erased_holds_up_nothing_that_comes_behind_it_in_order() {
+    let home = Embedded::start();
+    for ordering in [DeliveryOrder::Resource, DeliveryOrder::Endpoint] {
+        let gate = Gate::shut();
+        let held_up = gate.clone();
+        let receiver = Receiver::start(move |request| {
+            held_up.pass();
+            repeat(request)
+        });
+        let draft = EndpointDraft { ordering, ..to(receiver.url(), &["*"]) };
+        let endpoint = home.subscribe(draft).await;
+        let mut seven = Vec::new();
+        for _ in 0..3 {
+            seven.push(publish(&home.tenant(), "7", CANARY).await);
+        }
+        receiver.received(1).await;
+        home.tenant().erase(person("7")).await.unwrap();
+        let later = publish(&home.tenant(), "7", "later").await;
+        gate.open();
+        home.until(later, endpoint, DeliveryStatus::Delivered).await;
+        assert_eq!(receiver.events(), [seven[0], later], "{ordering:?}");
+        home.tenant().delete_endpoint(endpoint).await.unwrap();
+    }
     home.shutdown().await;
 }
 

@@ -86,12 +86,12 @@ impl Mailbox {
 
     /// Ends a delivery whose event's content was erased: there is nothing to send.
     pub(super) fn cancel(&mut self, turn: &Turn) {
-        let seq = turn.envelope.event.seq;
         if turn.replayed.is_some() {
-            // Nothing in the journal stands for it; the replay passes it over when it is asked for more.
+            // The replay passes over it when it is asked for more.
             self.replays.look_again();
             return;
         }
+        let seq = turn.envelope.event.seq;
         self.retries.begun(seq);
         if !turn.parked {
             self.window.settle(seq);

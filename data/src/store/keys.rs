@@ -12,9 +12,9 @@
 //! 08 endpoint seq            the same for one delivery that took several attempts
 //! 09 day hash                idempotency key
 //! 0a endpoint lane seq       those of table 04 whose case is known, case by case
-//! 0b position                an erasure that is not done, by where the log asks for it
-//! 0c start                   how a segment was swept for old payloads
-//! 0d seq endpoint            a route that the event itself does not have: it was replayed to an endpoint that missed it
+//! 0b seq endpoint            a route that the event itself does not have: it was replayed to an endpoint that missed it
+//! 0c position                an erasure that is not done, by where the log asks for it
+//! 0d start                   how a segment was swept for old payloads
 //! ```
 
 use crate::{Timestamp, order::Lane};
@@ -142,26 +142,13 @@ pub fn idempotency_day(day: i64) -> Vec<u8> {
 /// All idempotency keys.
 pub const IDEMPOTENCY: &[u8] = &[9];
 
-/// Key of a route that an event got later.
-pub fn late(seq: u64, endpoint: u32) -> Vec<u8> {
-    join(&[LATE, &seq.to_be_bytes(), &endpoint.to_be_bytes()])
-}
-
-/// The event and the endpoint that a key of a later route names.
-pub fn parse_late(key: &[u8]) -> Option<(u64, u32)> {
-    let (seq, endpoint) = (key.get(1..9)?.try_into().ok()?, key.get(9..13)?.try_into().ok()?);
-    Some((u64::from_be_bytes(seq), u32::from_be_bytes(endpoint)))
-}
-
-/// All later routes.
-pub const LATE: &[u8] = &[13];
 /// Key of an erasure that is not done.
 pub fn erasure(position: u64) -> Vec<u8> {
     join(&[ERASURES, &position.to_be_bytes()])
 }
 
 /// All erasures that are not done.
-pub const ERASURES: &[u8] = &[11];
+pub const ERASURES: &[u8] = &[12];
 
 /// Where the log asks for the erasure that a key names.
 pub fn erasure_position(key: &[u8]) -> Option<u64> {
@@ -174,7 +161,21 @@ pub fn swept(start: u64) -> Vec<u8> {
 }
 
 /// How all segments were swept.
-pub const SWEPT: &[u8] = &[12];
+pub const SWEPT: &[u8] = &[13];
+
+/// Key of a route that an event got later.
+pub fn late(seq: u64, endpoint: u32) -> Vec<u8> {
+    join(&[LATE, &seq.to_be_bytes(), &endpoint.to_be_bytes()])
+}
+
+/// The event and the endpoint that a key of a later route names.
+pub fn parse_late(key: &[u8]) -> Option<(u64, u32)> {
+    let (seq, endpoint) = (key.get(1..9)?.try_into().ok()?, key.get(9..13)?.try_into().ok()?);
+    Some((u64::from_be_bytes(seq), u32::from_be_bytes(endpoint)))
+}
+
+/// All later routes.
+pub const LATE: &[u8] = &[11];
 
 /// The day that a time lies in, counted from the epoch.
 pub fn day(at: Timestamp) -> i64 {

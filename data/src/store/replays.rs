@@ -123,14 +123,14 @@ impl Store {
                 Seen::Passed
             }
         };
-        Ok(if seen == Seen::Unsent && self.is_gone(chosen)? { Seen::Passed } else { seen })
+        Ok(if seen == Seen::Unsent && self.was_erased(chosen)? { Seen::Passed } else { seen })
     }
 
-    /// Whether there is nothing to send: retention took the event, or its content was erased.
-    fn is_gone(&self, chosen: &Chosen) -> Result<bool> {
+    /// Whether the content of an event was erased since it was chosen, be it before a restart.
+    fn was_erased(&self, chosen: &Chosen) -> Result<bool> {
         match self.event_at(chosen.position) {
-            Ok((event, _)) => Ok(self.is_erased(&event)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Ok((event, _)) => Ok(event.erased_at.is_some()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -202,11 +202,9 @@ impl Search<'_> {
     /// Chooses an event's delivery if it is wanted.
     fn look(&mut self, found: Match, misses: impl Fn(&Event) -> bool) -> Result<()> {
         let Match { event, routes } = found;
-        if self.store.is_erased(&event) {
-            return Ok(());
-        }
         let ReplayFilter { endpoint, query, .. } = *self.filter;
-        if !query.takes_type(event.event_type()) {
+        // Of one whose content is erased there is nothing to send.
+        if event.erased_at.is_some() || !query.takes_type(event.event_type()) {
             return Ok(());
         }
         let is_routed = routes.contains(&endpoint) || self.store.is_late(event.seq, endpoint)?;

@@ -236,8 +236,9 @@ impl Store {
 
     /// Whether an event still waits for one of its endpoints.
     fn waits(&self, seq: u64, routes: impl Iterator<Item = u32>) -> Result<bool> {
+        let late = self.late(seq..seq + 1)?;
         let view = self.shared.view();
-        for endpoint in routes {
+        for endpoint in routes.chain(late.into_iter().map(|place| place.ordinal)) {
             if view.ledger.is_closed(endpoint) {
                 continue;
             }

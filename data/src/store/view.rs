@@ -113,10 +113,10 @@ pub struct View {
     pub next_seq: u64,
     /// The largest event id so far.
     pub last_id: u128,
-    /// Whether any event may have been routed later, by a replay. Few logs have such, and look-ups cost.
-    pub has_late: bool,
     /// Which contents are erased.
     pub erasures: Arc<Erasures>,
+    /// Whether any event may have been routed later, by a replay. Few logs have such, and look-ups cost.
+    pub has_late: bool,
     unsaved_marks: Vec<Mark>,
     fresh_count: usize,
 }
@@ -141,13 +141,13 @@ impl View {
             let (seq, id, position) = journal.open_row(&key, &value)?;
             view.marks.push(Mark { seq, id, position });
         }
-        view.has_late = journal.rows(keys::LATE, keys::LATE).next().is_some();
         for entry in journal.rows(keys::ERASURES, keys::ERASURES) {
             let (key, value) = entry?;
             if let Some(position) = keys::erasure_position(&key) {
                 view.erasures.apply(position, ErasureStep::Asked(journal.open_row(&key, &value)?));
             }
         }
+        view.has_late = journal.rows(keys::LATE, keys::LATE).next().is_some();
         let rows_from = journal.get::<u64>(keys::ROWS, None)?.unwrap_or(0);
         Ok(Some((view, row.position, rows_from.max(row.position))))
     }
