@@ -52,7 +52,7 @@ pub use casewire_data::{
     filter::Filter,
     health::Failing,
     id::{AuditId, DeliveryId, EndpointId, EventId, ReplayId, SourceId, TokenId},
-    limits::Limits,
+    limits::{Limits, PayloadRetention},
     order::DeliveryOrder,
     pace::Down,
     pattern::Pattern,
@@ -76,6 +76,6 @@ pub use engine::{BackupReport, Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};
 pub use publisher::{Event, Publisher, Receipt};
 pub use tenant::{
-    CatalogueEntry, DeliveryQuery, EndpointInfo, EndpointReport, EndpointTrial, EventQuery, Page, Previewed,
-    ReplayReport, SecretInForce, TenantHandle, TrialReport,
+    CatalogueEntry, DeliveryQuery, EndpointInfo, EndpointReport, EndpointTrial, Erased, EventQuery, Page,
+    Previewed, ReplayReport, SecretInForce, TenantHandle, TrialReport,
 };

@@ -74,7 +74,7 @@ fn journal(page: &mut Page, tree: &Tree, counted: &Counted) {
         MICROS,
     );
     let extent = tree.journal.store().extent();
-    page.gauge("casewire_journal_bytes", "Bytes of the log that retention has not taken.", extent.bytes);
+    page.gauge("casewire_journal_bytes", "Bytes of the disk that the log takes.", extent.disk_bytes);
     page.gauge("casewire_journal_segments", "Files of the log.", extent.segments);
     page.counter(
         "casewire_journal_written_bytes_total",

@@ -6,10 +6,14 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use casewire_data::{Error, address::EgressPolicy, event::EventType, limits::Limits, retry::RetrySchedule};
+use casewire_data::{Error, address::EgressPolicy, limits::Limits, retry::RetrySchedule};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 mod file;
+mod tenants;
+mod values;
+
+use self::values::{HOUR_MS, dialect, millis, number, prefix};
 
 /// Most seconds that a shutdown may take.
 const SHUTDOWN_GRACE_SECONDS_MAX: u64 = 3_600;
@@ -97,7 +101,18 @@ const KEYS: &[Key] = &[
         value: "HOURS",
         help: "How long events and delivery records are kept; fractions allowed [default: 168]",
         apply: |settings, text| {
-            settings.limits.retention_ms = millis(text, 3_600_000.0)?;
+            settings.limits.retention_ms = millis(text, HOUR_MS)?;
+            Ok(())
+        },
+    },
+    Key {
+        flag: "payload-retention-hours",
+        value: "HOURS",
+        help: "How long payloads are kept, and what receivers answered; fractions allowed. A delivery that waits keeps \
+               its payload. A tenant's own: payload_retention_hours under [tenants.NAME] in the file \
+               [default: as long as the rest]",
+        apply: |settings, text| {
+            settings.limits.payload_retention.default_ms = Some(millis(text, HOUR_MS)?);
             Ok(())
         },
     },
@@ -107,10 +122,16 @@ const KEYS: &[Key] = &[
         help: "How long an endpoint may fail, without a single success, before it is paused; fractions allowed, 0 for \
                as long as it likes [default: 120]",
         apply: |settings, text| {
-            let after_ms = millis(text, 3_600_000.0)?;
+            let after_ms = millis(text, HOUR_MS)?;
             settings.limits.disable_after_ms = (text.parse() != Ok(0.0)).then_some(after_ms);
             Ok(())
         },
+    },
+    Key {
+        flag: "retention-bytes",
+        value: "BYTES",
+        help: "Bytes of the disk that the log may take; of more, the oldest events go first [default: no limit]",
+        apply: |settings, text| number(text).map(|bytes| settings.limits.retention_bytes = Some(bytes)),
     },
     Key {
         flag: "max-in-flight",
@@ -360,7 +381,7 @@ impl Settings {
         let mut settings = Self::default();
         if let Some(path) = flags.get("config").map(str::to_owned).or_else(|| env("CASEWIRE_CONFIG")) {
             for entry in file::read(path.as_ref())? {
-                settings.apply(entry.key, &entry.value).map_err(|why| wrong(&entry.source, &why))?;
+                settings.set(&entry).map_err(|why| wrong(&entry.source, &why))?;
             }
         }
         for key in KEYS {
@@ -379,46 +400,26 @@ impl Settings {
     /// Settings are in range before and after, so whatever is out of range is this key's doing.
     fn apply(&mut self, key: &Key, text: &str) -> Result<(), String> {
         (key.apply)(self, text.trim())?;
+        self.check(text)
+    }
+
+    fn set(&mut self, entry: &file::Entry) -> Result<(), String> {
+        match &entry.setting {
+            file::Setting::Engine(key) => self.apply(key, &entry.value),
+            file::Setting::Tenant(tenant, key) => {
+                (key.apply)(&mut self.limits, tenant, entry.value.trim())?;
+                self.check(&entry.value)
+            }
+        }
+    }
+
+    fn check(&self, text: &str) -> Result<(), String> {
         self.limits.check().map_err(|error| format!("`{text}` is out of range: {error}"))
     }
 }
 
 fn wrong(source: &str, why: &str) -> Error {
     Error::field(source, format!("{source}: {why}"))
-}
-
-fn prefix(text: &str) -> Result<String, String> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
-    let segments = text.strip_prefix('/').map(|rest| rest.strip_suffix('/').unwrap_or(rest));
-    match segments {
-        Some(path) if path.split('/').all(|part| !part.is_empty() && part.bytes().all(allowed)) => {
-            Ok(format!("/{path}"))
-        }
-        _ => Err(format!("`{text}` is not a path prefix; write it like /v2.3/webhooks")),
-    }
-}
-
-fn dialect(text: &str) -> Result<String, String> {
-    let wrong = || format!("`{text}` is not a dialect with its revision; write it like xpath@1");
-    let (name, revision) = text.split_once('@').ok_or_else(wrong)?;
-    EventType::new(name).map_err(|_| wrong())?;
-    revision.parse::<u32>().map_err(|_| wrong())?;
-    Ok(text.to_owned())
-}
-
-fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a whole number from 0"))
-}
-
-/// `text` in a unit of so many milliseconds; fractions allowed.
-fn millis(text: &str, unit_ms: f64) -> Result<i64, String> {
-    let value: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
-    if !value.is_finite() || value < 0.0 {
-        return Err(format!("`{text}` is not a number from 0"));
-    }
-    // A cast saturates; what is too long is refused with the other limits.
-    #[allow(clippy::cast_possible_truncation)]
-    Ok((value * unit_ms).round() as i64)
 }
 
 #[cfg(test)]

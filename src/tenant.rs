@@ -2,6 +2,7 @@
 
 mod audit;
 mod catalogue;
+mod erasure;
 mod listings;
 mod preview;
 mod replays;
@@ -27,6 +28,8 @@ use casewire_data::{
     order::Lane,
     store::{DeliveryStanding, Requeued, Standing, Store},
 };
+
+pub use casewire_actors::sweeper::Erased;
 
 pub use self::{
     listings::{DeliveryQuery, EventQuery, Page},
@@ -147,9 +150,13 @@ impl TenantHandle {
         record.ok_or_else(|| nothing("delivery"))
     }
 
-    /// Attempts a delivery again now, whatever its state. `Conflict` if its endpoint is gone.
+    /// Attempts a delivery again now, whatever its state. `Conflict` if its endpoint is gone, or its event's content.
     pub async fn retry_delivery(&self, id: DeliveryId) -> Result<()> {
         let (event, ordinal) = self.find_delivery(id).await?;
+        if event.erased_at.is_some() {
+            let message = "the event's content was erased; publish it again instead";
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
         if self.tree.directory.by_ordinal(ordinal).is_none() {
             return Err(Error::new(
                 ErrorKind::Conflict,
@@ -202,7 +209,7 @@ impl TenantHandle {
         let Some(endpoint) = self.tree.directory.id_of(ordinal) else { return Ok(None) };
         let trace = store.trace(event, ordinal)?;
         let (status, next_attempt_at) =
-            self.status(event.seq, ordinal, trace.standing, !trace.attempts.is_empty());
+            self.status(event, ordinal, trace.standing, !trace.attempts.is_empty());
         Ok(Some(DeliveryRecord {
             id: DeliveryId { event: event.id, endpoint },
             event_type: event.event_type().clone(),
@@ -216,7 +223,7 @@ impl TenantHandle {
     /// What a delivery's standing in the journal comes to, and when its next attempt is due.
     fn status(
         &self,
-        seq: u64,
+        event: &Event,
         ordinal: u32,
         standing: DeliveryStanding,
         attempted: bool,
@@ -224,8 +231,10 @@ impl TenantHandle {
         let status = match (standing, self.tree.directory.by_ordinal(ordinal)) {
             (DeliveryStanding::Delivered, _) => DeliveryStatus::Delivered,
             (_, None) | (DeliveryStanding::Cancelled, _) => DeliveryStatus::Cancelled,
-            _ if self.tree.in_flight.contains(ordinal, seq) => DeliveryStatus::InFlight,
+            _ if self.tree.in_flight.contains(ordinal, event.seq) => DeliveryStatus::InFlight,
             (DeliveryStanding::Dead, _) => DeliveryStatus::Dead,
+            // Its turn will end without an attempt.
+            _ if event.erased_at.is_some() => DeliveryStatus::Cancelled,
             (_, Some(endpoint)) if endpoint.status == EndpointStatus::Paused => DeliveryStatus::Held,
             _ if attempted => DeliveryStatus::Retrying,
             _ => DeliveryStatus::Pending,

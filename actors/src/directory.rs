@@ -108,6 +108,13 @@ impl Directory {
         living.or_else(|| entries.tombstones.get(&ordinal).map(|tombstone| tombstone.id))
     }
 
+    /// Whose endpoint is behind a number in routes, also of a deleted one.
+    pub fn tenant_of(&self, ordinal: u32) -> Option<Tenant> {
+        let entries = self.read();
+        let living = entries.by_ordinal.get(&ordinal).map(|endpoint| endpoint.tenant.clone());
+        living.or_else(|| entries.tombstones.get(&ordinal).map(|tombstone| tombstone.tenant.clone()))
+    }
+
     /// The number in routes of a tenant's endpoint, also of a deleted one.
     pub fn ordinal_of(&self, tenant: &Tenant, id: EndpointId) -> Option<u32> {
         let entries = self.read();

@@ -22,12 +22,13 @@ use std::{
 use casewire_data::{
     Error, ErrorKind, Result,
     audit::Act,
+    event::{Event, Resource, Tenant},
     limits::Limits,
     replay::Replay,
     route::Routes,
     store::{
-        BackupPoint, Document, Parked, Publication, Published, Requeued, Settled, Store, Write, Writer,
-        Written,
+        BackupPoint, Cancelled, Document, Parked, Publication, Published, Requeued, Settled, Store, Write,
+        Writer, Written,
     },
 };
 use tokio::sync::{oneshot, watch};
@@ -44,9 +45,6 @@ use crate::{
     unwritten::Unwritten,
 };
 
-/// How often retention looks, at most.
-const RETENTION_EVERY: Duration = Duration::from_secs(60);
-
 /// An event that is on disk, and the endpoints that it matched.
 pub type Committed = (Arc<Envelope>, Routes);
 
@@ -58,6 +56,7 @@ enum Command {
     Write(Write, Waiter),
     Read(Reading),
     Point(oneshot::Sender<Result<BackupPoint>>),
+    Seal(oneshot::Sender<Result<bool>>),
     /// Nothing to do but to look at the settlements.
     Wake,
     Close,
@@ -111,8 +110,7 @@ impl Journal {
         let (reader_store, reader_failed) = (store.clone(), failed.clone());
         let reader =
             spawn("casewire-reader", move || reader::run(&reader_store, &reading_inbox, &reader_failed));
-        let retention_every =
-            RETENTION_EVERY.min(Duration::from_millis((limits.retention_ms / 8).max(100).cast_unsigned()));
+        let retention_every = Duration::from_millis(limits.retention_every_ms());
         let worker = WriterThread {
             writer,
             inbox,
@@ -171,15 +169,53 @@ impl Journal {
         answered.await.map_err(|_| self.failure().unwrap_or_else(closed))?
     }
 
-    /// Notes an attempt and its fate. Durable soon; until it is written it counts as unwritten. `replayed` if a replay
-    /// asked for it: whether the event was not routed to the endpoint before.
-    pub fn settle(&self, settled: Settled, replayed: Option<bool>, unwritten: &Unwritten) {
+    /// Has the content of a tenant's events about a resource erased; answers when that is durable, and nobody sees it any
+    /// more. The files still have it.
+    pub async fn erase(&self, act: Act, tenant: Tenant, resource: Resource) -> Result<()> {
+        self.audited(act, Some(Write::Erase(tenant, resource))).await
+    }
+
+    /// Notes that all erasures asked for before a position are done. Durable soon.
+    pub fn erased_before(&self, position: u64) {
+        self.leave(Write::ErasedBefore(position), None);
+    }
+
+    /// Has a new segment begun, once all that was written before is in; see [`Writer::seal`]. Blocks.
+    pub fn seal(&self) -> Result<bool> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Seal(answer)).map_err(|_| closed())?;
+        answered.blocking_recv().map_err(|_| self.failure().unwrap_or_else(closed))?
+    }
+
+    /// Returns once all that was left before is written. Blocks.
+    pub fn catch_up(&self) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        let reading: Reading = Box::new(move |_| {
+            let _ = answer.send(());
+        });
+        self.commands.send(Command::Read(reading)).map_err(|_| closed())?;
+        answered.blocking_recv().map_err(|_| closed())
+    }
+
+    /// Notes an attempt of an event's delivery and its fate. Durable soon; until it is written it counts as unwritten.
+    /// `replayed` if a replay asked for it: whether the event was not routed to the endpoint before.
+    pub fn settle(&self, mut settled: Settled, event: &Event, replayed: Option<bool>, unwritten: &Unwritten) {
         unwritten.add();
+        let mut settlements = self.queue.settlements();
+        // Under the lock: what the writer takes after an erasure was noted holds nothing of what was erased.
+        self.store.strip(event, &mut settled.attempt);
         let write = match replayed {
             None => Write::Settle(settled),
             Some(missing) => Write::SettleReplayed { settled: Box::new(settled), missing },
         };
-        self.leave(write, Some(unwritten.clone()));
+        settlements.push((write, Some(unwritten.clone())));
+        drop(settlements);
+        self.wake();
+    }
+
+    /// Notes that a delivery is not to be made any more. Durable soon.
+    pub fn cancel(&self, cancelled: Cancelled) {
+        self.leave(Write::Cancel(cancelled), None);
     }
 
     /// Has settlements written now, without waiting for company.
@@ -269,6 +305,10 @@ impl Journal {
 
     fn leave(&self, write: Write, unwritten: Option<Unwritten>) {
         self.queue.settlements().push((write, unwritten));
+        self.wake();
+    }
+
+    fn wake(&self) {
         if self.queue.asleep.swap(false, Ordering::SeqCst) {
             let _ = self.commands.send(Command::Wake);
         }

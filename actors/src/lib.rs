@@ -11,6 +11,7 @@ pub mod matcher;
 
 pub mod backup;
 pub mod journal;
+pub mod sweeper;
 pub mod unwritten;
 
 pub mod crowd;

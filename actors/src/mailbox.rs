@@ -218,6 +218,10 @@ impl Mailbox {
                 self.pace.rests(now);
                 break;
             };
+            if self.surroundings.journal.store().is_erased(&turn.envelope.event) {
+                self.cancel(&turn);
+                continue;
+            }
             self.begin(turn, clock, context);
         }
     }

@@ -12,7 +12,7 @@ use casewire_data::{
     Error, Result,
     audit::Act,
     dialect::Dialects,
-    store::{self, Requeued, StoreOptions},
+    store::{self, Requeued},
 };
 use tokio::sync::watch;
 
@@ -34,6 +34,7 @@ use crate::{
     shard::{Drain, Handover, LookAgain, Shard},
     stats::StatsBook,
     surroundings::Surroundings,
+    sweeper::Sweeper,
 };
 
 /// Where backups lie in the data directory, unless they are to lie elsewhere.
@@ -60,6 +61,8 @@ pub struct Tree {
     pub directory: Arc<Directory>,
     /// Copies of what is on disk.
     pub backups: Backups,
+    /// What takes contents out of what is on disk.
+    pub sweeper: Sweeper,
     /// Attempts under way.
     pub in_flight: Arc<InFlight>,
     /// What all of it counts of its work.
@@ -107,11 +110,7 @@ impl Tree {
     /// Opens the data directory and starts the actors. Must be called within an actix `System`.
     pub fn start(dir: &Path, config: Config) -> Result<(Self, Stoppable)> {
         let clock = Clock::start();
-        let options = StoreOptions {
-            retention_ms: config.limits.retention_ms,
-            segment_bytes_max: config.limits.segment_bytes_max,
-        };
-        let (writer, store) = store::open(dir, options, clock.now())?;
+        let (writer, store) = store::open(dir, config.limits.store_options(), clock.now())?;
         let documents = writer.documents();
         let interrupted = documents.replays.clone();
         let (directory, next_ordinal) = (Arc::new(Directory::new(documents)), documents.next_ordinal());
@@ -122,6 +121,8 @@ impl Tree {
 
         let backup_dir = config.backup_dir.clone().unwrap_or_else(|| dir.join(BACKUP_FOLDER));
         let backups = Backups::new(backup_dir, journal.clone(), clock);
+
+        let sweeper = Sweeper::start(journal.clone(), directory.clone(), clock, &config.limits);
 
         let config = Arc::new(config);
         let subscriptions = directory.all();
@@ -192,6 +193,7 @@ impl Tree {
             replays,
             directory,
             backups,
+            sweeper,
             in_flight,
             metrics,
             stats,
@@ -262,6 +264,7 @@ impl Stoppable {
             }
         }
         tree.backups.stop();
+        tree.sweeper.stop();
         tree.journal.close(self.threads);
     }
 }

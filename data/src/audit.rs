@@ -136,6 +136,8 @@ actions! {
     SecretRotate = "secret.rotate",
     /// A delivery was sent again.
     DeliveryRetry = "delivery.retry",
+    /// The content of events about a resource was erased.
+    EventsErase = "events.erase",
     /// An endpoint is to be sent again what it had, or missed.
     ReplayBegin = "replay.begin",
     /// That was called off.
@@ -199,8 +201,8 @@ pub struct Act {
     pub by: Principal,
     /// What.
     pub action: Action,
-    /// With what: the id of an endpoint, a delivery, a source or a token, the name of a backup, or a replay's id behind
-    /// its endpoint's.
+    /// With what: the id of an endpoint, a delivery, a source or a token, the name of a backup, a replay's id behind its
+    /// endpoint's, or a resource, `people/7`.
     pub subject: String,
     /// The names of the fields that changed, never their values; empty unless something was changed.
     pub fields: Vec<String>,

@@ -1,6 +1,6 @@
 //! An event: something that happened in a case, as the host publishes it and as it is stored.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{borrow::Borrow, collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,13 @@ impl Tenant {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// So that it is found among others by its name.
+impl Borrow<str> for Tenant {
+    fn borrow(&self) -> &str {
+        self.as_str()
     }
 }
 
@@ -83,6 +90,14 @@ impl EventType {
     }
 }
 
+impl std::str::FromStr for EventType {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::new(name)
+    }
+}
+
 impl fmt::Display for EventType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -114,7 +129,7 @@ pub struct Actor {
 }
 
 /// What an event is about: the case, the person, the task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Resource {
     /// The noun, as the host spells it: `people`.
@@ -229,6 +244,8 @@ pub struct Event {
     pub tenant: Tenant,
     /// When it was accepted.
     pub published_at: Timestamp,
+    /// When its content was erased: payload, actor, tags and idempotency key. Its record stays.
+    pub erased_at: Option<Timestamp>,
     /// What the host said of it; `occurred_at` is filled in.
     pub content: NewEvent,
 }
@@ -237,6 +254,15 @@ impl Event {
     /// What happened.
     pub fn event_type(&self) -> &EventType {
         &self.content.event_type
+    }
+
+    /// Takes its content away, as of a time; nothing more if that was done before.
+    pub fn erase(&mut self, at: Timestamp) {
+        self.erased_at.get_or_insert(at);
+        let content = &mut self.content;
+        (content.data, content.actor) = (Bytes::new(), None);
+        content.tags.clear();
+        content.idempotency_key = None;
     }
 
     /// When it happened: as the host said, or else when it was accepted.

@@ -1,6 +1,13 @@
 //! A limit on everything, with its unit last in its name.
 
-use crate::error::{Error, FieldError, Result};
+use std::collections::BTreeMap;
+
+use crate::{
+    error::{Error, FieldError, Result},
+    event::Tenant,
+    signature::sha256,
+    store::StoreOptions,
+};
 
 /// Bytes of a tenant's name.
 pub const TENANT_BYTES_MAX: usize = 64;
@@ -24,6 +31,13 @@ pub const BATCH_EVENTS_MAX: usize = 1_000;
 pub const BACKUP_NAME_BYTES_MAX: usize = 64;
 /// Bytes of one request body to the admin API.
 pub const ADMIN_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Milliseconds that anything is kept: the most that can be set (10 years).
+pub const RETENTION_MILLIS_MAX: u64 = 10 * 366 * 86_400_000;
+/// Bytes of one log segment: the least that can be set.
+pub const SEGMENT_BYTES_LEAST: u64 = 64 * 1024;
+/// Segments that a log must have room for if it may take only so much of the disk: retention never takes the newest.
+pub const SEGMENTS_LEAST: u64 = 16;
 
 /// Arrays and objects inside each other in JSON that is taken in. Not deeper than the recursion limit of serde_json, so
 /// that whatever is accepted can also be read again when it is rendered.
@@ -140,11 +154,54 @@ pub struct Limits {
     pub disable_after_ms: Option<i64>,
     /// Milliseconds that events and delivery records are kept.
     pub retention_ms: i64,
+    /// Milliseconds that payloads are kept, and what receivers answered; as long as the rest if absent. What still waits for
+    /// a delivery keeps its payload.
+    pub payload_retention: PayloadRetention,
+    /// Bytes of the disk that the log may take; of more, the oldest events go first. No limit if absent.
+    pub retention_bytes: Option<u64>,
     /// Bytes of one log segment; retention gives the disk back in such pieces. In a log of more than 128 of them they
     /// grow with it, up to 256 MiB.
     pub segment_bytes_max: u64,
     /// Endpoints of one tenant.
     pub endpoints_per_tenant_max: usize,
+}
+
+/// How long payloads are kept, in milliseconds; as long as all else of an event where nothing is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PayloadRetention {
+    /// Those of tenants of which nothing is said.
+    pub default_ms: Option<i64>,
+    /// Those of some tenants.
+    pub tenants_ms: BTreeMap<Tenant, i64>,
+}
+
+impl PayloadRetention {
+    /// How long those of a tenant are kept.
+    pub fn of(&self, tenant: &str) -> Option<i64> {
+        self.tenants_ms.get(tenant).copied().or(self.default_ms)
+    }
+
+    /// All periods.
+    pub fn periods(&self) -> impl Iterator<Item = i64> {
+        self.default_ms.into_iter().chain(self.tenants_ms.values().copied())
+    }
+
+    /// All periods with the names of their settings.
+    fn named(&self) -> impl Iterator<Item = (String, i64)> {
+        let default = self.default_ms.map(|period| ("payload_retention_ms".to_owned(), period));
+        let name = |tenant: &Tenant| format!("tenants.{tenant}.payload_retention_ms");
+        default.into_iter().chain(self.tenants_ms.iter().map(move |(tenant, period)| (name(tenant), *period)))
+    }
+
+    /// Tells these periods from others, the same in every run.
+    pub fn digest(&self) -> u64 {
+        let mut spelled = format!("{:?}", self.default_ms);
+        for (tenant, period) in &self.tenants_ms {
+            spelled.push_str(&format!("\n{tenant} {period}"));
+        }
+        let digest = sha256(spelled.as_bytes());
+        u64::from_be_bytes(digest[..8].try_into().expect("a SHA-256 has 32 bytes"))
+    }
 }
 
 impl Default for Limits {
@@ -158,6 +215,8 @@ impl Default for Limits {
             attempt_timeout_ms: 20_000,
             disable_after_ms: Some(5 * 24 * 3_600_000),
             retention_ms: 7 * 24 * 3_600_000,
+            payload_retention: PayloadRetention::default(),
+            retention_bytes: None,
             segment_bytes_max: 64 * 1024 * 1024,
             endpoints_per_tenant_max: 100_000,
         }
@@ -188,10 +247,40 @@ impl Limits {
         if let Some(after_ms) = self.disable_after_ms {
             range("disable_after_ms", after_ms.try_into().unwrap_or(0), 100, 366 * 86_400_000);
         }
-        range("retention_ms", self.retention_ms.try_into().unwrap_or(0), 1_000, 10 * 366 * 86_400_000);
-        range("segment_bytes_max", self.segment_bytes_max, 64 * 1024, 4 << 30);
+        range("retention_ms", self.retention_ms.try_into().unwrap_or(0), 1_000, RETENTION_MILLIS_MAX);
+        for (field, period) in self.payload_retention.named() {
+            range(&field, period.try_into().unwrap_or(0), 1_000, RETENTION_MILLIS_MAX);
+        }
+        if let Some(bytes) = self.retention_bytes {
+            range("retention_bytes", bytes, SEGMENTS_LEAST * SEGMENT_BYTES_LEAST, 1 << 60);
+        }
+        range("segment_bytes_max", self.segment_bytes_max, SEGMENT_BYTES_LEAST, 4 << 30);
         range("endpoints_per_tenant_max", self.endpoints_per_tenant_max as u64, 1, 10_000_000);
         if wrong.is_empty() { Ok(()) } else { Err(Error::fields(wrong)) }
+    }
+}
+
+impl Limits {
+    /// What the store needs to know of them.
+    pub fn store_options(&self) -> StoreOptions {
+        // Segments much younger than any period, or what goes by segments would go late.
+        const PARTS: i64 = 8;
+        let shortest = self.payload_retention.periods().fold(self.retention_ms, i64::min);
+        let share = self.retention_bytes.map(|bytes| bytes / SEGMENTS_LEAST);
+        StoreOptions {
+            retention_ms: self.retention_ms,
+            retention_bytes: self.retention_bytes,
+            segment_age_ms_max: shortest / PARTS,
+            segment_bytes_max: share.map_or(self.segment_bytes_max, |it| it.min(self.segment_bytes_max)),
+        }
+    }
+
+    /// How often it is looked whether something is too old, in milliseconds.
+    pub fn retention_every_ms(&self) -> u64 {
+        const LEAST: i64 = 100;
+        // A log grows faster than it ages.
+        let most = if self.retention_bytes.is_some() { 5_000 } else { 60_000 };
+        self.store_options().segment_age_ms_max.clamp(LEAST, most).unsigned_abs()
     }
 }
 

@@ -22,6 +22,7 @@ mod audit_log;
 mod backup;
 mod codec;
 mod copying;
+mod erasures;
 mod figures;
 mod format;
 mod guard;
@@ -35,12 +36,15 @@ mod manifest;
 mod reader;
 mod record;
 mod registry_log;
+mod remains;
 mod replays;
 mod restore;
 mod retention;
 mod retry_journal;
+mod rewriting;
 mod segment;
 mod staged;
+mod sweep;
 mod sync;
 mod synced_log;
 #[cfg(test)]
@@ -62,10 +66,11 @@ pub use lanes::{Behind, Row};
 pub use ledger::{Cursor, Tally};
 pub use listing::{Among, DeliveryFilter, EventFilter, Learner, Listed, Place, Rest, Slice};
 pub use reader::{Backlog, Due, DueUntil, Standing as DeliveryStanding, Store, Trace, Waiting};
-pub use record::{BEHIND, Fate, Parked, Requeued, Settled, Standing};
+pub use record::{BEHIND, Cancelled, Fate, Parked, Requeued, Settled, Standing};
 pub use registry_log::{Document, Documents, Tombstone};
 pub use replays::{ReplayFilter, ReplaySlice};
 pub use restore::{RestoreReport, restore};
+pub use sweep::{Sweep, SweepReport, SweepTerms};
 pub use sync::SyncWatch;
 pub use verify::{AuditReport, StatsReport, VerifyReport, stats, verify, verify_audit};
 pub use writer::{Publication, Published, Write, Writer, Written};
@@ -77,6 +82,7 @@ use crate::{
 };
 use audit_log::{AuditLog, Trail};
 use codec::Kind;
+use erasures::Erasures;
 use guard::RunMark;
 use listing::Digests;
 use log::Log;
@@ -90,6 +96,10 @@ use view::View;
 pub struct StoreOptions {
     /// How long events are kept, in milliseconds.
     pub retention_ms: i64,
+    /// Bytes of the disk that the log may take; the oldest events go first. No limit if absent.
+    pub retention_bytes: Option<u64>,
+    /// How old a segment may become before another one is begun, in milliseconds: what goes by age goes by segments.
+    pub segment_age_ms_max: i64,
     /// Bytes of one segment of the log.
     pub segment_bytes_max: u64,
 }
@@ -100,6 +110,7 @@ struct Shared {
     log: Log,
     journal: RetryJournal,
     view: Mutex<View>,
+    erasures: Arc<Erasures>,
     audit: Arc<Trail>,
     digests: Digests,
 }
@@ -153,10 +164,15 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
     let (next_seq, ids) = (view.next_seq, UlidSequence::after(view.last_id));
     log.commit_to(active.end());
     let checkpointed = active.end();
-    let audit_trail = audit.trail().clone();
-    let shared =
-        Shared { log, journal, view: Mutex::new(view), audit: audit_trail, digests: Digests::default() };
-    let shared = Arc::new(shared);
+    let (erasures, audit_trail) = (view.erasures.clone(), audit.trail().clone());
+    let shared = Arc::new(Shared {
+        log,
+        journal,
+        view: Mutex::new(view),
+        erasures,
+        audit: audit_trail,
+        digests: Digests::default(),
+    });
     let mut writer = Writer {
         shared: shared.clone(),
         active,

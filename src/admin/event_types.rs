@@ -57,11 +57,11 @@ pub(super) fn operations() -> Vec<Operation> {
 pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = Caller::authorize(&request, Scope::EndpointsRead)?;
     let mut query = Query::of(&request);
-    let (limit, after) = query.page::<String>();
+    let (limit, after) = query.page::<EventType>();
     query.finish()?;
     let mut entries = caller.tenant().event_types().await?;
     if let Some(after) = after {
-        entries.retain(|entry| entry.event_type.as_str() > after.as_str());
+        entries.retain(|entry| entry.event_type > after);
     }
     let more = entries.len() > limit;
     entries.truncate(limit);

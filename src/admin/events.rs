@@ -22,7 +22,7 @@ use super::{
     problem::Problem,
     query::Query,
     schema::{self, Object},
-    views::{EventView, ReceiptView},
+    views::{ErasedView, EventView, ReceiptView},
 };
 use crate::tenant::EventQuery;
 
@@ -56,6 +56,17 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers(Success::one::<ReceiptView<'_>>(202))
             .problems(&[409])
             .command("publish"),
+        Operation::delete("/events", "eraseEvents", |route| route.to(erase))
+            .about(
+                "Erases the content of all events about a resource",
+                "Payloads, actors, tags, and what receivers answered; the records stay without it, and deliveries that \
+                 wait are cancelled. There is no way back.",
+            )
+            .scope(Scope::Admin)
+            .with([Parameter::query("resource", parameter::resource, "The resource: its type and its id.").needed()])
+            .answers(Success::one::<ErasedView>(200).about("Erased."))
+            .answers(Success::one::<ErasedView>(202).about("Nobody is shown it; the files still hold some of it."))
+            .command("events erase"),
         Operation::post("/events/batch", "publishEvents", |route| route.to(publish_batch))
             .about("Publishes up to 1,000 events, all or none", "In one durable write; answered in order.")
             .scope(Scope::EventsPublish)
@@ -107,6 +118,20 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
     let views: Vec<_> =
         page.items.iter().map(|event| EventView::new(event, false)).collect::<Result<_, _>>()?;
     Ok(answer::list(StatusCode::OK, &views, page.next.map(|id| page::cursor(&id))))
+}
+
+/// DELETE /events: erases the content of all events about a resource, which must be named. 202 while the files still hold
+/// some of what nobody is shown any more.
+pub(super) async fn erase(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = Caller::authorize(&request, Scope::Admin)?;
+    let mut query = Query::of(&request);
+    let resource = query.resource();
+    query.require("resource", resource.is_some());
+    query.finish()?;
+    let resource = resource.ok_or_else(Problem::not_found)?;
+    let erased = caller.tenant().erase(resource.clone()).await?;
+    let status = if erased.events.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(answer::one(status, &ErasedView::new(&resource, erased)))
 }
 
 /// GET /events/{id}

@@ -12,6 +12,7 @@ use super::{
 /// One parameter.
 pub(super) struct Parameter {
     place: &'static str,
+    needed: bool,
     /// What it is called.
     pub(super) name: &'static str,
     schema: fn() -> Schema,
@@ -21,12 +22,17 @@ pub(super) struct Parameter {
 impl Parameter {
     /// A part of the path.
     pub(super) const fn path(name: &'static str, schema: fn() -> Schema, about: &'static str) -> Self {
-        Self { place: "path", name, schema, about }
+        Self { place: "path", needed: true, name, schema, about }
     }
 
     /// A parameter in the query, which may be left out.
     pub(super) const fn query(name: &'static str, schema: fn() -> Schema, about: &'static str) -> Self {
-        Self { place: "query", name, schema, about }
+        Self { place: "query", needed: false, name, schema, about }
+    }
+
+    /// The same, but it may not be left out.
+    pub(super) const fn needed(self) -> Self {
+        Self { needed: true, ..self }
     }
 
     /// Whether it stands in the path.
@@ -39,7 +45,7 @@ impl Parameter {
         json!({
             "name": self.name,
             "in": self.place,
-            "required": self.is_in_path(),
+            "required": self.needed,
             "description": self.about,
             "schema": (self.schema)(),
         })

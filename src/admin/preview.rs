@@ -52,7 +52,11 @@ fn described() -> Object {
     let object = Object::new("EndpointPreview")
         .example(json!({ "events": ["cases.*"], "filter": { "data.amount": { "gte": 1000 } } }))
         .given("last", schema::whole(1, limits::PREVIEW_EVENTS_MAX.into()), "How many events to look at.")
-        .given("url", schema::url(), "Where its deliveries would go; nothing goes there now.");
+        .given(
+            "url",
+            schema::text(limits::URL_BYTES_MAX),
+            "Where its deliveries would go; nothing goes there now.",
+        );
     endpoints::like_draft(object)
 }
 

@@ -84,6 +84,14 @@ impl Query {
         })
     }
 
+    /// Says that a parameter must be there, if it is not and nothing is wrong with it.
+    pub(super) fn require(&mut self, name: &str, given: bool) {
+        if !given && self.wrong.iter().all(|wrong| wrong.field != name) {
+            let message = "is required".to_owned();
+            self.wrong.push(FieldError { field: name.to_owned(), message });
+        }
+    }
+
     /// `status` of a delivery.
     pub(super) fn status(&mut self) -> Option<DeliveryStatus> {
         self.optional("status", |value| {

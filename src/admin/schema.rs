@@ -76,7 +76,7 @@ fn ulid(prefix: &str) -> Schema {
 }
 
 fn filter_by_path() -> Schema {
-    let scalar = json!({ "type": ["string", "number", "boolean", "null"] });
+    let scalar = json!({ "anyOf": [{ "type": ["string", "number", "boolean"] }, { "const": null }] });
     let ordered = json!({ "type": ["string", "number"] });
     let list =
         json!({ "type": "array", "items": scalar, "minItems": 1, "maxItems": limits::FILTER_VALUES_MAX });
@@ -161,6 +161,8 @@ words! {
     rate = json_schema!({ "type": "number", "minimum": 0.01, "maximum": 10_000 });
     /// Why an attempt came to nothing.
     failure_class = one_of(FailureClass::ALL.map(FailureClass::as_str));
+    /// How far an erasure has come.
+    erasure_status = one_of(["erased", "erasing"]);
     /// How a replay is doing.
     replay_state = one_of(ReplayState::ALL.map(ReplayState::as_str));
     /// How deliveries stand that are sent again.

@@ -5,6 +5,7 @@
 mod attempt;
 mod audit;
 mod backup;
+mod erasure;
 mod event_type;
 mod preview;
 mod replay;
@@ -34,6 +35,7 @@ use self::attempt::AttemptView;
 pub(super) use self::{
     audit::AuditView,
     backup::BackupView,
+    erasure::ErasedView,
     event_type::EventTypeView,
     preview::PreviewView,
     replay::{ReplayAnswerView, ReplayView},
@@ -251,6 +253,10 @@ pub(super) struct EventView<'a> {
     tags: Option<&'a BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_key: Option<&'a str>,
+    /// When its content was erased, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::time")]
+    erased_at: Option<String>,
     /// The payload, for tokens with the scope `payload:read` and where an event is shown alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "shown::anything")]
@@ -291,6 +297,7 @@ impl<'a> EventView<'a> {
     /// An event; `Damaged` if its payload is not JSON any more.
     pub(super) fn new(event: &'a Event, payload: bool) -> Result<Self> {
         let content = &event.content;
+        let payload = payload && event.erased_at.is_none();
         let data = payload.then(|| serde_json::from_slice(&content.data)).transpose().map_err(|error| {
             Error::new(ErrorKind::Damaged, format!("the payload of {} is not JSON: {error}", event.id))
         })?;
@@ -304,6 +311,7 @@ impl<'a> EventView<'a> {
             agency: content.agency.as_deref(),
             tags: Some(&content.tags).filter(|tags| !tags.is_empty()),
             idempotency_key: content.idempotency_key.as_deref(),
+            erased_at: event.erased_at.map(|at| at.to_rfc3339_seconds()),
             data,
         })
     }

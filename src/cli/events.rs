@@ -1,7 +1,7 @@
 //! `casewire events`: what was published to a running server, and what became of it.
 
 use super::{
-    Outcome,
+    Failure, Outcome,
     client::{Client, ServerArgs, segment},
     listing::{self, PageArgs, SizeArgs},
     output,
@@ -27,6 +27,20 @@ enum Action {
         /// The event, evt_….
         #[arg(value_name = "EVENT_ID")]
         id: String,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Erases the content of all events about one resource: payloads, actors, tags, and what receivers answered.
+    ///
+    /// Their records stay, without it. Deliveries that still wait are cancelled. It cannot be undone; backups that were
+    /// made before still have the content.
+    Erase {
+        /// The resource: people/7.
+        #[arg(long, value_name = "TYPE/ID")]
+        resource: String,
+        /// Yes, erase it: there is no way back.
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         server: ServerArgs,
     },
@@ -66,6 +80,19 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         }
         Action::Show { id, server } => {
             let answer = Client::new(&server)?.get(&format!("/events/{}", segment(&id))).await?;
+            if json { output::json(&answer) } else { output::object(&answer["data"]) }
+        }
+        Action::Erase { resource, yes, server } => {
+            if !yes {
+                let message = format!(
+                    "this erases the content of all events about {resource}, for good; repeat it with --yes"
+                );
+                return Err(Failure::Usage(message));
+            }
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("resource", &resource)
+                .finish();
+            let answer = Client::new(&server)?.delete(&format!("/events?{query}")).await?;
             if json { output::json(&answer) } else { output::object(&answer["data"]) }
         }
         Action::Deliveries { id, page, server } => {

@@ -1,19 +1,31 @@
-//! The TOML file of settings: flat, and every key known.
+//! The TOML file of settings: flat but for `[tenants.NAME]`, and every key known.
 
 use std::{fs, ops::Range, path::Path};
 
-use casewire_data::{Error, ErrorKind};
+use casewire_data::{Error, ErrorKind, event::Tenant};
 use toml::de::{DeTable, DeValue};
 
-use super::{KEYS, Key};
+use super::{
+    KEYS, Key,
+    tenants::{TENANT_KEYS, TenantKey},
+};
 
 /// One line of the file, its value as the other sources would write it.
 pub(super) struct Entry {
-    pub(super) key: &'static Key,
+    pub(super) setting: Setting,
     pub(super) value: String,
     /// The file, the line and the key, for an error.
     pub(super) source: String,
 }
+
+/// What a line sets.
+pub(super) enum Setting {
+    Engine(&'static Key),
+    Tenant(Tenant, &'static TenantKey),
+}
+
+/// The table of tenants, each a table of its settings.
+const TENANTS: &str = "tenants";
 
 /// Reads the file, in the order of its lines. An unknown key is an error with its line.
 pub(super) fn read(path: &Path) -> Result<Vec<Entry>, Error> {
@@ -29,25 +41,56 @@ pub(super) fn read(path: &Path) -> Result<Vec<Entry>, Error> {
         Error::new(ErrorKind::Invalid, format!("{shown} line {line}: {}", error.message()))
     })?;
     let mut entries = Vec::new();
-    for (name, value) in table.get_ref() {
-        let line = line_of(&text, name.span());
-        let source = format!("{shown} line {line}, {}", name.get_ref());
-        let entry = entry(name.get_ref(), value.get_ref(), source.clone())
-            .map_err(|why| Error::new(ErrorKind::Invalid, format!("{source}: {why}")))?;
+    let mut add = |path: &[&str], span, value: &DeValue<'_>| {
+        let line = line_of(&text, span);
+        let source = format!("{shown} line {line}, {}", path.join("."));
+        let read = setting(path).and_then(|setting| {
+            let value = plain(value)
+                .ok_or_else(|| format!("is a {}; give a plain value or a list of them", value.type_str()))?;
+            Ok(Entry { setting, value, source: source.clone() })
+        });
+        let entry = read.map_err(|why| Error::new(ErrorKind::Invalid, format!("{source}: {why}")))?;
         entries.push((line, entry));
+        Ok(())
+    };
+    for (name, value) in table.get_ref() {
+        match value.get_ref() {
+            DeValue::Table(tenants) if name.get_ref() == TENANTS => {
+                for (tenant, settings) in tenants {
+                    match settings.get_ref() {
+                        DeValue::Table(settings) => {
+                            for (setting, value) in settings {
+                                let path = [TENANTS, tenant.get_ref(), setting.get_ref()];
+                                add(&path, setting.span(), value.get_ref())?;
+                            }
+                        }
+                        value => add(&[TENANTS, tenant.get_ref()], tenant.span(), value)?,
+                    }
+                }
+            }
+            value => add(&[name.get_ref()], name.span(), value)?,
+        }
     }
     entries.sort_by_key(|(line, _)| *line);
     Ok(entries.into_iter().map(|(_, entry)| entry).collect())
 }
 
-fn entry(name: &str, value: &DeValue<'_>, source: String) -> Result<Entry, String> {
-    let key = KEYS.iter().find(|key| key.name() == name).ok_or_else(|| {
-        let known: Vec<_> = KEYS.iter().map(Key::name).collect();
-        format!("there is no such setting; choose from {}", known.join(", "))
-    })?;
-    let value = plain(value)
-        .ok_or_else(|| format!("is a {}; give a plain value or a list of them", value.type_str()))?;
-    Ok(Entry { key, value, source })
+fn setting(path: &[&str]) -> Result<Setting, String> {
+    let choose = |known: Vec<String>| format!("there is no such setting; choose from {}", known.join(", "));
+    match path {
+        [TENANTS, tenant, name] => {
+            let tenant = Tenant::new(tenant).map_err(|error| error.message().to_owned())?;
+            let key = TENANT_KEYS.iter().find(|key| key.name == *name);
+            let known = || choose(TENANT_KEYS.iter().map(|key| key.name.to_owned()).collect());
+            key.map(|key| Setting::Tenant(tenant, key)).ok_or_else(known)
+        }
+        [TENANTS, ..] => Err("write a tenant's settings under [tenants.NAME]".to_owned()),
+        path => {
+            let name = path.concat();
+            let key = KEYS.iter().find(|key| key.name() == name);
+            key.map(Setting::Engine).ok_or_else(|| choose(KEYS.iter().map(Key::name).collect()))
+        }
+    }
 }
 
 /// A value as an environment variable would spell it; a list is joined with commas.

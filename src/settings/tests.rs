@@ -46,11 +46,30 @@ fn a_file_may_write_lists_and_numbers_as_toml_does() {
 }
 
 #[test]
+fn a_tenant_may_have_a_period_of_its_own() {
+    let (_dir, path) = file(
+        "payload_retention_hours = 24\nretention_bytes = 1073741824\n[tenants.north]\npayload_retention_hours = 0.5\n",
+    );
+    let limits = Settings::load_from(&flags(&[("config", &path)]), NO_ENV).unwrap().limits;
+    let periods = ["north", "south"].map(|tenant| limits.payload_retention.of(tenant));
+    assert_eq!(periods, [Some(1_800_000), Some(86_400_000)]);
+    assert_eq!(limits.retention_bytes, Some(1 << 30));
+}
+
+#[test]
 fn an_unknown_key_or_a_broken_line_is_named_by_line() {
     for (text, told) in [
         ("\n# a comment\nlisten_on = 1\n", "casewire.toml line 3, listen_on: there is no such setting"),
         ("listen = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"\n", "casewire.toml line 2: "),
         ("[limits]\nqueue_events_max = 1\n", "casewire.toml line 1, limits: there is no such setting"),
+        (
+            "[tenants.north]\nretention = 1\n",
+            "casewire.toml line 2, tenants.north.retention: there is no such",
+        ),
+        ("[tenants.North]\npayload_retention_hours = 1\n", "`North` is not a tenant's name"),
+        ("[tenants.north]\npayload_retention_hours = 0\n", "payload_retention_hours: `0` is out of range"),
+        ("tenants = 1\n", "casewire.toml line 1, tenants: write a tenant's settings under [tenants.NAME]"),
+        ("[tenants]\nnorth = 1\n", "line 2, tenants.north: write a tenant's settings under [tenants.NAME]"),
         ("log = true\n", "casewire.toml line 1, log: is a boolean"),
         ("log = \"info\"\nmax_in_flight = 0\n", "casewire.toml line 2, max_in_flight: `0` is out of range"),
     ] {

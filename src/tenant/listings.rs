@@ -122,9 +122,7 @@ impl TenantHandle {
         let (among, mut endpoints) = match query.status {
             None => (Among::All, endpoint.map(|it| [it].into())),
             Some(DeliveryStatus::Delivered) => (Among::Attempted, endpoint.map(|it| [it].into())),
-            Some(DeliveryStatus::Cancelled) => {
-                (Among::Undelivered, Some(directory.deleted(&self.name).into_iter().collect()))
-            }
+            Some(DeliveryStatus::Cancelled) => (Among::All, endpoint.map(|it| [it].into())),
             Some(DeliveryStatus::Dead) => (Among::Dead, Some(self.ordinals(|_| true))),
             Some(DeliveryStatus::Retrying) => {
                 (Among::Waiting, Some(self.ordinals(|status| status == EndpointStatus::Active)))
@@ -158,7 +156,7 @@ impl TenantHandle {
     fn summary(&self, listed: &Listed, wanted: Option<DeliveryStatus>) -> Option<DeliverySummary> {
         let Listed { event, ordinal, standing, attempts } = listed;
         let endpoint = self.tree.directory.id_of(*ordinal)?;
-        let (status, next_attempt_at) = self.status(event.seq, *ordinal, *standing, *attempts > 0);
+        let (status, next_attempt_at) = self.status(event, *ordinal, *standing, *attempts > 0);
         wanted.is_none_or(|wanted| wanted == status).then(|| DeliverySummary {
             id: DeliveryId { event: event.id, endpoint },
             event_type: event.event_type().clone(),

@@ -10,7 +10,8 @@ use std::{
 
 use casewire_data::{
     ErrorKind, Timestamp,
-    store::{self, DeliveryStanding, StoreOptions},
+    limits::Limits,
+    store::{self, DeliveryStanding},
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -92,7 +93,7 @@ fn copy(from: &Path) -> TempDir {
 
 /// The events that the store knows, and how many endpoints.
 fn open(dir: &Path, ids: &[String]) -> casewire::Result<(Content, usize)> {
-    let options = StoreOptions { retention_ms: 3_600_000, segment_bytes_max: 64 << 20 };
+    let options = Limits::default().store_options();
     let (writer, store) = store::open(dir, options, Timestamp::from_millis(0))?;
     let mut content = Content::new();
     for id in ids {

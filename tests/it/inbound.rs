@@ -113,8 +113,15 @@ impl System {
         let recipient = dialect.recipient(&self.params(), &secrets);
         let path = format!("/inbound/{}{}", self.name(), self.query(&event));
         let id = EventId::from_u128(u128::try_from(at.as_millis()).unwrap() << 80 | 7);
-        let event =
-            Event { seq: 1, position: 0, id, tenant: Tenant::default(), published_at: at, content: event };
+        let event = Event {
+            seq: 1,
+            position: 0,
+            id,
+            tenant: Tenant::default(),
+            published_at: at,
+            erased_at: None,
+            content: event,
+        };
         let body = dialect.body(&event, recipient.params()).unwrap().to_vec();
         let headers = dialect.headers(&event, &body, &recipient, at).to_pairs();
         Sent { path, headers, body }

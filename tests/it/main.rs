@@ -9,6 +9,7 @@ mod api;
 mod openapi;
 
 mod audit;
+mod erasure;
 mod rotation;
 
 mod catalogue;

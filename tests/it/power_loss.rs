@@ -19,6 +19,7 @@ use std::{
 
 use casewire_data::{
     Timestamp,
+    limits::Limits,
     store::{self, StoreOptions},
 };
 use tempfile::TempDir;
@@ -189,7 +190,7 @@ fn look(disk: &Disk, told: &Promised, promised: &Promised, loss: Loss<'_>, place
     // In memory if there is such a place: hundreds of stores are opened, and none of these is to last.
     let image = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
     disk.write_to(image.path(), loss);
-    let options = StoreOptions { retention_ms: 3_600_000, segment_bytes_max: 65_536 };
+    let options = StoreOptions { segment_bytes_max: 65_536, ..Limits::default().store_options() };
     let opened = store::open(image.path(), options, Timestamp::from_millis(0));
     let (writer, store) = opened.unwrap_or_else(|error| panic!("{place}: does not open: {error}"));
     for (id, data) in &told.events {

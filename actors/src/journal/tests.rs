@@ -5,7 +5,7 @@ use std::path::Path;
 
 use casewire_data::{
     event::{NewEvent, Tenant},
-    store::{self, StoreOptions},
+    store,
 };
 use futures_util::FutureExt;
 
@@ -21,9 +21,7 @@ fn event_of(data: String) -> Publication {
 }
 
 fn opened(dir: &Path, clock: Clock, limits: &Limits) -> (Writer, Store) {
-    let options =
-        StoreOptions { retention_ms: limits.retention_ms, segment_bytes_max: limits.segment_bytes_max };
-    store::open(dir, options, clock.now()).unwrap()
+    store::open(dir, limits.store_options(), clock.now()).unwrap()
 }
 
 #[tokio::test]

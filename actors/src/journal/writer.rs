@@ -88,7 +88,7 @@ impl WriterThread {
     fn work_off(&mut self, first: Option<Command>) -> bool {
         let mut writes: Vec<Write> = Vec::new();
         let mut waiters: Vec<Option<Waiter>> = Vec::new();
-        let (mut readings, mut points) = (Vec::new(), Vec::new());
+        let (mut readings, mut points, mut seals) = (Vec::new(), Vec::new(), Vec::new());
         let mut closing = false;
         let mut next = first;
         while let Some(command) = next {
@@ -99,6 +99,7 @@ impl WriterThread {
                 }
                 Command::Read(reading) => readings.push(reading),
                 Command::Point(answer) => points.push(answer),
+                Command::Seal(answer) => seals.push(answer),
                 Command::Wake => {}
                 Command::Close => closing = true,
             }
@@ -113,6 +114,10 @@ impl WriterThread {
         }
         for reading in readings {
             let _ = self.readings.send(reading);
+        }
+        for answer in seals {
+            let sealed = self.writer.seal(self.clock.now());
+            let _ = answer.send(sealed.inspect_err(|error| fail(&self.failed, error.clone())));
         }
         for answer in points {
             let point = self.writer.backup_point().inspect_err(|error| fail(&self.failed, error.clone()));

@@ -7,7 +7,7 @@ use casewire_data::{
     Error, Timestamp,
     delivery::{Attempt, EndpointEffect, FailureClass, Outcome, Transit, Verdict, judge},
     endpoint::Endpoint,
-    store::{Fate, Settled},
+    store::{Cancelled, Fate, Settled},
 };
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
@@ -84,6 +84,27 @@ impl Mailbox {
         self.current.set(None);
     }
 
+    /// Ends a delivery whose event's content was erased: there is nothing to send.
+    pub(super) fn cancel(&mut self, turn: &Turn) {
+        if turn.replayed.is_some() {
+            // The replay passes over it when it is asked for more.
+            self.replays.look_again();
+            return;
+        }
+        let seq = turn.envelope.event.seq;
+        self.retries.begun(seq);
+        if !turn.parked {
+            self.window.settle(seq);
+        }
+        let (endpoint, parked, floor) = (self.ordinal(), turn.parked, self.window.floor());
+        tracing::info!(endpoint = %self.plan.endpoint.id, event = %turn.envelope.event.id, "cancelled: its content was erased");
+        self.surroundings.journal.cancel(Cancelled { endpoint, seq, parked, floor });
+        if self.order.is_kept() {
+            // It is over, like one that was delivered.
+            self.settled_in_order(seq, turn.lane, parked, Fate::Delivered);
+        }
+    }
+
     /// Notes what became of a delivery, and what follows for the endpoint.
     fn settle(&mut self, finished: Finished, ended: Instant, context: &mut Context<Self>) {
         let Finished { turn, made_by: (made_by, sent_at), started_at, started, outcome, transit } = finished;
@@ -137,7 +158,7 @@ impl Mailbox {
         if turn.replayed.is_some() {
             self.replays.ended();
         }
-        self.surroundings.journal.settle(settled, turn.replayed, &self.unwritten);
+        self.surroundings.journal.settle(settled, event, turn.replayed, &self.unwritten);
         if self.order.is_kept() {
             // After it in the journal, or a crash in between would leave a later one as the first of its case.
             self.settled_in_order(event.seq, turn.lane, parked, fate);

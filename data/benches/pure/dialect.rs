@@ -53,6 +53,7 @@ fn sayable(dialect: &Dialect, recipient: &Recipient) -> Event {
         id: EventId::from_u128(1),
         tenant,
         published_at: Timestamp::default(),
+        erased_at: None,
         content: content.expect("each dialect has a sample that it can say"),
     }
 }

@@ -13,8 +13,9 @@ use casewire_data::{
     Timestamp,
     event::{NewEvent, Tenant},
     id::EventId,
+    limits::Limits,
     route::Routes,
-    store::{self, Publication, Store, StoreOptions, Write, Writer},
+    store::{self, Publication, Store, Write, Writer},
 };
 use criterion::{Criterion, Throughput};
 use tempfile::TempDir;
@@ -36,7 +37,7 @@ impl Stage {
     fn new() -> Self {
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
-        let options = StoreOptions { retention_ms: 86_400_000, segment_bytes_max: 64 * 1_024 * 1_024 };
+        let options = Limits::default().store_options();
         let (writer, store) = store::open(dir.path(), options, NOW).unwrap();
         Self { writer, store, random: 0, _dir: dir }
     }

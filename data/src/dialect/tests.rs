@@ -23,6 +23,7 @@ fn event(content: NewEvent) -> Event {
         id: ID.parse::<EventId>().unwrap(),
         tenant: Tenant::default(),
         published_at: Timestamp::parse("2026-04-29T09:10:00.999Z").unwrap(),
+        erased_at: None,
         content,
     }
 }

@@ -46,6 +46,10 @@ pub enum Kind {
     Expired = 5,
     /// A document of the registry.
     Document = 6,
+    /// A step of an erasure.
+    Erasure = 9,
+    /// A delivery that is not to be made any more.
+    Cancelled = 10,
     /// An entry of the audit.
     Audit = 7,
 }
@@ -53,7 +57,8 @@ pub enum Kind {
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
         let stored = [Self::Event, Self::Settled, Self::Parked, Self::Requeued, Self::Expired];
-        stored.into_iter().chain([Self::Document, Self::Audit]).find(|kind| *kind as u8 == byte)
+        let rarer = [Self::Document, Self::Audit, Self::Erasure, Self::Cancelled];
+        stored.into_iter().chain(rarer).find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -93,6 +98,13 @@ pub fn put_entry(out: &mut Vec<u8>, place: Place, kind: Kind, flags: u8, write: 
     let header_checksum = checksum(place.position, &head[..16]).to_le_bytes();
     head[16..20].copy_from_slice(&header_checksum);
     head[20..24].copy_from_slice(&checksum(place.position, body).to_le_bytes());
+}
+
+/// The header of an entry whose body is another one of the same length.
+pub fn with_body(position: u64, head: &[u8; HEADER_BYTES], body: &[u8]) -> [u8; HEADER_BYTES] {
+    let mut head = *head;
+    head[20..24].copy_from_slice(&checksum(position, body).to_le_bytes());
+    head
 }
 
 /// Reads the header that stands at `position`; says what is wrong with it otherwise.

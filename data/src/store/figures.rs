@@ -16,8 +16,8 @@ use crate::{
 pub struct Extent {
     /// Files.
     pub segments: u64,
-    /// Bytes of entries in them.
-    pub bytes: u64,
+    /// Bytes of the disk that they take.
+    pub disk_bytes: u64,
     /// Bytes of entries that were ever written, also by earlier runs and those that retention took.
     pub written_bytes: u64,
 }
@@ -25,9 +25,9 @@ pub struct Extent {
 impl Store {
     /// How much there is of the log.
     pub fn extent(&self) -> Extent {
-        let (segments, end) = (self.shared.log.segments(), self.position());
-        let begin = segments.first().map_or(end, |oldest| oldest.header.start);
-        Extent { segments: segments.len() as u64, bytes: end.saturating_sub(begin), written_bytes: end }
+        let segments = self.shared.log.segments();
+        let disk_bytes = segments.iter().map(|segment| segment.disk_bytes()).sum();
+        Extent { segments: segments.len() as u64, disk_bytes, written_bytes: self.position() }
     }
 
     /// What is still to be done, and what was given up, for all endpoints together. Costs the same however many there

@@ -1,10 +1,14 @@
 //! Idempotency keys: the same key with the same content within 24 h is one event; with other content, a conflict.
 
-use super::{keys::HASH_BYTES, view, view::KnownKey};
+use std::collections::BTreeMap;
+
+use super::{codec, keys::HASH_BYTES, view::KnownKey};
 use crate::{
     error::{Error, ErrorKind, Result},
     event::{NewEvent, Tenant},
     limits,
+    signature::sha256,
+    trace_context::is_trace_tag,
 };
 
 /// An idempotency key, hashed, and a digest of the content that came with it.
@@ -30,12 +34,10 @@ pub fn resolve<'a>(
     let mut resolutions: Vec<Resolution> = Vec::with_capacity(events.size_hint().0);
     let mut events = events.enumerate();
     while let Some((index, event)) = events.next() {
-        let Some(key) = &event.idempotency_key else {
+        let Some((hash, content)) = fingerprint(tenant, event) else {
             resolutions.push(Resolution::Fresh(None));
             continue;
         };
-        let hash = view::key_hash(tenant, key);
-        let content = view::content_digest(event);
         let earlier = resolutions.iter().enumerate().find_map(|(index, earlier)| match earlier {
             Resolution::Fresh(Some((other, content))) if *other == hash => Some((index, *content)),
             _ => None,
@@ -47,11 +49,35 @@ pub fn resolve<'a>(
         };
         if first_content != content {
             let alone = index == 0 && events.next().is_none();
+            let key = event.idempotency_key.as_deref().unwrap_or_default();
             return Ok(Err(conflict(key, (!alone).then_some(index))));
         }
         resolutions.push(resolution);
     }
     Ok(Ok(resolutions))
+}
+
+/// What an event's idempotency key is remembered by; absent if it came with none.
+pub fn fingerprint(tenant: &Tenant, event: &NewEvent) -> Option<Fingerprint> {
+    let key = event.idempotency_key.as_deref()?;
+    Some((key_hash(tenant, key), content_digest(event)))
+}
+
+/// What an idempotency key is stored under: keys of two tenants never meet.
+fn key_hash(tenant: &Tenant, key: &str) -> [u8; HASH_BYTES] {
+    let digest = sha256(format!("{tenant}\0{key}").as_bytes());
+    digest[..HASH_BYTES].try_into().expect("a SHA-256 has 32 bytes")
+}
+
+/// A digest of all that a host says of an event, to tell a repeat from another event under the same key.
+fn content_digest(content: &NewEvent) -> [u8; 16] {
+    let mut bytes = Vec::with_capacity(content.data.len() + 128);
+    let head = (&content.event_type, content.occurred_at, &content.actor, &content.resource, &content.agency);
+    // Who publishes again does so in another place of its trace.
+    let tags: BTreeMap<_, _> = content.tags.iter().filter(|(name, _)| !is_trace_tag(name)).collect();
+    codec::pack(&(head, tags), &mut bytes);
+    bytes.extend_from_slice(&content.data);
+    sha256(&bytes)[..16].try_into().expect("a SHA-256 has 32 bytes")
 }
 
 /// `index` is that of the event, if there are others in its publication.

@@ -13,6 +13,8 @@
 //! 09 day hash                idempotency key
 //! 0a endpoint lane seq       those of table 04 whose case is known, case by case
 //! 0b seq endpoint            a route that the event itself does not have: it was replayed to an endpoint that missed it
+//! 0c position                an erasure that is not done, by where the log asks for it
+//! 0d start                   how a segment was swept for old payloads
 //! ```
 
 use crate::{Timestamp, order::Lane};
@@ -139,6 +141,27 @@ pub fn idempotency_day(day: i64) -> Vec<u8> {
 
 /// All idempotency keys.
 pub const IDEMPOTENCY: &[u8] = &[9];
+
+/// Key of an erasure that is not done.
+pub fn erasure(position: u64) -> Vec<u8> {
+    join(&[ERASURES, &position.to_be_bytes()])
+}
+
+/// All erasures that are not done.
+pub const ERASURES: &[u8] = &[12];
+
+/// Where the log asks for the erasure that a key names.
+pub fn erasure_position(key: &[u8]) -> Option<u64> {
+    key.get(1..9)?.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// Key of how a segment was swept.
+pub fn swept(start: u64) -> Vec<u8> {
+    join(&[SWEPT, &start.to_be_bytes()])
+}
+
+/// How all segments were swept.
+pub const SWEPT: &[u8] = &[13];
 
 /// Key of a route that an event got later.
 pub fn late(seq: u64, endpoint: u32) -> Vec<u8> {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 use serde::{Deserialize, Serialize};
 
-use super::record::{Expired, Fate, Parked, Requeued, Settled, Standing};
+use super::record::{Cancelled, Expired, Fate, Parked, Requeued, Settled, Standing};
 
 /// Where one endpoint stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +183,23 @@ impl Ledger {
             }
             cursor.dead += u64::from(settled.fate == Fate::Dead);
             cursor.delivered += u64::from(settled.fate == Fate::Delivered);
+            true
+        })
+    }
+
+    /// A delivery is not to be made any more. `false` as in [`Ledger::settled`].
+    pub fn cancelled(&mut self, cancelled: &Cancelled) -> bool {
+        if cancelled.seq <= self.expired_through {
+            return false;
+        }
+        self.change(cancelled.endpoint, |cursor| {
+            if cancelled.parked {
+                cursor.parked = cursor.parked.saturating_sub(1);
+            } else if cursor.has_passed(cancelled.seq) {
+                return false;
+            } else {
+                cursor.pass(cancelled.seq, cancelled.floor);
+            }
             true
         })
     }

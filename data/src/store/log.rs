@@ -7,13 +7,14 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{
-        Arc, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use super::{
     codec::{self, FLAG_CONTINUES, HEADER_BYTES, Kind},
+    rewriting::remove_unfinished,
     segment::{Segment, SegmentHeader, create_private_dir, is_segment, storage, sync_dir},
     torn,
 };
@@ -33,6 +34,8 @@ pub struct Log {
     segments: RwLock<Segments>,
     /// Readers see entries up to here.
     committed: AtomicU64,
+    /// Held while a file is removed or another takes its place, so that none comes back.
+    changing: Mutex<()>,
 }
 
 /// How the log ends, found by [`Log::find_end`].
@@ -52,6 +55,7 @@ impl Log {
         create_private_dir(dir)?;
         let log = Self::open_existing(dir)?;
         log.remove_stillborn()?;
+        remove_unfinished(dir)?;
         Ok(log)
     }
 
@@ -88,7 +92,8 @@ impl Log {
                 return Err(damaged(pair[0].path(), &gap));
             }
         }
-        Ok(Self { dir: dir.to_owned(), segments: RwLock::new(segments.into()), committed: AtomicU64::new(0) })
+        let (segments, committed) = (RwLock::new(segments.into()), AtomicU64::new(0));
+        Ok(Self { dir: dir.to_owned(), segments, committed, changing: Mutex::default() })
     }
 
     /// The segments as they are now.
@@ -117,6 +122,7 @@ impl Log {
 
     /// Gives the oldest segment back to the disk. The newest stays.
     pub fn drop_oldest(&self) -> Result<()> {
+        let _turn = self.change();
         let oldest = {
             let mut segments = self.segments.write().expect("no code panics while it holds this lock");
             assert!(segments.len() > 1, "the newest segment is never dropped");
@@ -126,6 +132,27 @@ impl Log {
         };
         oldest.remove()?;
         sync_dir(&self.dir)
+    }
+
+    /// Puts a file, synced, into the place of a segment's. `false` if the segment is gone; never the newest.
+    pub fn replace(&self, old: &Arc<Segment>, with: &Path) -> Result<bool> {
+        let _turn = self.change();
+        if !self.segments().iter().any(|segment| Arc::ptr_eq(segment, old)) {
+            return Ok(false);
+        }
+        fs::rename(with, old.path()).map_err(|error| storage("rename", with, &error))?;
+        sync_dir(&self.dir)?;
+        let new = Segment::open(old.path())?.ok_or_else(|| damaged(old.path(), "it has no header"))?;
+        let new = Arc::new(new);
+        let mut segments = self.segments.write().expect("no code panics while it holds this lock");
+        let replaced =
+            |segment: &Arc<Segment>| if Arc::ptr_eq(segment, old) { &new } else { segment }.clone();
+        *segments = segments.iter().map(replaced).collect();
+        Ok(true)
+    }
+
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the newest segments begin that hold `bytes` between them; always the beginning of an entry.
@@ -263,6 +290,12 @@ impl Scan {
     /// The body of the entry that the last step found.
     pub fn body(&self) -> &[u8] {
         &self.buffer[self.body.clone()]
+    }
+
+    /// That entry's header.
+    pub fn head(&self) -> &[u8; HEADER_BYTES] {
+        let head = self.buffer[..self.body.start].last_chunk();
+        head.expect("an entry was found, and its header stands before its body")
     }
 
     /// The next entry; damage is an error. For what was found whole before.

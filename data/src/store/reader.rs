@@ -8,7 +8,8 @@ use super::{
     keys::{self, Table},
     ledger::Cursor,
     record::{BEHIND, EventBody, Settled},
-    view::{DeadRow, RetryRow},
+    remains,
+    view::{CANCELLED, DeadRow, RetryRow},
 };
 use crate::{
     Timestamp,
@@ -104,7 +105,7 @@ pub enum Standing {
     Delivered,
     /// Given up.
     Dead,
-    /// Its endpoint was deleted first, or retention took it.
+    /// Its endpoint was deleted first, its event's content erased, or retention took it.
     Cancelled,
 }
 
@@ -193,7 +194,8 @@ impl Store {
             let (seq, _) = body.key()?;
             backlog.through = backlog.through.max(seq);
             if seq > after && body.routes_to(endpoint) && !above.contains(&seq) {
-                let event = body.event(at)?;
+                let mut event = body.event(at)?;
+                self.shared.erasures.hide(&mut event);
                 bytes += event.content.data.len();
                 backlog.events.push(Arc::new(event));
             }
@@ -312,7 +314,8 @@ impl Store {
             match body.key()?.1.cmp(&id) {
                 std::cmp::Ordering::Less => {}
                 std::cmp::Ordering::Equal => {
-                    let event = body.event(position)?;
+                    let mut event = body.event(position)?;
+                    self.shared.erasures.hide(&mut event);
                     let late = self.late(event.seq..event.seq + 1)?;
                     let mut routes: Vec<u32> =
                         body.routes().chain(late.iter().map(|at| at.ordinal)).collect();
@@ -328,9 +331,26 @@ impl Store {
     /// What became of an event's delivery to an endpoint that it was routed to.
     pub fn trace(&self, event: &Event, endpoint: u32) -> Result<Trace> {
         let (standing, attempts) = self.standing(event.seq, endpoint)?;
-        let attempts =
-            attempts.into_iter().map(|position| self.attempt_at(position)).collect::<Result<_>>()?;
+        let attempts = attempts.into_iter().map(|position| self.attempt_at(position));
+        let mut attempts = attempts.collect::<Result<Vec<_>>>()?;
+        if self.is_erased(event) {
+            for attempt in &mut attempts {
+                remains::strip(attempt);
+            }
+        }
         Ok(Trace { standing, attempts })
+    }
+
+    /// Whether an event's content was erased since it was read, or before.
+    pub fn is_erased(&self, event: &Event) -> bool {
+        self.shared.erasures.of(event).is_some()
+    }
+
+    /// Takes from an attempt what it may hold of its event's content, if that was erased.
+    pub fn strip(&self, event: &Event, attempt: &mut Attempt) {
+        if self.is_erased(event) {
+            remains::strip(attempt);
+        }
     }
 
     /// Where a delivery stands, and where its attempts stand in the log.
@@ -354,7 +374,10 @@ impl Store {
         if is_unread && !view.is_late(journal, seq, endpoint)? {
             return Ok((Standing::Unread, Vec::new()));
         }
-        let attempts = view.delivered_attempts(journal, endpoint, seq)?;
+        let mut attempts = view.delivered_attempts(journal, endpoint, seq)?;
+        if attempts.pop_if(|last| *last == CANCELLED).is_some() {
+            return Ok((Standing::Cancelled, attempts));
+        }
         Ok((if attempts.is_empty() { Standing::Cancelled } else { Standing::Delivered }, attempts))
     }
 
@@ -369,7 +392,9 @@ impl Store {
         match self.shared.log.entry(position)? {
             (Kind::Event, body) => {
                 let body = EventBody::split(&body)?;
-                Ok((body.event(position)?, body.routes().collect()))
+                let mut event = body.event(position)?;
+                self.shared.erasures.hide(&mut event);
+                Ok((event, body.routes().collect()))
             }
             _ => Err(misplaced(position, "an event")),
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer, de::IgnoredAny};
 
-use super::codec;
+use super::{codec, idempotency::Fingerprint};
 use crate::{
     Timestamp,
     delivery::Attempt,
@@ -103,6 +103,41 @@ pub struct Requeued {
     pub lane: Option<Lane>,
 }
 
+/// A delivery that is not to be made any more, since its event's content was erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancelled {
+    /// The endpoint.
+    pub endpoint: u32,
+    /// The event.
+    pub seq: u64,
+    /// As in [`Settled::parked`].
+    pub parked: bool,
+    /// As in [`Settled::floor`].
+    pub floor: u64,
+}
+
+/// The content of a tenant's events about a resource is to go, and that of their attempts' answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// Whose events.
+    pub tenant: Tenant,
+    /// What they are about.
+    pub resource: Resource,
+    /// Those up to this one.
+    pub through: u64,
+    /// When that was asked for.
+    pub at: Timestamp,
+}
+
+/// A step of an erasure. With the first one nobody sees the content any more; with the second no file has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ErasureStep {
+    /// It is asked for.
+    Asked(Erasure),
+    /// All that were asked for before this position of the log are done.
+    DoneBefore(u64),
+}
+
 /// Retention takes a segment. One entry for all endpoints, so that it is either known or not that the segment goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expired {
@@ -139,7 +174,14 @@ struct Head {
     agency: Option<String>,
     tags: BTreeMap<String, String>,
     idempotency_key: Option<String>,
+    /// Only of an event whose content was erased; see the module `remains`.
+    #[serde(default)]
+    erased: Option<Erased>,
 }
+
+/// What the head of an event whose content was erased says besides: when that was, and what it was remembered by if it
+/// came with an idempotency key.
+pub type Erased = (Timestamp, Option<(u128, u128)>);
 
 /// A [`Head`], field by field, of an event that stays where it is.
 #[derive(Serialize)]
@@ -244,8 +286,17 @@ impl<'a> EventBody<'a> {
     /// The event itself.
     pub fn event(&self, position: u64) -> Result<Event> {
         let mut event = self.event_without_data(position)?;
-        event.content.data = Bytes::copy_from_slice(self.data);
+        if event.erased_at.is_none() {
+            event.content.data = Bytes::copy_from_slice(self.data);
+        }
         Ok(event)
+    }
+
+    /// Whether its content was erased in the file.
+    pub fn is_erased(&self) -> bool {
+        // An array of that many elements.
+        const ERASED: u8 = 0x90 | 12;
+        self.head.first() == Some(&ERASED)
     }
 
     /// The event with no bytes for its payload, which may be a MiB.
@@ -257,6 +308,7 @@ impl<'a> EventBody<'a> {
             id: head.id,
             tenant: head.tenant,
             published_at: head.published_at,
+            erased_at: self.is_erased().then(|| head.erased.map_or(head.published_at, |(at, _)| at)),
             content: NewEvent {
                 event_type: head.event_type,
                 data: Bytes::new(),
@@ -275,6 +327,13 @@ impl<'a> EventBody<'a> {
     pub fn has_idempotency_key(&self) -> bool {
         const NIL: u8 = 0xc0;
         self.head.last() != Some(&NIL)
+    }
+
+    /// What the idempotency key of an event whose content was erased was remembered by; absent if it came with none.
+    pub fn kept_fingerprint(&self) -> Result<Option<Fingerprint>> {
+        let head: Head = codec::unpack(self.head, "an event in the log")?;
+        let kept = head.erased.and_then(|(_, fingerprint)| fingerprint);
+        Ok(kept.map(|(key, content)| (key.to_be_bytes(), content.to_be_bytes())))
     }
 
     /// What a listing judges an event by, without copying anything.
@@ -325,6 +384,7 @@ mod tests {
                     id: EventId::from_u128(1),
                     tenant: Tenant::default(),
                     published_at: Timestamp::default(),
+                    erased_at: None,
                     content,
                 };
                 let mut written = Vec::new();
@@ -350,6 +410,7 @@ mod tests {
                 id: EventId::from_u128(1 << 90),
                 tenant: Tenant::default(),
                 published_at: Timestamp::from_millis(1_700_000_000_000),
+                erased_at: None,
                 content,
             };
             let mut written = Vec::new();

@@ -109,7 +109,7 @@ impl Store {
         }
         let (standing, attempts) = self.standing(chosen.seq, endpoint)?;
         let was_made = attempts.len() > usize::from(chosen.attempts);
-        Ok(match standing {
+        let seen = match standing {
             DeliveryStanding::Delivered if was_made => Seen::Delivered,
             DeliveryStanding::Dead | DeliveryStanding::Waiting(_) | DeliveryStanding::Behind if was_made => {
                 Seen::Failed
@@ -122,7 +122,17 @@ impl Store {
             DeliveryStanding::Unread | DeliveryStanding::Waiting(_) | DeliveryStanding::Behind => {
                 Seen::Passed
             }
-        })
+        };
+        Ok(if seen == Seen::Unsent && self.was_erased(chosen)? { Seen::Passed } else { seen })
+    }
+
+    /// Whether the content of an event was erased since it was chosen, be it before a restart.
+    fn was_erased(&self, chosen: &Chosen) -> Result<bool> {
+        match self.event_at(chosen.position) {
+            Ok((event, _)) => Ok(event.erased_at.is_some()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The events of deliveries that are still to be made, with not much over `bytes_max` of payload.
@@ -193,7 +203,8 @@ impl Search<'_> {
     fn look(&mut self, found: Match, misses: impl Fn(&Event) -> bool) -> Result<()> {
         let Match { event, routes } = found;
         let ReplayFilter { endpoint, query, .. } = *self.filter;
-        if !query.takes_type(event.event_type()) {
+        // Of one whose content is erased there is nothing to send.
+        if event.erased_at.is_some() || !query.takes_type(event.event_type()) {
             return Ok(());
         }
         let is_routed = routes.contains(&endpoint) || self.store.is_late(event.seq, endpoint)?;

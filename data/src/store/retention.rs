@@ -22,15 +22,23 @@ pub fn enforce(writer: &mut Writer, now: Timestamp) -> Result<u64> {
     let mut given_up = 0;
     while let Some((oldest, next)) = oldest_two(writer) {
         // No event in a segment is newer than the next one's beginning.
-        if next.header.created_at >= horizon {
+        if next.header.created_at >= horizon && !is_too_large(writer) {
             break;
         }
         given_up += drop_segment(writer, &oldest, &next)?;
     }
     forget_deleted(writer, horizon);
+    forget_sweeps(writer)?;
     let days = keys::idempotency_day(keys::day(now) - 1);
     writer.shared.journal.remove_below(keys::IDEMPOTENCY, &days)?;
     Ok(given_up)
+}
+
+/// Forgets how segments were swept that are gone, and what was erased in them.
+fn forget_sweeps(writer: &Writer) -> Result<()> {
+    let Some(oldest) = writer.shared.log.segments().first().cloned() else { return Ok(()) };
+    writer.shared.erasures.forget(writer.shared.view().ledger.expired_through);
+    writer.shared.journal.remove_below(keys::SWEPT, &keys::swept(oldest.header.start)).map(drop)
 }
 
 /// Forgets deleted endpoints that no event in the log can name any more. The newest segment is never dropped, so an
@@ -40,6 +48,12 @@ fn forget_deleted(writer: &mut Writer, horizon: Timestamp) {
     let forgotten = writer.registry.forget_deleted_before(horizon.min(oldest));
     let mut view = writer.shared.view();
     forgotten.into_iter().for_each(|endpoint| view.remove_cursor(endpoint));
+}
+
+/// Whether the log takes more of the disk than it may.
+fn is_too_large(writer: &Writer) -> bool {
+    let bytes = || writer.shared.log.segments().iter().map(|segment| segment.disk_bytes()).sum::<u64>();
+    writer.options.retention_bytes.is_some_and(|most| bytes() > most)
 }
 
 fn oldest_two(writer: &Writer) -> Option<(Arc<Segment>, Arc<Segment>)> {

@@ -3,7 +3,7 @@
 use std::{
     fs::{DirBuilder, File, OpenOptions},
     io,
-    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -16,7 +16,7 @@ use crate::{
 const MAGIC: [u8; 8] = *b"CASEWIRE";
 const FORMAT: u32 = 1;
 /// Bytes before the first entry; the rest of them is room for later.
-const FILE_HEADER_BYTES: u64 = 64;
+pub const FILE_HEADER_BYTES: u64 = 64;
 /// How far beyond its entries a file is made to reach at a time.
 const AHEAD_BYTES: u64 = 1024 * 1024;
 /// Bytes that a search reads at a time.
@@ -103,6 +103,13 @@ impl Segment {
     /// Bytes of entries in it.
     pub fn entry_bytes(&self) -> u64 {
         self.entry_bytes.load(Ordering::Acquire)
+    }
+
+    /// Bytes of the disk that the file takes: less than its length where it has holes.
+    pub fn disk_bytes(&self) -> u64 {
+        // The unit of `st_blocks`, whatever the file system's blocks are.
+        const BLOCK_BYTES: u64 = 512;
+        self.file.metadata().map_or(0, |metadata| metadata.blocks() * BLOCK_BYTES)
     }
 
     /// Makes the file reach beyond the next `bytes`, and well beyond, so that few appends lengthen it: a sync then writes

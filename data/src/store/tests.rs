@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod batch;
 mod damage;
+mod erasure;
 mod exclusive;
 mod failing_disk;
 mod formats;
@@ -46,7 +47,12 @@ const ALL: (usize, usize) = (1_000_000, usize::MAX);
 const MINUTE_MS: i64 = 60_000;
 
 fn options() -> StoreOptions {
-    StoreOptions { retention_ms: 60 * MINUTE_MS, segment_bytes_max: 64 * 1024 }
+    StoreOptions {
+        retention_ms: 60 * MINUTE_MS,
+        retention_bytes: None,
+        segment_age_ms_max: 60 * MINUTE_MS / 8,
+        segment_bytes_max: 64 * 1024,
+    }
 }
 
 fn opened(dir: &Path) -> (Writer, Store) {

@@ -73,7 +73,7 @@ fn was_synced(segment: &Segment, position: u64) -> Result<bool> {
 
 fn proves_synced(segment: &Segment, at: u64, head: &[u8], position: u64) -> Result<bool> {
     // Spares nearly every byte the checksum.
-    if head[4] > Kind::Audit as u8 || head[6] != VERSION || head[7] != 0 {
+    if head[4] > Kind::Cancelled as u8 || head[6] != VERSION || head[7] != 0 {
         return Ok(false);
     }
     let Ok(header) = codec::read_header(at, head) else { return Ok(false) };

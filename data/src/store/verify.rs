@@ -1,6 +1,6 @@
 //! `casewire journal verify` and `stats`: looks at a data directory that no process uses, and changes nothing.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{collections::BTreeMap, fmt, os::unix::fs::MetadataExt, path::Path};
 
 use serde::Serialize;
 
@@ -30,6 +30,8 @@ pub struct VerifyReport {
     pub entries: u64,
     /// Events among them.
     pub events: u64,
+    /// Those of them whose content was erased.
+    pub erased: u64,
     /// Documents of the registry whose checksums hold.
     pub documents: u64,
     /// Entries of the audit whose checksums and hashes hold.
@@ -54,9 +56,9 @@ pub struct AuditReport {
 /// What is in the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StatsReport {
-    /// Bytes of the log.
+    /// Bytes of the disk that the log takes.
     pub log_bytes: u64,
-    /// Bytes of the retry journal.
+    /// The same of the retry journal.
     pub retry_journal_bytes: u64,
     /// Segments of the log.
     pub segments: u64,
@@ -90,7 +92,8 @@ pub(super) fn check(paths: &Paths, reach: Reach) -> Result<(VerifyReport, Reach)
     let log = walk(&paths.log, reach.log, |_, kind, body| {
         report.entries += 1;
         if kind == Kind::Event {
-            EventBody::split(body)?.event(0)?;
+            let erased = EventBody::split(body)?.event(0)?.erased_at.is_some();
+            report.erased += u64::from(erased);
             report.events += 1;
         }
         Ok(())
@@ -234,12 +237,15 @@ fn check_is_there(dir: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::NotFound, message))
 }
 
+/// Bytes of the disk that the files below a folder take; a file with holes takes less than its length.
 fn bytes_below(dir: &Path) -> Result<u64> {
+    // The unit of `st_blocks`.
+    const BLOCK_BYTES: u64 = 512;
     let mut bytes = 0;
     for entry in std::fs::read_dir(dir).map_err(|error| storage("list", dir, &error))?.flatten() {
         let path = entry.path();
         let metadata = entry.metadata().map_err(|error| storage("stat", &path, &error))?;
-        bytes += if metadata.is_dir() { bytes_below(&path)? } else { metadata.len() };
+        bytes += if metadata.is_dir() { bytes_below(&path)? } else { metadata.blocks() * BLOCK_BYTES };
     }
     Ok(bytes)
 }
@@ -250,6 +256,9 @@ impl fmt::Display for VerifyReport {
         writeln!(f, "segments   {}", self.segments)?;
         writeln!(f, "entries    {}", self.entries)?;
         writeln!(f, "events     {}", self.events)?;
+        if self.erased > 0 {
+            writeln!(f, "erased     {} of them", self.erased)?;
+        }
         writeln!(f, "documents  {}", self.documents)?;
         write!(f, "audit      {}", self.audit_entries)?;
         if self.torn_bytes > 0 {

@@ -4,22 +4,21 @@
 
 mod standing;
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap as HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
     codec::{self, Kind},
+    erasures::Erasures,
+    idempotency::fingerprint,
     keys::{self, Table},
     ledger::{Cursor, Ledger},
-    record::{EventBody, Fate, Requeued, Settled, Standing},
+    record::{Cancelled, ErasureStep, EventBody, Fate, Requeued, Settled, Standing},
     retry_journal::{PendingRows, RetryJournal},
 };
-use crate::{
-    Timestamp, error::Result, event::NewEvent, event::Tenant, id::EventId, limits, order::Lane,
-    signature::sha256, trace_context::is_trace_tag,
-};
+use crate::{Timestamp, error::Result, id::EventId, limits, order::Lane};
 
 /// Log bytes between two marks.
 pub const MARK_BYTES: u64 = 256 * 1024;
@@ -27,6 +26,9 @@ pub const MARK_BYTES: u64 = 256 * 1024;
 const CHUNK_DELIVERIES: usize = 200;
 /// How far apart the events in one such row are at most, so that a search knows when to stop.
 const CHUNK_SPAN_EVENTS: u64 = 65_536;
+
+/// Stands behind the attempts of a delivery that was cancelled.
+pub const CANCELLED: u64 = u64::MAX;
 
 /// A delivery that waits for another attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +113,8 @@ pub struct View {
     pub next_seq: u64,
     /// The largest event id so far.
     pub last_id: u128,
+    /// Which contents are erased.
+    pub erasures: Arc<Erasures>,
     /// Whether any event may have been routed later, by a replay. Few logs have such, and look-ups cost.
     pub has_late: bool,
     unsaved_marks: Vec<Mark>,
@@ -136,6 +140,12 @@ impl View {
             let (key, value) = entry?;
             let (seq, id, position) = journal.open_row(&key, &value)?;
             view.marks.push(Mark { seq, id, position });
+        }
+        for entry in journal.rows(keys::ERASURES, keys::ERASURES) {
+            let (key, value) = entry?;
+            if let Some(position) = keys::erasure_position(&key) {
+                view.erasures.apply(position, ErasureStep::Asked(journal.open_row(&key, &value)?));
+            }
         }
         view.has_late = journal.rows(keys::LATE, keys::LATE).next().is_some();
         let rows_from = journal.get::<u64>(keys::ROWS, None)?.unwrap_or(0);
@@ -176,6 +186,19 @@ impl View {
                 self.apply_requeued(journal, &requeued, rows)?;
             }
             Kind::Expired => self.ledger.expired(&codec::unpack(body, "an expiry in the log")?),
+            Kind::Cancelled => {
+                let cancelled: Cancelled = codec::unpack(body, "a cancelled delivery in the log")?;
+                if self.ledger.cancelled(&cancelled) && cancelled.parked && rows {
+                    self.cancel_retry(journal, &cancelled)?;
+                }
+            }
+            Kind::Erasure => {
+                let step: ErasureStep = codec::unpack(body, "an erasure in the log")?;
+                if rows {
+                    self.note_erasure(position, &step);
+                }
+                self.erasures.apply(position, step);
+            }
             Kind::Document | Kind::Audit => {}
         }
         Ok(())
@@ -213,14 +236,14 @@ impl View {
         }
         if rows && body.has_idempotency_key() {
             let event = body.event(position)?;
-            if let Some(key) = &event.content.idempotency_key {
-                let known = KnownKey {
-                    at: event.published_at,
-                    id,
-                    deliveries: body.routes().count() as u32,
-                    content: content_digest(&event.content),
-                };
-                self.rows.put(keys::idempotency(known.at, &key_hash(&event.tenant, key)), &known);
+            let by = if event.erased_at.is_some() {
+                body.kept_fingerprint()?
+            } else {
+                fingerprint(&event.tenant, &event.content)
+            };
+            if let Some((key, content)) = by {
+                let (at, deliveries) = (event.published_at, body.routes().count() as u32);
+                self.rows.put(keys::idempotency(at, &key), &KnownKey { at, id, deliveries, content });
             }
         }
         Ok(())
@@ -298,6 +321,28 @@ impl View {
         Ok(row)
     }
 
+    /// The delivery waits no more; its attempts stay, with a mark that they came to nothing.
+    fn cancel_retry(&mut self, journal: &RetryJournal, cancelled: &Cancelled) -> Result<()> {
+        let (endpoint, seq) = (cancelled.endpoint, cancelled.seq);
+        let mut attempts = self.take_retry(journal, endpoint, seq)?.attempts;
+        if !attempts.is_empty() {
+            attempts.push(CANCELLED);
+            self.rows.put(keys::row(Table::History, endpoint, seq), &attempts);
+        }
+        Ok(())
+    }
+
+    fn note_erasure(&mut self, position: u64, step: &ErasureStep) {
+        match step {
+            ErasureStep::Asked(erasure) => self.rows.put(keys::erasure(position), erasure),
+            ErasureStep::DoneBefore(done) => {
+                let pending = self.erasures.pending();
+                let over = pending.into_iter().map(|(asked, _)| asked).filter(|asked| asked < done);
+                over.for_each(|asked| self.rows.delete(keys::erasure(asked)));
+            }
+        }
+    }
+
     /// The row of a delivery before it is put into the journal once more, wherever that was: its attempts, how many of
     /// them the schedule does not count, and since when it has had a time.
     fn take_attempts(&mut self, journal: &RetryJournal, requeued: &Requeued) -> Result<Before> {
@@ -313,7 +358,11 @@ impl View {
                 self.rows.delete(key);
                 row.map_or_else(Vec::new, |row| row.attempts)
             }
-            Standing::Delivered => self.delivered_attempts(journal, endpoint, seq)?,
+            Standing::Delivered => {
+                let mut attempts = self.delivered_attempts(journal, endpoint, seq)?;
+                attempts.retain(|attempt| *attempt != CANCELLED);
+                attempts
+            }
             Standing::Missing => Vec::new(),
         };
         Ok(Before { attempts, earlier: 0, set_at: requeued.due })
@@ -394,21 +443,4 @@ impl View {
         }
         Ok(None)
     }
-}
-
-/// What an idempotency key is stored under: keys of two tenants never meet.
-pub fn key_hash(tenant: &Tenant, key: &str) -> [u8; keys::HASH_BYTES] {
-    let digest = sha256(format!("{tenant}\0{key}").as_bytes());
-    digest[..keys::HASH_BYTES].try_into().expect("a SHA-256 has 32 bytes")
-}
-
-/// A digest of all that a host says of an event, to tell a repeat from another event under the same key.
-pub fn content_digest(content: &NewEvent) -> [u8; 16] {
-    let mut bytes = Vec::with_capacity(content.data.len() + 128);
-    let head = (&content.event_type, content.occurred_at, &content.actor, &content.resource, &content.agency);
-    // Who publishes again does so in another place of its trace.
-    let tags: BTreeMap<_, _> = content.tags.iter().filter(|(name, _)| !is_trace_tag(name)).collect();
-    codec::pack(&(head, tags), &mut bytes);
-    bytes.extend_from_slice(&content.data);
-    sha256(&bytes)[..16].try_into().expect("a SHA-256 has 32 bytes")
 }

@@ -10,7 +10,7 @@ use super::{
     codec::{self, Kind},
     guard::{DirectoryLock, RunMark},
     keys,
-    record::{Expired, Parked, Requeued, Settled},
+    record::{Cancelled, Expired, Parked, Requeued, Settled},
     registry_log::{Document, Documents, RegistryLog},
     segment::{Segment, SegmentHeader},
     staged::{Entry, Staged},
@@ -20,7 +20,7 @@ use crate::{
     Timestamp,
     audit::Act,
     error::{Error, Result},
-    event::{Event, NewEvent, Tenant},
+    event::{Event, NewEvent, Resource, Tenant},
     id::{EventId, UlidSequence},
     route::Routes,
 };
@@ -61,6 +61,13 @@ pub enum Write {
     Enrol(Requeued),
     /// A change of the registry.
     Document(Document),
+    /// A delivery that is not to be made any more; durable like [`Write::Settle`].
+    Cancel(Cancelled),
+    /// The content of all events about a resource up to now, and of their attempts' answers, is to go. From the answer on
+    /// nobody sees it; a [`Sweep`](super::Sweep) takes it out of the files.
+    Erase(Tenant, Resource),
+    /// All erasures asked for before this position of the log are done. Durable like [`Write::Settle`].
+    ErasedBefore(u64),
     /// What somebody did, and the change by which it was done; without one, something was looked at. The audit has it
     /// before the change is made, and not at all if the change is refused.
     Audited(Box<Act>, Option<Box<Write>>),
@@ -179,10 +186,14 @@ impl Writer {
 
     fn begin_segment_if_due(&mut self, now: Timestamp) -> Result<()> {
         let bytes = self.active.entry_bytes();
-        let aged = now.millis_since(self.active.header.created_at) > self.options.retention_ms / 8;
+        let aged = now.millis_since(self.active.header.created_at) > self.options.segment_age_ms_max;
         if bytes < self.segment_bytes_max() && !(aged && bytes > 0) {
             return Ok(());
         }
+        self.begin_segment(now)
+    }
+
+    fn begin_segment(&mut self, now: Timestamp) -> Result<()> {
         self.active.finish()?;
         let header = SegmentHeader {
             start: self.active.end(),
@@ -192,6 +203,18 @@ impl Writer {
         };
         self.active = self.shared.log.begin_segment(header)?;
         Ok(())
+    }
+
+    /// Begins a new segment, so that the one up to now can be rewritten. `false` if there are so many already that it must
+    /// wait until it is full or old: each is an open file.
+    pub fn seal(&mut self, now: Timestamp) -> Result<bool> {
+        const SEGMENTS_MAX: usize = 256;
+        self.check_open()?;
+        if self.shared.log.segments().len() >= SEGMENTS_MAX {
+            return Ok(false);
+        }
+        let sealed = self.begin_segment(now);
+        sealed.inspect_err(|error| self.fail(error)).map(|()| true)
     }
 
     fn put_on_disk(&mut self, staged: &mut Staged, now: Timestamp, in_file: &mut dyn FnMut()) -> Result<()> {

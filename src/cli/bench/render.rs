@@ -88,6 +88,7 @@ impl<'a> Stage<'a> {
             id: EventId::from_u128(1),
             tenant,
             published_at: Timestamp::default(),
+            erased_at: None,
             content,
         };
         let body = dialect.body(&event, recipient.params())?.to_vec();

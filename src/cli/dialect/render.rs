@@ -71,6 +71,7 @@ pub(super) fn run(args: Args, json: bool) -> Outcome {
         id: args.id.parse().map_err(|error: Error| Failure::Usage(format!("--id: {error}")))?,
         tenant: Tenant::default(),
         published_at: at,
+        erased_at: None,
         content: content(&dialect, args.event.as_deref(), args.sample.as_deref())?,
     };
     let secret = secret(&dialect, args.secret.as_deref(), args.without_secret)?;

@@ -123,11 +123,11 @@ async fn probes_and_unknown_paths_ask_for_no_token() {
     for (method, path, allow) in [
         (Method::PUT, "/endpoints", "GET, HEAD, POST"),
         (Method::POST, "/endpoints/x", "GET, HEAD, PATCH, DELETE"),
+        (Method::PUT, "/events", "GET, HEAD, POST, DELETE"),
         (Method::GET, "/endpoints/preview", "POST"),
         (Method::GET, "/endpoints/x/test", "POST"),
         (Method::POST, "/event-types", "GET, HEAD"),
         (Method::POST, "/event-types/a.b", "GET, HEAD, PUT, DELETE"),
-        (Method::PUT, "/events", "GET, HEAD, POST"),
         (Method::POST, "/deliveries", "GET, HEAD"),
         (Method::GET, "/events/batch", "POST"),
         (Method::DELETE, "/events/x", "GET, HEAD"),

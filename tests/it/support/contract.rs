@@ -106,7 +106,7 @@ impl Ids {
             endpoint,
             event: post("/events", r#"{"type":"a.b","data":1}"#).await,
             event_type: {
-                let put = host.call(Method::PUT, "/event-types/a.b", r#"{"sample":1}"#).await;
+                let put = host.call(Method::PUT, "/event-types/a.b", r#"{"sample":{"amount":3}}"#).await;
                 put.data()["name"].as_str().expect("it is registered").to_owned()
             },
             source: post("/sources", r#"{"name":"theirs","dialect":"standard@1"}"#).await,

@@ -95,7 +95,9 @@ pub fn matches(shared: &Shared, block: &Block, filter: &EventFilter) -> Result<V
             digest::collect(&mut facts, &brief, body.routes());
         }
         if brief.seq >= block.first && filter.takes(&brief) {
-            found.push(Match { event: body.event_without_data(position)?, routes: body.routes().collect() });
+            let mut event = body.event_without_data(position)?;
+            shared.erasures.hide(&mut event);
+            found.push(Match { event, routes: body.routes().collect() });
         }
         Ok(brief.seq + 1 < block.end)
     })?;

@@ -26,7 +26,8 @@ impl View {
         Ok(self.has_late && journal.get::<()>(&keys::late(seq, endpoint), Some(&self.rows))?.is_some())
     }
 
-    /// Where the attempts of a delivered delivery stand in the log; empty if it was not delivered.
+    /// Where the attempts of a delivered delivery stand in the log, or of a cancelled one, with [`CANCELLED`](super::CANCELLED)
+    /// behind them; empty if there were none.
     pub fn delivered_attempts(&self, journal: &RetryJournal, endpoint: u32, seq: u64) -> Result<Vec<u64>> {
         let history = keys::row(Table::History, endpoint, seq);
         if let Some(attempts) = journal.get(&history, Some(&self.rows))? {

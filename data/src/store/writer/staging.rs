@@ -10,9 +10,10 @@ use crate::{
     id::EventId,
     store::{
         codec::{self, FLAG_CONTINUES, Kind},
+        erasures::PENDING_MAX,
         idempotency::{self, Resolution},
         keys::{self, Table},
-        record::{Requeued, Settled, Standing},
+        record::{Erasure, ErasureStep, Requeued, Settled, Standing},
         staged::Staged,
         view::RetryRow,
     },
@@ -37,6 +38,24 @@ impl Writer {
             Write::Requeue(requeued) => return self.stage_requeue(staged, requeued),
             Write::Enrol(requeued) => self.stage_enrolment(staged, requeued)?,
             Write::Document(document) => staged.documents.push(document),
+            Write::Cancel(cancelled) => {
+                staged.touched.push((cancelled.endpoint, cancelled.seq));
+                staged.put(Kind::Cancelled, 0, |out| codec::pack(&cancelled, out));
+            }
+            Write::Erase(tenant, resource) => {
+                if self.shared.erasures.pending().len() >= PENDING_MAX {
+                    let message = "too many erasures wait for files to be rewritten; ask again later";
+                    return Ok(Err(Error::new(ErrorKind::Busy, message)));
+                }
+                let erasure = Erasure { tenant, resource, through: self.next_seq - 1, at: now };
+                let step = ErasureStep::Asked(erasure);
+                staged.put(Kind::Erasure, 0, |out| codec::pack(&step, out));
+                staged.must_sync = true;
+            }
+            Write::ErasedBefore(position) => {
+                let step = ErasureStep::DoneBefore(position);
+                staged.put(Kind::Erasure, 0, |out| codec::pack(&step, out));
+            }
             Write::Audited(act, change) => {
                 let answer = match change {
                     Some(change) => self.stage(staged, *change, now, random)?,
@@ -156,6 +175,7 @@ impl Writer {
                         id: EventId::from_u128(self.ids.next(now, random())),
                         tenant: publication.tenant.clone(),
                         published_at: now,
+                        erased_at: None,
                         content,
                     };
                     self.next_seq += 1;
