@@ -72,7 +72,7 @@ async fn retries_that_are_due_wait_too_and_use_up_nothing_of_their_schedule() {
     let (receiver, mended) = broken();
     let draft = EndpointDraft { retry_schedule_seconds: Some(vec![1; 3]), ..to(receiver.url(), &["*"]) };
     let endpoint = home.subscribe(draft).await;
-    let events = home.publish_many("cases.updated", 60).await;
+    let events = home.publish_many("cases.updated", 200).await;
     until_down(&home, endpoint).await;
     let when_down = receiver.count();
     let seen = receiver.received(when_down + 4).await.split_off(when_down + 1);

@@ -22,8 +22,6 @@ pub const PENDING_MAX: usize = 1_024;
 #[derive(Debug, Default)]
 pub struct Erasures {
     any: AtomicBool,
-    /// Files were rewritten in this run.
-    rewritten: AtomicBool,
     known: RwLock<Known>,
 }
 
@@ -63,16 +61,6 @@ impl Erasures {
         let about = (event.tenant.clone(), event.content.resource.clone()?);
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.by_resource.get(&about).filter(|(through, _)| event.seq <= *through).map(|(_, at)| *at)
-    }
-
-    /// A file was rewritten, for whatever reason.
-    pub fn note_rewriting(&self) {
-        self.rewritten.store(true, Ordering::Release);
-    }
-
-    /// Whether an event that had a content some time ago in this run may have none now.
-    pub fn may_concern_chosen(&self) -> bool {
-        self.any.load(Ordering::Acquire) || self.rewritten.load(Ordering::Acquire)
     }
 
     /// Takes an event's content away if it was erased.

@@ -118,7 +118,6 @@ impl Sweep {
                 if !found.marked.is_empty()
                     && rewriting::rewrite(&store.shared.log, segment, &found.marked, terms.stop)?
                 {
-                    store.shared.erasures.note_rewriting();
                     self.report.events += found.events;
                     self.report.segments += 1;
                 }
