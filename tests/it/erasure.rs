@@ -5,7 +5,8 @@ use std::{fs, path::Path};
 use actix_web::http::Method;
 use casewire::{
     DeliveryOrder, DeliveryStatus, EndpointDraft, EndpointStatus, Engine, ErrorKind, EventId, Limits,
-    NewEvent, Outcome, PayloadRetention, Resource, RetrySchedule, Tenant, TenantHandle,
+    NewEvent, Outcome, PayloadRetention, ReplayQuery, ReplayState, ReplayStatus, Resource, RetrySchedule,
+    Tenant, TenantHandle,
 };
 use casewire_data::token::Scope;
 use serde_json::json;
@@ -178,6 +179,34 @@ async fn what_is_erased_holds_up_nothing_that_comes_behind_it_in_order() {
         assert_eq!(receiver.events(), [seven[0], later], "{ordering:?}");
         home.tenant().delete_endpoint(endpoint).await.unwrap();
     }
+    home.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_replay_passes_over_what_is_erased_before_or_meanwhile() {
+    let home = Embedded::start();
+    let mut events = Vec::new();
+    for id in ["6", "8", "7", "8", "7", "8"] {
+        events.push(publish(&home.tenant(), id, "said").await);
+    }
+    home.tenant().erase(person("6")).await.unwrap();
+    let gate = Gate::shut();
+    let held_up = gate.clone();
+    let receiver = Receiver::start(move |request| {
+        held_up.pass();
+        repeat(request)
+    });
+    let draft = EndpointDraft { max_in_flight: Some(1), ..to(receiver.url(), &["*"]) };
+    let endpoint = home.subscribe(draft).await;
+    let missing = ReplayQuery { statuses: [ReplayStatus::Missing].into(), ..ReplayQuery::default() };
+    let replay = home.tenant().replay(endpoint, missing).await.unwrap();
+    receiver.received(1).await;
+    home.tenant().erase(person("7")).await.unwrap();
+    gate.open();
+    let look = async || home.tenant().replay_report(endpoint, replay.id).await.unwrap();
+    let over = wait_until(look, |replay| replay.state != ReplayState::Running).await;
+    assert_eq!((over.state, over.delivered), (ReplayState::Finished, 3), "{over:?}");
+    assert_eq!(receiver.events(), [events[1], events[3], events[5]]);
     home.shutdown().await;
 }
 
