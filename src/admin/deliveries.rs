@@ -52,10 +52,14 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers(Success::one::<DeliveryView<'_, Attempts<'_>>>(200))
             .command("deliveries get"),
         Operation::post("/deliveries/{id}/retry", "retryDelivery", |route| route.to(retry))
-            .about("Attempts a delivery now, whatever its state", "A body is not looked at.")
+            .about(
+                "Attempts a delivery now, whatever its state",
+                "A body is not looked at. An event whose content was erased is refused with 409.",
+            )
             .scope(Scope::DeliveriesWrite)
             .with([parameter::DELIVERY])
             .answers(Success::one::<DeliveryView<'_, AttemptCount>>(202))
+            .problems(&[409])
             .command("deliveries retry"),
     ]
 }

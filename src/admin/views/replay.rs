@@ -12,7 +12,7 @@ use crate::{admin::schema::shown, tenant::ReplayReport};
 #[schemars(rename = "ReplayAnswer")]
 pub(in crate::admin) enum ReplayAnswerView<'a> {
     /// It has begun.
-    Begun(ReplayView<'a>),
+    Begun(Box<ReplayView<'a>>),
     /// It was a dry run.
     Counted(CountView),
 }
@@ -32,7 +32,7 @@ pub(in crate::admin) struct CountView {
 impl<'a> ReplayAnswerView<'a> {
     /// A replay that has begun.
     pub(in crate::admin) fn begun(replay: &'a ReplayReport) -> Self {
-        Self::Begun(ReplayView::new(replay))
+        Self::Begun(Box::new(ReplayView::new(replay)))
     }
 
     /// So many deliveries to an endpoint.
