@@ -89,7 +89,10 @@ async fn compare(
     let scene = Scene::set(args, &sink, others).await?;
     let (mut without, mut during, mut took) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..args.rounds {
-        let quiet = async { Ok(actix_rt::time::sleep(time).await) };
+        let quiet = async {
+            actix_rt::time::sleep(time).await;
+            Ok(())
+        };
         without.push(scene.beside(rate, quiet).await?.0);
         let begun = Instant::now();
         let (run, replay) = scene.beside(rate, scene.replay()).await?;
