@@ -70,6 +70,7 @@ pub use casewire_data::{
     token::{Scope, Token},
 };
 
+pub use admin::openapi;
 pub use dialect_folder::read_dialects;
 pub use engine::{BackupReport, Engine, EngineBuilder, Health, ShutdownReport};
 pub use inbound::{InboundRequest, Reception};

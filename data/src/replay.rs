@@ -137,6 +137,9 @@ pub enum ReplayState {
 }
 
 impl ReplayState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Running, Self::Finished, Self::Cancelled];
+
     /// The state as it is written: `running`.
     pub const fn as_str(self) -> &'static str {
         match self {

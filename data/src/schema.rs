@@ -12,7 +12,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use self::{check::Check, compile::Compiler};
+use self::{check::Check, compile::Compiler, pattern::Pattern};
 use crate::{
     error::{Error, FieldError, Result},
     json::{Number, Tree},
@@ -22,6 +22,7 @@ use crate::{
 mod argument;
 mod check;
 mod compile;
+mod pattern;
 #[cfg(test)]
 mod tests;
 
@@ -50,7 +51,7 @@ type NodeId = usize;
 #[derive(Clone, Debug)]
 enum Rule {
     Types(Box<[Type]>),
-    /// Equal to one of these, which are shown so.
+    /// Equal to one of these, ascending, which are shown so.
     Among(Box<[Tree<'static>]>, String),
     Bound {
         over: bool,
@@ -64,7 +65,7 @@ enum Rule {
         least: u64,
         most: u64,
     },
-    Pattern(regex_lite::Regex),
+    Pattern(Pattern),
     /// Elements of an array.
     Count {
         least: u64,
@@ -108,7 +109,7 @@ enum Rule {
 #[derive(Clone, Debug, Default)]
 struct Members {
     named: Vec<(Box<str>, NodeId)>,
-    patterned: Vec<(regex_lite::Regex, NodeId)>,
+    patterned: Vec<(Pattern, NodeId)>,
     rest: Option<NodeId>,
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Timestamp,
+    endpoint::rules::check_text,
     error::{Error, Result},
     event::Tenant,
     id::TokenId,
@@ -67,6 +68,11 @@ impl Scope {
             Error::field("scopes", format!("there is no scope `{text}`; choose from {}", known.join(", ")))
         })
     }
+}
+
+/// What a token is for, in words of at most [`DESCRIPTION_BYTES_MAX`](crate::limits::DESCRIPTION_BYTES_MAX) bytes.
+pub fn check_description(description: Option<String>) -> Result<Option<String>> {
+    check_text("description", description)
 }
 
 /// A token as it is stored: never its secret, only the secret's SHA-256.

@@ -3,7 +3,41 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use casewire_data::{audit::AuditQuery, id::AuditId, token::Scope};
 
-use super::{answer, auth::Caller, page::Page, problem::Problem, query::Query, views::AuditView};
+use super::{
+    answer,
+    auth::Caller,
+    operation::{Operation, Success},
+    page::Page,
+    parameter::{self, Parameter},
+    problem::Problem,
+    query::Query,
+    schema,
+    views::AuditView,
+};
+
+pub(super) fn operations() -> Vec<Operation> {
+    let actor = "By whom: a token's id, or `host`, `engine` or `operator`.";
+    vec![
+        Operation::get("/audit", "listAudit", |route| route.to(list))
+            .about(
+                "Who did what, newest first",
+                "Each entry holds on to the one before it by its hash; `casewire audit verify` proves that nobody \
+                 changed them.",
+            )
+            .scope(Scope::Admin)
+            .with([
+                Parameter::query("since", schema::time, "Done at this time or later."),
+                Parameter::query("until", schema::time, "Done before this time."),
+                Parameter::query("actor", schema::label, actor),
+                Parameter::query("action", schema::audit_action, "What was done."),
+                parameter::TENANT,
+                parameter::LIMIT,
+                parameter::CURSOR,
+            ])
+            .answers(Success::page::<AuditView<'_>>(200))
+            .command("audit list"),
+    ]
+}
 
 /// GET /audit: of the caller's tenant; an admin of the tenant `default`, who is the operator, may name another.
 pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -26,6 +26,11 @@ impl Caller {
         Ok(Self { engine, token })
     }
 
+    /// Checks the bearer token of a caller who may have any scope.
+    pub(super) fn authenticate(request: &HttpRequest) -> Result<(), Problem> {
+        token(request).map(drop).ok_or_else(Problem::unauthorized)
+    }
+
     /// The engine.
     pub(super) fn engine(&self) -> &Engine {
         &self.engine

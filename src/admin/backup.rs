@@ -7,7 +7,7 @@ use actix_web::{
     http::{StatusCode, header::CONTENT_TYPE},
     web::Payload,
 };
-use casewire_data::{Error, ErrorKind, token::Scope};
+use casewire_data::{Error, ErrorKind, limits, token::Scope};
 use serde_json::value::RawValue;
 
 use super::{
@@ -15,12 +15,29 @@ use super::{
     auth::Caller,
     body,
     fields::{self, Fields, Read, Wrong},
+    operation::{Access, Operation, Success},
     problem::Problem,
+    schema::{self, Object},
     views::BackupView,
 };
 
 /// Seconds after which somebody may have made room on a full disk.
 const RETRY_DISK_SECONDS: &str = "30";
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("/backup", "makeBackup", |route| route.to(make))
+            .about(
+                "Copies all that is stored, while the engine runs",
+                "Of all tenants, so for admins of the tenant `default`. Answers when the copy is complete.",
+            )
+            .access(Access::Operator(Scope::Admin))
+            .may_take(description)
+            .answers(Success::one::<BackupView<'_>>(201))
+            .problems(&[409])
+            .command("backup"),
+    ]
+}
 
 /// POST /backup: of all tenants, so for an admin of the tenant `default`, who is the operator. A body may name it.
 pub(super) async fn make(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
@@ -64,6 +81,11 @@ fn problem(error: Error) -> Problem {
 #[derive(Default)]
 struct BackupDraft {
     name: Option<String>,
+}
+
+fn description() -> Object {
+    let name = schema::some_text(limits::BACKUP_NAME_BYTES_MAX);
+    Object::new("BackupDraft").optional("name", name, "What it is to be called; the time if absent.")
 }
 
 impl Read<'_> for BackupDraft {

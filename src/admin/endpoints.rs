@@ -3,22 +3,69 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Payload};
 use casewire_data::{
     endpoint::{EndpointDraft, EndpointPatch, EndpointStatus},
+    limits,
     order::DeliveryOrder,
     scope::Source,
     token::Scope,
 };
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::{
     answer,
     auth::Caller,
     body,
     fields::{self, Fields, Read, Wrong, refused, wrong},
+    operation::{Operation, Success},
     page::{LIMIT_MAX, Page},
-    path_id,
+    parameter, path_id,
     problem::Problem,
+    schema::{self, Object},
     views::EndpointView,
 };
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/endpoints", "listEndpoints", |route| route.to(list))
+            .about("All endpoints, newest first", "Complete without paging up to 200.")
+            .scope(Scope::EndpointsRead)
+            .with([parameter::LIMIT_OF_ALL, parameter::CURSOR])
+            .answers(Success::page::<EndpointView<'_>>(200))
+            .command("endpoints list"),
+        Operation::post("/endpoints", "createEndpoint", |route| route.to(create))
+            .about(
+                "Makes an endpoint",
+                "Its secret, if its dialect has one, is in this answer and in no other.",
+            )
+            .scope(Scope::EndpointsWrite)
+            .takes(described_draft)
+            .answers(Success::one::<EndpointView<'_>>(201))
+            .problems(&[409])
+            .command("endpoints create"),
+        Operation::get("/endpoints/{id}", "getEndpoint", |route| route.to(show))
+            .about("One endpoint", "")
+            .scope(Scope::EndpointsRead)
+            .with([parameter::ENDPOINT])
+            .answers(Success::one::<EndpointView<'_>>(200))
+            .command("endpoints get"),
+        Operation::patch("/endpoints/{id}", "updateEndpoint", |route| route.to(change))
+            .about(
+                "Changes what is given of an endpoint",
+                "Lists and maps are replaced whole; null takes a value away. Its dialect stays as it is.",
+            )
+            .scope(Scope::EndpointsWrite)
+            .with([parameter::ENDPOINT])
+            .takes(patch)
+            .answers(Success::one::<EndpointView<'_>>(200).about("As it is now."))
+            .problems(&[409])
+            .command("endpoints update"),
+        Operation::delete("/endpoints/{id}", "deleteEndpoint", |route| route.to(delete))
+            .about("Deletes an endpoint", "Its waiting deliveries are cancelled.")
+            .scope(Scope::EndpointsWrite)
+            .with([parameter::ENDPOINT])
+            .answers(Success::empty(204))
+            .command("endpoints delete"),
+    ]
+}
 
 /// GET /endpoints: complete without paging up to 200.
 pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -60,6 +107,67 @@ pub(super) async fn delete(request: HttpRequest) -> Result<HttpResponse, Problem
     let caller = Caller::authorize(&request, Scope::EndpointsWrite)?;
     caller.tenant().delete_endpoint(path_id(&request)?).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+fn described_draft() -> Object {
+    let object = Object::new("EndpointDraft")
+        .example(
+            json!({ "url": "https://partner.example.com/webhooks", "events": ["cases.*", "people.created"] }),
+        )
+        .required(
+            "url",
+            schema::url(),
+            "Where its deliveries go: https, or http where the operator allows it.",
+        );
+    like_draft(object)
+}
+
+/// What a draft has besides its URL.
+pub(super) fn like_draft(object: Object) -> Object {
+    let object = object
+        .given(
+            "events",
+            schema::event_patterns(),
+            "What it takes: `cases.created`, `cases.*`. Some dialects have a default.",
+        )
+        .optional("dialect", schema::dialect(), "The format of its deliveries, with the revision.");
+    alike(object)
+}
+
+fn patch() -> Object {
+    let object = Object::new("EndpointPatch")
+        .given("url", schema::url(), "Where its deliveries go from now on.")
+        .given("events", schema::event_patterns(), "What it takes from now on.");
+    alike(object)
+}
+
+/// What a draft and a patch have in common.
+fn alike(object: Object) -> Object {
+    let schedule = schema::list(schema::whole(0, limits::RETRY_DELAY_SECONDS_MAX), limits::RETRIES_MAX);
+    let retry = Object::new("Retry").required(
+        "schedule_seconds",
+        schedule,
+        "Delays after the first attempt and each one after it.",
+    );
+    let labels = schema::list(schema::some_text(limits::LABEL_BYTES_MAX), limits::AGENCIES_MAX);
+    let headers = schema::texts_by_name(schema::text(limits::HEADER_VALUE_BYTES_MAX), limits::HEADERS_MAX);
+    let (in_flight, seconds) = (limits::IN_FLIGHT_MAX.into(), limits::ATTEMPT_TIMEOUT_SECONDS_MAX.into());
+    object
+        .optional("description", schema::remark(), "For people to read.")
+        .optional("name", schema::remark(), "A short name for people to read.")
+        .given("status", schema::endpoint_status(), "`paused` holds its events.")
+        .given("secret", schema::secret(), "A secret of your own, where the dialect allows it.")
+        .optional("params", schema::params(), "What the dialect must know of the endpoint.")
+        .optional("agencies", labels, "Takes events of these agencies only; all if there is none.")
+        .optional("sources", schema::ways(), "Takes events that came about in these ways only.")
+        .optional("sandbox", schema::yes_or_no(), "It belongs to the sandbox of the dialect's system.")
+        .optional("filter", schema::filter(), "Takes events by what they contain; all of it must hold.")
+        .optional("headers", headers, "Static request headers.")
+        .optional("ordering", schema::ordering(), "What goes out one at a time and in publish order.")
+        .optional("max_in_flight", schema::whole(1, in_flight), "Requests in flight at once.")
+        .optional("rate_limit_per_second", schema::rate(), "Requests that may begin in a second.")
+        .optional("timeout_seconds", schema::whole(1, seconds), "Seconds that one attempt may take.")
+        .optional("retry", retry.schema(), "When failed attempts are made again.")
 }
 
 impl Read<'_> for EndpointDraft {

@@ -2,28 +2,66 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Payload};
 use casewire_data::{catalogue::TypeDraft, event::EventType, token::Scope};
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::{
     answer,
     auth::Caller,
     body,
     fields::{self, Fields, Read, Wrong},
-    page,
+    operation::{Operation, Success},
+    page, parameter,
     problem::Problem,
     query::Query,
+    schema::{self, Object},
     views::EventTypeView,
 };
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/event-types", "listEventTypes", |route| route.to(list))
+            .about("The catalogue, by name", "What is registered, and what comes with the dialects in use.")
+            .scope(Scope::EndpointsRead)
+            .with([parameter::LIMIT, parameter::CURSOR])
+            .answers(Success::page::<EventTypeView<'_>>(200))
+            .command("event-types list"),
+        Operation::get("/event-types/{type}", "getEventType", |route| route.to(show))
+            .about("One event type", "")
+            .scope(Scope::EndpointsRead)
+            .with([parameter::EVENT_TYPE])
+            .answers(Success::one::<EventTypeView<'_>>(200))
+            .command("event-types show"),
+        Operation::put("/event-types/{type}", "putEventType", |route| route.to(put))
+            .about(
+                "Registers an event type, or replaces it as a whole",
+                "With a schema, what is published of the type must fit it. A schema that does not fit the type's \
+                 samples is refused with 409 unless it is forced.",
+            )
+            .scope(Scope::EndpointsWrite)
+            .with([parameter::EVENT_TYPE, parameter::FORCE])
+            .takes(draft)
+            .answers(Success::one::<EventTypeView<'_>>(200).about("Replaced."))
+            .answers(Success::one::<EventTypeView<'_>>(201))
+            .problems(&[409])
+            .command("event-types set"),
+        Operation::delete("/event-types/{type}", "deleteEventType", |route| route.to(delete))
+            .about("Takes an event type out of the catalogue", "With its schema. What is shipped stays.")
+            .scope(Scope::EndpointsWrite)
+            .with([parameter::EVENT_TYPE])
+            .answers(Success::empty(204))
+            .command("event-types delete"),
+    ]
+}
 
 /// GET /event-types: ascending by name.
 pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = Caller::authorize(&request, Scope::EndpointsRead)?;
     let mut query = Query::of(&request);
-    let (limit, after) = query.page::<String>();
+    let (limit, after) = query.page::<EventType>();
     query.finish()?;
     let mut entries = caller.tenant().event_types().await?;
     if let Some(after) = after {
-        entries.retain(|entry| entry.event_type.as_str() > after.as_str());
+        entries.retain(|entry| entry.event_type > after);
     }
     let more = entries.len() > limit;
     entries.truncate(limit);
@@ -63,6 +101,17 @@ pub(super) async fn delete(request: HttpRequest) -> Result<HttpResponse, Problem
 /// The type in the path. What is none is as unknown as one that never was.
 fn named(request: &HttpRequest) -> Result<EventType, Problem> {
     EventType::new(request.match_info().query("type")).map_err(|_| Problem::not_found())
+}
+
+fn draft() -> Object {
+    let schema = json!({ "type": "object", "required": ["amount"] });
+    Object::new("EventTypeDraft")
+        .example(json!({ "description": "A fee was paid.", "sample": { "amount": 3 }, "schema": schema }))
+        .optional("description", schema::remark(), "What it means.")
+        .optional("category", schema::remark(), "What it belongs to.")
+        .given("sample", schema::anything(), "A payload as it may be.")
+        .optional("schema", schema::json_schema(), "JSON Schema 2020-12; references reach into it alone.")
+        .optional("deprecated", schema::yes_or_no(), "Not to be used any more; delivered all the same.")
 }
 
 impl Read<'_> for TypeDraft {

@@ -8,19 +8,80 @@ use casewire_data::{
     token::Scope,
     trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
 };
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::{
     answer,
     auth::Caller,
     body,
     fields::{self, Fields, Read, Wrong, refused, wrong},
-    page, path_id,
+    operation::{Operation, Success},
+    page,
+    parameter::{self, Parameter},
+    path_id,
     problem::Problem,
     query::Query,
+    schema::{self, Object},
     views::{ErasedView, EventView, ReceiptView},
 };
 use crate::tenant::EventQuery;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/events", "listEvents", |route| route.to(list))
+            .about(
+                "Events, newest first, without their payloads",
+                "A page may have fewer items than asked for, or none, and a `next_cursor` all the same: go on until \
+                 there is none.",
+            )
+            .scope(Scope::DeliveriesRead)
+            .with([
+                parameter::TYPE,
+                Parameter::query("resource", parameter::resource, "About this resource: its type and its id."),
+                parameter::SINCE,
+                parameter::UNTIL,
+                parameter::LIMIT,
+                parameter::CURSOR,
+            ])
+            .answers(Success::page::<EventView<'_>>(200))
+            .command("events list"),
+        Operation::post("/events", "publishEvent", |route| route.to(publish))
+            .about(
+                "Publishes an event",
+                "Answers when the event and the endpoints that it matched are durable. With an `idempotency_key` that \
+                 was used in the last 24 hours it answers with the first event, or with 409 if that one was another.",
+            )
+            .scope(Scope::EventsPublish)
+            .takes(draft)
+            .answers(Success::one::<ReceiptView<'_>>(202))
+            .problems(&[409])
+            .command("publish"),
+        Operation::delete("/events", "eraseEvents", |route| route.to(erase))
+            .about(
+                "Erases the content of all events about a resource",
+                "Payloads, actors, tags, and what receivers answered; the records stay without it, and deliveries that \
+                 wait are cancelled. There is no way back.",
+            )
+            .scope(Scope::Admin)
+            .with([Parameter::query("resource", parameter::resource, "The resource: its type and its id.").needed()])
+            .answers(Success::one::<ErasedView>(200).about("Erased."))
+            .answers(Success::one::<ErasedView>(202).about("Nobody is shown it; the files still hold some of it."))
+            .command("events erase"),
+        Operation::post("/events/batch", "publishEvents", |route| route.to(publish_batch))
+            .about("Publishes up to 1,000 events, all or none", "In one durable write; answered in order.")
+            .scope(Scope::EventsPublish)
+            .takes_many("events", draft)
+            .answers(Success::list::<ReceiptView<'_>>(202))
+            .problems(&[409])
+            .command("publish"),
+        Operation::get("/events/{id}", "getEvent", |route| route.to(show))
+            .about("One event", "Its `data` is shown to tokens with the scope `payload:read` only.")
+            .scope(Scope::DeliveriesRead)
+            .with([parameter::EVENT])
+            .answers(Success::one::<EventView<'_>>(200))
+            .command("events show"),
+    ]
+}
 
 /// POST /events: answers when the event and its list of endpoints are durable.
 pub(super) async fn publish(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
@@ -117,6 +178,38 @@ impl<'a> Read<'a> for BatchEvents {
         }
         Read::read(raw).map(Self)
     }
+}
+
+fn draft() -> Object {
+    let label = || schema::some_text(limits::LABEL_BYTES_MAX);
+    let actor = Object::new("Actor")
+        .required(
+            "kind",
+            label(),
+            "`ui` for a person at a screen, `api` for a program, or a word of your own.",
+        )
+        .optional("id", schema::text_or_whole(), "Its id in your system.")
+        .optional("name", label(), "For people to read.");
+    let resource = Object::new("Resource").required("type", label(), "A noun: `case`, `people`.").required(
+        "id",
+        label(),
+        "Its id in your system.",
+    );
+    let key = schema::some_text(limits::IDEMPOTENCY_KEY_BYTES_MAX);
+    Object::new("EventDraft")
+        .example(json!({ "type": "cases.created", "data": { "id": "C-1" }, "resource": { "type": "case", "id": "C-1" } }))
+        .required("type", schema::event_type(), "Dotted words, the general ones first.")
+        .required("data", schema::anything(), "The payload, which is passed on byte for byte.")
+        .optional("idempotency_key", key, "The same key within 24 hours publishes once.")
+        .optional("occurred_at", schema::time(), "When it came about; now if absent.")
+        .optional("actor", actor.schema(), "Who brought it about.")
+        .optional(
+            "resource",
+            resource.schema(),
+            "What it is about. Events of one resource can be kept in order.",
+        )
+        .optional("agency", label(), "The agency that it belongs to, by which endpoints can choose.")
+        .optional("tags", schema::texts_by_name(label(), limits::TAGS_MAX), "Names and values of your own.")
 }
 
 impl<'a> Read<'a> for NewEvent {

@@ -15,6 +15,9 @@ use serde_json::value::RawValue;
 
 use super::problem::{FIELD_ERRORS_MAX, Problem};
 
+/// Fields that most objects have at most.
+const FIELDS_USUAL: usize = 16;
+
 /// What is wrong with a value: each path is relative to it, and empty for the value itself.
 pub(super) type Wrong = Vec<FieldError>;
 
@@ -27,6 +30,7 @@ pub(super) trait Read<'a>: Sized {
 /// The fields of one object that nobody has asked for yet, and what was wrong with the others.
 pub(super) struct Fields<'a> {
     members: Vec<(String, &'a RawValue)>,
+    known: Vec<&'static str>,
     wrong: Wrong,
 }
 
@@ -37,12 +41,12 @@ impl<'a> Fields<'a> {
             return Err(mistyped(raw, "an object"));
         }
         let Members(members) = serde_json::from_str(raw.get()).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { members, wrong: Vec::new() })
+        Ok(Self { members, known: Vec::with_capacity(FIELDS_USUAL), wrong: Vec::new() })
     }
 
     /// A field that must be there and not null; `None` only when it is wrong, which [`Fields::finish`] tells.
-    pub(super) fn required<T: Read<'a>>(&mut self, name: &str) -> Option<T> {
-        match self.take(name) {
+    pub(super) fn required<T: Read<'a>>(&mut self, name: &'static str) -> Option<T> {
+        match self.ask(name) {
             Some(raw) => self.read(name, raw),
             None => {
                 self.note(name, wrong("is required"));
@@ -52,18 +56,18 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that may be absent but not null.
-    pub(super) fn given<T: Read<'a>>(&mut self, name: &str) -> Option<T> {
-        self.take(name).and_then(|raw| self.read(name, raw))
+    pub(super) fn given<T: Read<'a>>(&mut self, name: &'static str) -> Option<T> {
+        self.ask(name).and_then(|raw| self.read(name, raw))
     }
 
     /// A field that may be absent; null means the same.
-    pub(super) fn optional<T: Read<'a>>(&mut self, name: &str) -> Option<T> {
+    pub(super) fn optional<T: Read<'a>>(&mut self, name: &'static str) -> Option<T> {
         self.clearable(name).flatten()
     }
 
     /// A field that may be absent, which changes nothing, or null, which takes the value away.
-    pub(super) fn clearable<T: Read<'a>>(&mut self, name: &str) -> Option<Option<T>> {
-        let raw = self.take(name)?;
+    pub(super) fn clearable<T: Read<'a>>(&mut self, name: &'static str) -> Option<Option<T>> {
+        let raw = self.ask(name)?;
         if raw.get() == "null" { Some(None) } else { self.read(name, raw).map(Some) }
     }
 
@@ -77,9 +81,15 @@ impl<'a> Fields<'a> {
     /// Everything that was wrong, fields that nobody asked for among it.
     pub(super) fn finish(mut self) -> Result<(), Wrong> {
         for (name, _) in std::mem::take(&mut self.members).into_iter().take(FIELD_ERRORS_MAX) {
-            self.note(&shorten(&name), wrong("is not a field here; leave it out or correct its name"));
+            let message = format!("is not a field here; there are {}", self.known.join(", "));
+            self.note(&shorten(&name), wrong(message));
         }
         if self.wrong.is_empty() { Ok(()) } else { Err(self.wrong) }
+    }
+
+    fn ask(&mut self, name: &'static str) -> Option<&'a RawValue> {
+        self.known.push(name);
+        self.take(name)
     }
 
     fn take(&mut self, name: &str) -> Option<&'a RawValue> {
@@ -308,6 +318,16 @@ mod tests {
         assert_eq!(fields.clearable::<String>("null"), Some(None));
         assert_eq!(fields.clearable::<String>("given"), Some(Some("g".to_owned())));
         assert_eq!(fields.finish(), Ok(()));
+    }
+
+    #[test]
+    fn who_sends_an_unknown_field_is_told_which_there_are() {
+        let mut fields = Fields::of(parse(r#"{"urls":[]}"#).unwrap()).unwrap();
+        fields.given::<String>("url");
+        fields.clearable::<String>("name");
+        fields.refuse("dialect", "can't be changed");
+        let wrong = fields.finish().unwrap_err();
+        assert_eq!(wrong[0].message, "is not a field here; there are url, name");
     }
 
     #[test]

@@ -18,11 +18,48 @@ use casewire_data::{
     token::{Scope, Token},
 };
 
-use super::{answer, auth, body, engine, fields, problem::Problem, views::ReceiptView};
+use super::{
+    answer, auth, body, engine, fields,
+    operation::{Access, Operation, Success},
+    parameter::Parameter,
+    problem::Problem,
+    schema,
+    views::ReceiptView,
+};
 use crate::inbound::{Entrance, decoded};
 
 /// What systems call their JSON.
 const TYPES: &[&str] = &["application/json", "application/cloudevents+json", "application/vnd.api+json"];
+
+pub(super) fn operations() -> Vec<Operation> {
+    let source = || Parameter::path("source", schema::remark, "The name or id of the source.");
+    vec![
+        Operation::new(Method::OPTIONS, "/inbound/{source}", "askSource", |route| route.to(receive))
+            .about(
+                "Lets another system in that asks first",
+                "In the source's dialect, where it has such a handshake.",
+            )
+            .access(Access::Sender)
+            .with([source()])
+            .answers(Success::empty(200).about("It may send; the headers say so in the source's dialect."))
+            .problems(&[401, 405])
+            .no_command("the other system calls it"),
+        Operation::post("/inbound/{source}", "receiveEvent", |route| route.to(receive))
+            .about(
+                "Takes another system's webhook in",
+                "Verified in the source's dialect and published once. Signed by the secret that both sides know, or \
+                 where the dialect has no signature, with a token that has the scope `events:publish`. An unknown \
+                 source, a wrong signature and a missing token get one and the same answer.",
+            )
+            .access(Access::Sender)
+            .with([source()])
+            .takes_json()
+            .answers(Success::one::<ReceiptView<'_>>(202))
+            .answers(Success::empty(200).about("The answer of a handshake, in the source's dialect."))
+            .problems(&[401, 403, 409, 429, 503])
+            .no_command("the other system calls it; `casewire listen` plays a receiver"),
+    ]
+}
 
 /// POST /inbound/{source}, and OPTIONS for senders that ask first.
 pub(super) async fn receive(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {

@@ -1,10 +1,14 @@
 //! The HTTP surface for people and programs that administer one tenant (http-api).
 //!
-//! Every route is declared here, below whatever prefix the host chooses. Nothing stored is ever
-//! serialised outward: `views` says what is shown. Nothing of another tenant can be named, since
+//! Every route is an entry in the table of [`operation`], which is mounted below whatever prefix the host chooses and
+//! told by `/openapi.json`. Nothing stored is ever serialised outward: `views` says what is shown. Nothing of another tenant can be named, since
 //! every look-up goes through the [`TenantHandle`](crate::tenant::TenantHandle) of the caller's token.
 //!
 //! The modules, in reading order.
+
+mod operation;
+mod parameter;
+mod schema;
 
 mod auth;
 mod problem;
@@ -35,13 +39,18 @@ mod stats;
 mod tokens;
 mod trial;
 
+mod openapi;
+
 use actix_web::{
-    HttpRequest, Resource, Route, guard,
-    http::Method,
+    HttpRequest,
     web::{self, ServiceConfig},
 };
 
-use self::problem::Problem;
+pub use self::openapi::openapi;
+use self::{
+    operation::{Operation, Success},
+    problem::Problem,
+};
 use crate::engine::Engine;
 
 impl Engine {
@@ -70,86 +79,37 @@ impl Engine {
 
 /// Every route below the prefix.
 fn routes(config: &mut ServiceConfig) {
-    health::routes(config);
-    config
-        .service(
-            resource("/endpoints", "GET, HEAD, POST")
-                .route(get().to(endpoints::list))
-                .route(web::post().to(endpoints::create)),
-        )
-        .service(resource("/endpoints/preview", "POST").route(web::post().to(preview::show)))
-        .service(
-            resource("/endpoints/{id}", "GET, HEAD, PATCH, DELETE")
-                .route(get().to(endpoints::show))
-                .route(web::patch().to(endpoints::change))
-                .route(web::delete().to(endpoints::delete)),
-        )
-        .service(resource("/endpoints/{id}/secret", "GET, HEAD").route(get().to(secrets::show)))
-        .service(resource("/endpoints/{id}/secret/rotate", "POST").route(web::post().to(secrets::rotate)))
-        .service(resource("/endpoints/{id}/test", "POST").route(web::post().to(trial::run)))
-        .service(resource("/endpoints/{id}/stats", "GET, HEAD").route(get().to(stats::show)))
-        .service(resource("/endpoints/{id}/replay", "POST").route(web::post().to(replays::begin)))
-        .service(resource("/endpoints/{id}/replays", "GET, HEAD").route(get().to(replays::list)))
-        .service(
-            resource("/endpoints/{id}/replays/{replay}", "GET, HEAD, DELETE")
-                .route(get().to(replays::show))
-                .route(web::delete().to(replays::cancel)),
-        )
-        .service(
-            resource("/events", "GET, HEAD, POST, DELETE")
-                .route(get().to(events::list))
-                .route(web::post().to(events::publish))
-                .route(web::delete().to(events::erase)),
-        )
-        .service(resource("/events/batch", "POST").route(web::post().to(events::publish_batch)))
-        .service(resource("/events/{id}", "GET, HEAD").route(get().to(events::show)))
-        .service(resource("/events/{id}/deliveries", "GET, HEAD").route(get().to(deliveries::list_of_event)))
-        .service(resource("/event-types", "GET, HEAD").route(get().to(event_types::list)))
-        .service(
-            resource("/event-types/{type}", "GET, HEAD, PUT, DELETE")
-                .route(get().to(event_types::show))
-                .route(web::put().to(event_types::put))
-                .route(web::delete().to(event_types::delete)),
-        )
-        .service(resource("/deliveries", "GET, HEAD").route(get().to(deliveries::list)))
-        .service(resource("/deliveries/{id}", "GET, HEAD").route(get().to(deliveries::show)))
-        .service(resource("/deliveries/{id}/retry", "POST").route(web::post().to(deliveries::retry)))
-        .service(
-            resource("/sources", "GET, HEAD, POST")
-                .route(get().to(sources::list))
-                .route(web::post().to(sources::create)),
-        )
-        .service(
-            resource("/sources/{id}", "GET, HEAD, PATCH, DELETE")
-                .route(get().to(sources::show))
-                .route(web::patch().to(sources::change))
-                .route(web::delete().to(sources::delete)),
-        )
-        .service(
-            resource("/inbound/{source}", "OPTIONS, POST")
-                .route(web::post().to(inbound::receive))
-                .route(web::method(Method::OPTIONS).to(inbound::receive)),
-        )
-        .service(resource("/metrics", "GET, HEAD").route(get().to(metrics::show)))
-        .service(resource("/backup", "POST").route(web::post().to(backup::make)))
-        .service(
-            resource("/tokens", "GET, HEAD, POST")
-                .route(get().to(tokens::list))
-                .route(web::post().to(tokens::create)),
-        )
-        .service(resource("/tokens/{id}", "DELETE").route(web::delete().to(tokens::delete)))
-        .service(resource("/audit", "GET, HEAD").route(get().to(audit::list)));
+    operation::mount(config, &operations());
 }
 
-/// A path that answers other methods than those in `allow` with 405.
-fn resource(path: &str, allow: &'static str) -> Resource {
-    let refuse = move || async move { Err::<&str, _>(Problem::method_not_allowed(allow)) };
-    web::resource(path).default_service(web::to(refuse))
-}
-
-/// GET, and HEAD with it (RFC 9110, 9.1).
-fn get() -> Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+/// What the routes do, in reading order.
+fn operations() -> Vec<Operation> {
+    let told = Operation::get("/openapi.json", "getDocument", |route| route.to(openapi::show))
+        .about("This document", "For any valid token.")
+        .answers(Success::bare::<serde_json::Map<String, serde_json::Value>>(200))
+        .command("openapi");
+    [
+        endpoints::operations(),
+        secrets::operations(),
+        stats::operations(),
+        preview::operations(),
+        trial::operations(),
+        replays::operations(),
+        events::operations(),
+        event_types::operations(),
+        deliveries::operations(),
+        sources::operations(),
+        inbound::operations(),
+        tokens::operations(),
+        audit::operations(),
+        backup::operations(),
+        metrics::operations(),
+        health::operations(),
+        vec![told],
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 async fn no_such_path() -> Result<&'static str, Problem> {

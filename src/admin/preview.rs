@@ -2,19 +2,36 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Payload};
 use casewire_data::{endpoint::EndpointDraft, filter::Filter, limits, token::Scope};
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::{
     answer,
     auth::Caller,
     body, endpoints,
     fields::{self, Fields, Read, Wrong, below, wrong},
+    operation::{Operation, Success},
     problem::Problem,
+    schema::{self, Object},
     views::PreviewView,
 };
 
 /// How many events are looked at, unless the request says.
 const LAST_DEFAULT: u32 = 100;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("/endpoints/preview", "previewEndpoint", |route| route.to(show))
+            .about(
+                "Which of the last events an endpoint would take",
+                "Nothing is stored or sent. The scope `deliveries:read` is needed as well, and `payload:read` for a \
+                 filter that looks at payloads.",
+            )
+            .scope(Scope::EndpointsRead)
+            .takes(described)
+            .answers(Success::bare::<PreviewView<'_>>(200))
+            .command("endpoints preview"),
+    ]
+}
 
 /// POST /endpoints/preview. It lists events, so whoever asks must be allowed to; a filter that looks at payloads tells of
 /// them.
@@ -29,6 +46,18 @@ pub(super) async fn show(request: HttpRequest, payload: Payload) -> Result<HttpR
     }
     let previewed = caller.tenant().preview_endpoint(draft, last as usize).await?;
     Ok(answer::json(StatusCode::OK, &PreviewView::new(&previewed)))
+}
+
+fn described() -> Object {
+    let object = Object::new("EndpointPreview")
+        .example(json!({ "events": ["cases.*"], "filter": { "data.amount": { "gte": 1000 } } }))
+        .given("last", schema::whole(1, limits::PREVIEW_EVENTS_MAX.into()), "How many events to look at.")
+        .given(
+            "url",
+            schema::text(limits::URL_BYTES_MAX),
+            "Where its deliveries would go; nothing goes there now.",
+        );
+    endpoints::like_draft(object)
 }
 
 /// An endpoint's draft, and `last` beside its fields.

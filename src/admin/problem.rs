@@ -1,6 +1,6 @@
 //! What went wrong, as `application/problem+json` (RFC 9457).
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -10,6 +10,7 @@ use actix_web::{
     },
 };
 use casewire_data::{Error, ErrorKind, FieldError, limits};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Fields that one answer names; a body can hold far more mistakes than anybody reads.
@@ -27,7 +28,7 @@ pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
     errors: Vec<FieldError>,
-    header: Option<(HeaderName, &'static str)>,
+    header: Option<(HeaderName, Cow<'static, str>)>,
 }
 
 impl Problem {
@@ -35,8 +36,8 @@ impl Problem {
         Self { status, detail: detail.into(), errors: Vec::new(), header: None }
     }
 
-    fn with(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, value));
+    fn with(mut self, name: HeaderName, value: impl Into<Cow<'static, str>>) -> Self {
+        self.header = Some((name, value.into()));
         self
     }
 
@@ -73,16 +74,13 @@ impl Problem {
 
     /// 404: no route has this path.
     pub(super) fn no_such_path() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "there is no such path; see the documentation of the API for those there are",
-        )
+        Self::new(StatusCode::NOT_FOUND, "there is no such path; /openapi.json has those that there are")
     }
 
     /// 405 with the methods that the path does have.
-    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+    pub(super) fn method_not_allowed(allow: &str) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("this path takes {allow}"))
-            .with(header::ALLOW, allow)
+            .with(header::ALLOW, allow.to_owned())
     }
 
     /// 408: the body did not come in time. The connection closes, since the rest of it may still come.
@@ -189,7 +187,7 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         if let Some((name, value)) = &self.header {
-            response.insert_header((name.clone(), *value));
+            response.insert_header((name.clone(), &**value));
         }
         if self.status == StatusCode::REQUEST_TIMEOUT {
             // RFC 9110, 15.5.9.
@@ -207,21 +205,31 @@ impl ResponseError for Problem {
     }
 }
 
-/// RFC 9457, 3.1; `errors` as in its example, with a path for a pointer.
-#[derive(Serialize)]
-struct ProblemView<'a> {
+/// Why it was not done, and what to do next (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct ProblemView<'a> {
+    /// Always `about:blank`: the status says what kind of problem it is.
     #[serde(rename = "type")]
     kind: &'static str,
+    /// What the status means.
     title: &'static str,
+    /// The status of the answer.
     status: u16,
+    /// What is wrong here, and what to do next.
     detail: &'a str,
+    /// The fields at fault, with 422 and no other status; at most 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<Vec<FieldView<'a>>>,
 }
 
-#[derive(Serialize)]
+/// A field and what is wrong with it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FieldError")]
 struct FieldView<'a> {
+    /// The field's path in what was sent: `events[0]`, `actor.kind`. `body` for all of it.
     field: &'a str,
+    /// What is wrong, and what would be right.
     message: &'a str,
 }
 

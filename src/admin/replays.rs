@@ -9,18 +9,61 @@ use casewire_data::{
     replay::{ReplayQuery, ReplayStatus},
     token::Scope,
 };
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::{
     answer,
     auth::Caller,
     body,
     fields::{self, Fields, Read, Wrong, refused},
+    operation::{Operation, Success},
     page::{LIMIT_DEFAULT, Page},
-    path_id,
+    parameter, path_id,
     problem::Problem,
-    views::{ReplayCountView, ReplayView},
+    schema::{self, Object},
+    views::{ReplayAnswerView, ReplayView},
 };
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("/endpoints/{id}/replay", "replayToEndpoint", |route| route.to(begin))
+            .about(
+                "Sends again what is dead, was delivered or was missed",
+                "Oldest first and behind what is new. With `dry_run` it is counted and nothing is sent. An endpoint \
+                 has one replay under way at most; 409 names it.",
+            )
+            .scope(Scope::DeliveriesWrite)
+            .with([parameter::ENDPOINT])
+            .takes(asked)
+            .answers(Success::one::<ReplayAnswerView<'_>>(202).about("The replay, or the count of a dry run."))
+            .problems(&[409])
+            .command("endpoints replay"),
+        Operation::get("/endpoints/{id}/replays", "listReplays", |route| route.to(list))
+            .about(
+                "The replays of an endpoint, newest first",
+                "The one under way, and the last 32 that are over.",
+            )
+            .scope(Scope::DeliveriesRead)
+            .with([parameter::ENDPOINT, parameter::LIMIT, parameter::CURSOR])
+            .answers(Success::page::<ReplayView<'_>>(200))
+            .command("endpoints replays list"),
+        Operation::get("/endpoints/{id}/replays/{replay}", "getReplay", |route| route.to(show))
+            .about("How a replay is doing", "")
+            .scope(Scope::DeliveriesRead)
+            .with([parameter::ENDPOINT, parameter::REPLAY])
+            .answers(Success::one::<ReplayView<'_>>(200))
+            .command("endpoints replays show"),
+        Operation::delete("/endpoints/{id}/replays/{replay}", "cancelReplay", |route| route.to(cancel))
+            .about(
+                "Calls a replay off",
+                "What has not been sent is not sent. One that is over stays as it is.",
+            )
+            .scope(Scope::DeliveriesWrite)
+            .with([parameter::ENDPOINT, parameter::REPLAY])
+            .answers(Success::one::<ReplayView<'_>>(200).about("Where it ended."))
+            .command("endpoints replays cancel"),
+    ]
+}
 
 /// POST /endpoints/{id}/replay: answered with the count, and the replay unless it is a dry run.
 pub(super) async fn begin(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
@@ -30,9 +73,10 @@ pub(super) async fn begin(request: HttpRequest, payload: Payload) -> Result<Http
     let tenant = caller.tenant();
     if dry_run {
         let count = tenant.count_replay(endpoint, query).await?;
-        return Ok(answer::one(StatusCode::ACCEPTED, &ReplayCountView::new(endpoint, count)));
+        return Ok(answer::one(StatusCode::ACCEPTED, &ReplayAnswerView::counted(endpoint, count)));
     }
-    Ok(answer::one(StatusCode::ACCEPTED, &ReplayView::new(&tenant.replay(endpoint, query).await?)))
+    let replay = tenant.replay(endpoint, query).await?;
+    Ok(answer::one(StatusCode::ACCEPTED, &ReplayAnswerView::begun(&replay)))
 }
 
 /// GET /endpoints/{id}/replays
@@ -61,6 +105,22 @@ pub(super) async fn cancel(request: HttpRequest) -> Result<HttpResponse, Problem
 
 fn replay_id(request: &HttpRequest) -> Result<ReplayId, Problem> {
     request.match_info().query("replay").parse().map_err(|_| Problem::not_found())
+}
+
+fn asked() -> Object {
+    let example = json!({ "since": "2026-04-29T09:10:00Z", "status": ["dead"], "dry_run": true });
+    Object::new("ReplayQuery")
+        .example(example)
+        .optional("since", schema::time(), "Of events published at this time or later.")
+        .optional("until", schema::time(), "Of events published before this time.")
+        .optional(
+            "status",
+            schema::replay_statuses(),
+            "Deliveries that stand so; `dead` if it is left out. `missing` is what was published before the endpoint \
+             subscribed.",
+        )
+        .optional("types", schema::event_patterns(), "Of event types that one of these patterns takes.")
+        .optional("dry_run", schema::yes_or_no(), "Count, and send nothing.")
 }
 
 /// What a request asks for.

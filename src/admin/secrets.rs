@@ -1,7 +1,7 @@
 //! Secrets of endpoints: shown to admins, and rotated. The audit has both.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Payload};
-use casewire_data::{endpoint::Rotation, token::Scope};
+use casewire_data::{endpoint::Rotation, limits, token::Scope};
 use serde_json::value::RawValue;
 
 use super::{
@@ -9,10 +9,34 @@ use super::{
     auth::Caller,
     body,
     fields::{self, Fields, Read, Wrong},
-    path_id,
+    operation::{Operation, Success},
+    parameter, path_id,
     problem::Problem,
+    schema::{self, Object},
     views::SecretsView,
 };
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/endpoints/{id}/secret", "getEndpointSecret", |route| route.to(show))
+            .about("The secrets of an endpoint that are in force", "The audit has who looked.")
+            .scope(Scope::Admin)
+            .with([parameter::ENDPOINT])
+            .answers(Success::one::<SecretsView>(200))
+            .command("endpoints secret"),
+        Operation::post("/endpoints/{id}/secret/rotate", "rotateEndpointSecret", |route| route.to(rotate))
+            .about(
+                "Gives an endpoint a new secret",
+                "The old one stays in force for a while. The answer shows the new one, and no other.",
+            )
+            .scope(Scope::EndpointsWrite)
+            .with([parameter::ENDPOINT])
+            .may_take(rotation)
+            .answers(Success::one::<SecretsView>(200).always(&["secret"]))
+            .problems(&[409])
+            .command("endpoints rotate"),
+    ]
+}
 
 /// GET /endpoints/{id}/secret: all that are in force.
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -31,6 +55,17 @@ pub(super) async fn rotate(request: HttpRequest, payload: Payload) -> Result<Htt
     let rotation = text.as_deref().map(fields::read_body).transpose()?.unwrap_or_default();
     let secrets = caller.tenant().rotate_secret(id, rotation).await?;
     Ok(answer::unstored(answer::one(StatusCode::OK, &SecretsView::newest(id, &secrets))))
+}
+
+fn rotation() -> Object {
+    let seconds = schema::whole(0, limits::SECRET_OVERLAP_SECONDS_MAX.into());
+    Object::new("Rotation")
+        .optional("secret", schema::secret(), "A secret of your own; one is made if it is absent.")
+        .optional(
+            "overlap_seconds",
+            seconds,
+            "How long the old one stays in force; 86,400 if absent, 0 ends it at once.",
+        )
 }
 
 impl Read<'_> for Rotation {

@@ -5,18 +5,57 @@ use casewire_data::{
     source::{SourceDraft, SourcePatch},
     token::Scope,
 };
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::{
     answer,
     auth::Caller,
     body,
     fields::{self, Fields, Read, Wrong},
+    operation::{Operation, Success},
     page::{LIMIT_MAX, Page},
-    path_id,
+    parameter, path_id,
     problem::Problem,
+    schema::{self, Object},
     views::SourceView,
 };
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/sources", "listSources", |route| route.to(list))
+            .about("All sources, newest first", "Complete without paging up to 200.")
+            .scope(Scope::EndpointsRead)
+            .with([parameter::LIMIT_OF_ALL, parameter::CURSOR])
+            .answers(Success::page::<SourceView<'_>>(200))
+            .command("sources list"),
+        Operation::post("/sources", "createSource", |route| route.to(create))
+            .about("Makes a source", "Its secret is in this answer and in no other.")
+            .scope(Scope::EndpointsWrite)
+            .takes(draft)
+            .answers(Success::one::<SourceView<'_>>(201))
+            .problems(&[409])
+            .command("sources create"),
+        Operation::get("/sources/{id}", "getSource", |route| route.to(show))
+            .about("One source", "")
+            .scope(Scope::EndpointsRead)
+            .with([parameter::SOURCE])
+            .answers(Success::one::<SourceView<'_>>(200))
+            .command("sources show"),
+        Operation::patch("/sources/{id}", "updateSource", |route| route.to(change))
+            .about("Changes what is given of a source", "Its name and its dialect stay as they are.")
+            .scope(Scope::EndpointsWrite)
+            .with([parameter::SOURCE])
+            .takes(patch)
+            .answers(Success::one::<SourceView<'_>>(200).about("As it is now."))
+            .command("sources update"),
+        Operation::delete("/sources/{id}", "deleteSource", |route| route.to(delete))
+            .about("Deletes a source", "Nothing comes in by it any more.")
+            .scope(Scope::EndpointsWrite)
+            .with([parameter::SOURCE])
+            .answers(Success::empty(204))
+            .command("sources delete"),
+    ]
+}
 
 /// GET /sources: complete without paging up to 200.
 pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -66,6 +105,20 @@ fn prefix(request: &HttpRequest) -> &str {
     path.rfind("/sources").map_or("", |end| &path[..end])
 }
 
+fn draft() -> Object {
+    Object::new("SourceDraft")
+        .example(json!({ "name": "code", "dialect": "github@1", "secret": "shared-with-github" }))
+        .required(
+            "name",
+            schema::source_name(),
+            "The sender's URL ends with it; no other source may have it.",
+        )
+        .required("dialect", schema::dialect(), "The format in which its system sends, with the revision.")
+        .optional("params", schema::params(), "What the dialect must know of the source.")
+        .given("secret", schema::secret(), "The secret that its sender has; one is made if it is absent.")
+        .optional("description", schema::remark(), "For people to read.")
+}
+
 impl Read<'_> for SourceDraft {
     fn read(raw: &RawValue) -> Result<Self, Wrong> {
         let mut fields = Fields::of(raw)?;
@@ -78,6 +131,13 @@ impl Read<'_> for SourceDraft {
         };
         fields.finish().map(|()| draft)
     }
+}
+
+fn patch() -> Object {
+    Object::new("SourcePatch")
+        .given("secret", schema::secret(), "The secret that its sender has from now on.")
+        .optional("params", schema::params(), "What the dialect must know of the source; they replace all.")
+        .optional("description", schema::remark(), "For people to read.")
 }
 
 impl Read<'_> for SourcePatch {

@@ -7,10 +7,29 @@ use casewire_data::{
     stats::{Counts, HourCounts, Latency},
     token::Scope,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{answer, auth::Caller, path_id, problem::Problem};
+use super::{
+    answer,
+    auth::Caller,
+    operation::{Operation, Success},
+    parameter, path_id,
+    problem::Problem,
+    schema::shown,
+};
 use crate::tenant::EndpointReport;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/endpoints/{id}/stats", "getEndpointStats", |route| route.to(show))
+            .about("How an endpoint has been doing", "")
+            .scope(Scope::DeliveriesRead)
+            .with([parameter::ENDPOINT])
+            .answers(Success::one::<ReportView>(200))
+            .command("endpoints stats"),
+    ]
+}
 
 /// GET /endpoints/{id}/stats
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -20,9 +39,12 @@ pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> 
 }
 
 /// Attempts are those of the last 24 hours, or since `counted_since` if that was later; `deliveries` are all.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EndpointStats")]
 struct ReportView {
+    #[schemars(schema_with = "shown::endpoint_id")]
     endpoint: String,
+    #[schemars(schema_with = "shown::time")]
     counted_since: String,
     attempts: CountsView,
     /// Absent as long as there was no attempt.
@@ -32,17 +54,22 @@ struct ReportView {
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ms: Option<LatencyView>,
     deliveries: DeliveriesView,
+    /// Events that wait for it.
     backlog: u64,
+    /// When the oldest event that waits was published.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::time")]
     oldest_waiting_at: Option<String>,
     breaker: BreakerView,
     /// Absent if it is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     failing: Option<FailingView>,
+    /// One by one, the newest last; those without attempts among them.
     hours: Vec<HourView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Counts")]
 struct CountsView {
     total: u64,
     delivered: u64,
@@ -50,14 +77,16 @@ struct CountsView {
     dead: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Latency")]
 struct LatencyView {
     p50: f64,
     p95: f64,
     p99: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeliveryCounts")]
 struct DeliveriesView {
     delivered: u64,
     dead: u64,
@@ -65,26 +94,39 @@ struct DeliveriesView {
     retrying: u64,
 }
 
-#[derive(Serialize)]
+/// Whether an endpoint that keeps failing is spared: `open` while nothing is sent to it, `half_open` while one request
+/// finds out whether it answers again.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Breaker")]
 struct BreakerView {
+    #[schemars(schema_with = "shown::breaker_state")]
     state: &'static str,
     /// Absent if it is closed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::time")]
     since: Option<String>,
+    /// When the next request finds out, if none does now.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::time")]
     next_probe_at: Option<String>,
 }
 
-#[derive(Serialize)]
+/// For how long an endpoint has acknowledged nothing.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Failing")]
 struct FailingView {
+    #[schemars(schema_with = "shown::time")]
     since: String,
-    /// Absent as long as its owner was not warned.
+    /// When it is paused if it goes on like this. Absent as long as its owner was not warned.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::time")]
     disables_at: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Hour")]
 struct HourView {
+    #[schemars(schema_with = "shown::time")]
     begins_at: String,
     #[serde(flatten)]
     counts: CountsView,

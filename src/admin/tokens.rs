@@ -2,19 +2,53 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Payload};
 use casewire_data::{event::Tenant, token::Scope};
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::{
     answer,
     auth::Caller,
     body,
     fields::{self, Fields, Read, Wrong, refused},
+    operation::{Operation, Success},
     page::Page,
-    path_id,
+    parameter, path_id,
     problem::Problem,
     query::Query,
+    schema::{self, Object},
     views::TokenView,
 };
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/tokens", "listTokens", |route| route.to(list))
+            .about("Tokens, newest first, without their secrets", "")
+            .scope(Scope::Admin)
+            .with([parameter::TENANT, parameter::LIMIT, parameter::CURSOR])
+            .answers(Success::page::<TokenView<'_>>(200))
+            .command("token list"),
+        Operation::post("/tokens", "createToken", |route| route.to(create))
+            .about(
+                "Makes a token",
+                "For the caller's tenant; an admin of the tenant `default` may name another. The token itself is in \
+                 this answer and in no other.",
+            )
+            .scope(Scope::Admin)
+            .takes(description)
+            .answers(Success::one::<TokenView<'_>>(201).always(&["token"]))
+            .command("token create"),
+        Operation::delete("/tokens/{id}", "deleteToken", |route| route.to(delete))
+            .about(
+                "Deletes a token",
+                "Nobody is let in by it any more. Nobody shuts itself out: 409 for the last admin of the caller's \
+                 own tenant.",
+            )
+            .scope(Scope::Admin)
+            .with([parameter::TOKEN, parameter::TENANT])
+            .answers(Success::empty(204))
+            .problems(&[409])
+            .command("token delete"),
+    ]
+}
 
 /// POST /tokens: for the caller's tenant; an admin of the tenant `default`, who is the operator, may name another.
 pub(super) async fn create(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
@@ -56,6 +90,14 @@ struct TokenDraft {
     tenant: Option<Tenant>,
     scopes: Vec<Scope>,
     description: Option<String>,
+}
+
+fn description() -> Object {
+    Object::new("TokenDraft")
+        .example(json!({ "scopes": ["events:publish"], "description": "the case server" }))
+        .optional("tenant", schema::tenant(), "Whose it is; the caller's own if absent.")
+        .required("scopes", schema::scopes(), "What it may do: at least one. `admin` may do all.")
+        .optional("description", schema::remark(), "For people to read.")
 }
 
 impl Read<'_> for TokenDraft {

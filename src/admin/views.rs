@@ -11,6 +11,7 @@ mod preview;
 mod replay;
 mod secrets;
 mod source;
+mod token;
 mod trial;
 
 use std::{
@@ -25,8 +26,8 @@ use casewire_data::{
     event::{Actor, ActorId, Event},
     rate::RateLimit,
     secret::Secret,
-    token::{Scope, Token},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -37,54 +38,85 @@ pub(super) use self::{
     erasure::ErasedView,
     event_type::EventTypeView,
     preview::PreviewView,
-    replay::{ReplayCountView, ReplayView},
+    replay::{ReplayAnswerView, ReplayView},
     secrets::SecretsView,
     source::SourceView,
+    token::TokenView,
     trial::TrialView,
 };
+use super::schema::shown;
 use crate::{publisher::Receipt, tenant::EndpointInfo};
 
 /// An endpoint: the seed's keys in the seed's order, then extensions where they differ from their default.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Endpoint")]
 pub(super) struct EndpointView<'a> {
+    #[schemars(schema_with = "shown::endpoint_id")]
     id: String,
+    /// Where its deliveries go.
     url: &'a str,
+    /// For people to read.
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
+    /// Patterns of the event types that it takes.
     events: Vec<&'a str>,
+    /// `paused` holds its events.
+    #[schemars(schema_with = "shown::endpoint_status")]
     status: &'static str,
+    /// What its deliveries are signed with: in the answer to its creation and in no other.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<Cow<'a, str>>,
+    #[schemars(schema_with = "shown::time")]
     created_at: String,
+    #[schemars(schema_with = "shown::time")]
     updated_at: String,
+    /// A short name for people to read.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
+    /// The format of its deliveries, where it is not the server's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     dialect: Option<&'a str>,
+    /// What its dialect must know of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     params: Option<&'a BTreeMap<String, String>>,
+    /// It takes events of these agencies only.
     #[serde(skip_serializing_if = "Option::is_none")]
     agencies: Option<&'a BTreeSet<String>>,
+    /// It takes events that came about in these ways only.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::ways")]
     sources: Option<Vec<&'static str>>,
+    /// What it takes events by, as it was written.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::filter")]
     filter: Option<&'a RawValue>,
+    /// Static request headers.
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<&'a BTreeMap<String, String>>,
+    /// What goes out one at a time and in publish order, if anything.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::ordering")]
     ordering: Option<&'static str>,
+    /// Requests in flight at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_in_flight: Option<u32>,
+    /// Requests that may begin in a second.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::rate")]
     rate_limit_per_second: Option<RateView>,
+    /// Seconds that one attempt may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout_seconds: Option<u32>,
+    /// When failed attempts are made again.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry: Option<RetryView>,
+    /// Why it is paused, if the engine did it.
     #[serde(skip_serializing_if = "Option::is_none")]
     status_reason: Option<&'a str>,
+    /// Events that wait while it is paused.
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<u64>,
+    /// It belongs to the sandbox of its dialect's system.
     #[serde(skip_serializing_if = "Option::is_none")]
     sandbox: Option<bool>,
     /// What verifies its deliveries, where that is not the secret itself.
@@ -115,8 +147,11 @@ impl RateView {
     }
 }
 
-#[derive(Serialize)]
+/// When failed attempts are made again.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Retry")]
 struct RetryView {
+    /// Delays after the first attempt and each one after it.
     schedule_seconds: Vec<u64>,
 }
 
@@ -166,12 +201,18 @@ impl<'a> EndpointView<'a> {
 }
 
 /// The answer to a publish.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Receipt")]
 pub(super) struct ReceiptView<'a> {
+    /// The event; of a duplicate, the first one's.
+    #[schemars(schema_with = "shown::event_id")]
     id: String,
     #[serde(rename = "type")]
+    #[schemars(schema_with = "shown::event_type")]
     event_type: &'a str,
+    /// Endpoints that it matched.
     deliveries: usize,
+    /// Whether its idempotency key was used before, and nothing was published now.
     duplicate: bool,
 }
 
@@ -188,12 +229,19 @@ impl<'a> ReceiptView<'a> {
 }
 
 /// An event, with its payload only for those who may see it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
 pub(super) struct EventView<'a> {
+    #[schemars(schema_with = "shown::event_id")]
     id: String,
     #[serde(rename = "type")]
+    #[schemars(schema_with = "shown::event_type")]
     event_type: &'a str,
+    /// When it was published.
+    #[schemars(schema_with = "shown::time")]
     created_at: String,
+    /// When it came about.
+    #[schemars(schema_with = "shown::time")]
     occurred_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<ActorView<'a>>,
@@ -205,16 +253,24 @@ pub(super) struct EventView<'a> {
     tags: Option<&'a BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_key: Option<&'a str>,
+    /// When its content was erased, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::time")]
     erased_at: Option<String>,
+    /// The payload, for tokens with the scope `payload:read` and where an event is shown alone.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::anything")]
     data: Option<&'a RawValue>,
 }
 
-#[derive(Serialize)]
+/// Who brought an event about.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Actor")]
 struct ActorView<'a> {
+    /// `ui` for a person at a screen, `api` for a program, or a word of the publisher's own.
     kind: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::text_or_whole")]
     id: Option<ActorIdView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
@@ -227,8 +283,11 @@ enum ActorIdView<'a> {
     Text(&'a str),
 }
 
-#[derive(Serialize)]
+/// What an event is about.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Resource")]
 struct ResourceView<'a> {
+    /// A noun: `case`, `people`.
     #[serde(rename = "type")]
     kind: &'a str,
     id: &'a str,
@@ -268,22 +327,42 @@ impl<'a> ActorView<'a> {
     }
 }
 
-/// A delivery; `A` is the number of its attempts, or the attempts.
-#[derive(Serialize)]
+/// One event on its way to one endpoint.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Delivery{A}")]
 pub(super) struct DeliveryView<'a, A> {
+    #[schemars(schema_with = "shown::delivery_id")]
     id: String,
+    #[schemars(schema_with = "shown::event_id")]
     event_id: String,
+    #[schemars(schema_with = "shown::endpoint_id")]
     endpoint_id: String,
     #[serde(rename = "type")]
+    #[schemars(schema_with = "shown::event_type")]
     event_type: &'a str,
+    #[schemars(schema_with = "shown::delivery_status")]
     status: &'static str,
     attempts: A,
+    /// When it is attempted again, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::time")]
     next_attempt_at: Option<String>,
+    /// When its event was published.
+    #[schemars(schema_with = "shown::time")]
     created_at: String,
 }
 
-impl<'a> DeliveryView<'a, usize> {
+/// How many attempts there were.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "", inline)]
+pub(super) struct AttemptCount(usize);
+
+/// The attempts, the first one first.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WithAttempts", inline)]
+pub(super) struct Attempts<'a>(Vec<AttemptView<'a>>);
+
+impl<'a> DeliveryView<'a, AttemptCount> {
     /// A delivery as it stands in a list, with the number of its attempts.
     pub(super) fn in_list(summary: &'a DeliverySummary) -> Self {
         Self {
@@ -292,7 +371,7 @@ impl<'a> DeliveryView<'a, usize> {
             endpoint_id: summary.id.endpoint.to_string(),
             event_type: summary.event_type.as_str(),
             status: summary.status.as_str(),
-            attempts: summary.attempts,
+            attempts: AttemptCount(summary.attempts),
             next_attempt_at: summary.next_attempt_at.map(|at| at.to_rfc3339_seconds()),
             created_at: summary.published_at.to_rfc3339_seconds(),
         }
@@ -300,14 +379,15 @@ impl<'a> DeliveryView<'a, usize> {
 
     /// A delivery in few words, with the number of its attempts.
     pub(super) fn brief(record: &'a DeliveryRecord) -> Self {
-        Self::new(record, record.attempts.len())
+        Self::new(record, AttemptCount(record.attempts.len()))
     }
 }
 
-impl<'a> DeliveryView<'a, Vec<AttemptView<'a>>> {
+impl<'a> DeliveryView<'a, Attempts<'a>> {
     /// A delivery by itself, with all of its attempts; what receivers answered only with `payload`.
     pub(super) fn alone(record: &'a DeliveryRecord, payload: bool) -> Self {
-        Self::new(record, record.attempts.iter().map(|attempt| AttemptView::new(attempt, payload)).collect())
+        let attempts = record.attempts.iter().map(|attempt| AttemptView::new(attempt, payload));
+        Self::new(record, Attempts(attempts.collect()))
     }
 }
 
@@ -322,38 +402,6 @@ impl<'a, A> DeliveryView<'a, A> {
             attempts,
             next_attempt_at: record.next_attempt_at.map(|at| at.to_rfc3339_seconds()),
             created_at: record.published_at.to_rfc3339_seconds(),
-        }
-    }
-}
-
-/// A token; its secret in the answer to its creation and no other.
-#[derive(Serialize)]
-pub(super) struct TokenView<'a> {
-    id: String,
-    tenant: &'a str,
-    scopes: Vec<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<&'a str>,
-    created_at: String,
-}
-
-impl<'a> TokenView<'a> {
-    /// A token that was created just now, with its secret.
-    pub(super) fn created(token: &'a Token, secret: &'a str) -> Self {
-        Self { token: Some(secret), ..Self::in_list(token) }
-    }
-
-    /// A token as it is shown later.
-    pub(super) fn in_list(token: &'a Token) -> Self {
-        Self {
-            id: token.id.to_string(),
-            tenant: token.tenant.as_str(),
-            scopes: token.scopes.iter().copied().map(Scope::as_str).collect(),
-            description: token.description.as_deref(),
-            token: None,
-            created_at: token.created_at.to_rfc3339_seconds(),
         }
     }
 }

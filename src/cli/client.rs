@@ -52,6 +52,15 @@ impl Client {
                     .into(),
             )
         })?;
+        Self::of(args, Some(token))
+    }
+
+    /// A client for what asks for no token.
+    pub(super) fn anonymous(args: &ServerArgs) -> Result<Self, Failure> {
+        Self::of(args, None)
+    }
+
+    fn of(args: &ServerArgs, token: Option<String>) -> Result<Self, Failure> {
         let server = args.server.trim_end_matches('/').to_owned();
         let url = url::Url::parse(&server).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let url = url.ok_or_else(|| {
@@ -63,13 +72,12 @@ impl Client {
         if url.scheme() == "https" {
             connector = connector.rustls_0_23(casewire_actors::dispatch::tls_config());
         }
-        let http = awc::Client::builder()
-            .connector(connector)
-            .disable_redirects()
-            .timeout(TIMEOUT)
-            .bearer_auth(token)
-            .finish();
-        Ok(Self { http, server })
+        let http = awc::Client::builder().connector(connector).disable_redirects().timeout(TIMEOUT);
+        let http = match token {
+            Some(token) => http.bearer_auth(token),
+            None => http,
+        };
+        Ok(Self { http: http.finish(), server })
     }
 
     /// What is at a path below the prefix.

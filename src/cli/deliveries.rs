@@ -20,6 +20,9 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Deliveries, those of the newest event first.
+    #[command(after_help = "Examples:
+  casewire deliveries list --status dead --since 2026-04-29T00:00:00Z
+  casewire deliveries list --endpoint wh_… --json | jq -r '.data[].id'")]
     List(ListArgs),
     /// One delivery with its attempts: how long each step took, in milliseconds, to whom it went, what came of it.
     #[command(visible_alias = "show")]

@@ -23,8 +23,13 @@ enum Action {
     /// All endpoints, newest first.
     List(ServerArgs),
     /// One endpoint.
+    #[command(visible_alias = "show")]
     Get(IdArgs),
     /// Create an endpoint; its secret is shown this once.
+    #[command(after_help = "Examples:
+  casewire endpoints create --url https://partner.example/webhooks --event 'cases.*' --event people.created
+  casewire endpoints create --url https://partner.example/webhooks --event '*' --dialect standard@1 \\
+    --retry-schedule-seconds 5,300,3600 --max-in-flight 4")]
     Create(CreateArgs),
     /// See which of the last events an endpoint would take, before it is created.
     ///

@@ -17,8 +17,12 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Events, newest first, without their payloads.
+    #[command(after_help = "Examples:
+  casewire events list --resource people/7
+  casewire events list --type cases.created --limit 200 --json")]
     List(ListArgs),
     /// One event, with its payload if the token may see it.
+    #[command(visible_alias = "get")]
     Show {
         /// The event, evt_….
         #[arg(value_name = "EVENT_ID")]

@@ -20,8 +20,10 @@ mod endpoints;
 mod event_types;
 mod events;
 mod metrics;
+mod openapi;
 mod publish;
 mod sources;
+mod status;
 mod token;
 
 mod audit;
@@ -66,8 +68,12 @@ enum Command {
     Deliveries(deliveries::Args),
     /// See and change where other systems' webhooks are taken in.
     Sources(sources::Args),
+    /// See whether a server is up and takes events in.
+    Status(status::Args),
     /// See what a running server counts.
     Metrics(metrics::Args),
+    /// Print the HTTP API as an OpenAPI document, to make clients of.
+    Openapi(openapi::Args),
     /// Make, list and delete bearer tokens.
     Token(token::Args),
     /// See who did what, and prove that nobody changed the record of it.
@@ -103,6 +109,8 @@ impl Cli {
                 Command::Events(args) => events::run(args, json).await,
                 Command::Deliveries(args) => deliveries::run(args, json).await,
                 Command::Sources(args) => sources::run(args, json).await,
+                Command::Status(args) => status::run(args, json).await,
+                Command::Openapi(args) => openapi::run(&args),
                 Command::Metrics(args) => metrics::run(args, json).await,
                 Command::Token(args) => token::run(args, json).await,
                 Command::Audit(args) => audit::run(args, json).await,

@@ -17,6 +17,10 @@ use super::{
 
 /// What `publish` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  casewire publish cases.created --data '{\"id\":\"C-1\"}' --resource case/C-1 --idempotency-key C-1-created
+  echo '{\"id\":\"C-1\"}' | casewire publish cases.created -
+  casewire publish --batch-file events.jsonl")]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["data", "file", "stdin", "batch_file"]))]
 pub(super) struct Args {
     /// What happened, as a dotted name: cases.created.
@@ -32,7 +36,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     file: Option<String>,
     /// A file with up to 1,000 whole events: a JSON array, or one event a line. Stored all or none.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["idempotency_key", "occurred_at", "tag"])]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["idempotency_key", "occurred_at", "actor", "resource", "agency", "tag"]
+    )]
     batch_file: Option<String>,
     /// Publishing again with this key within 24 h stores the event once.
     #[arg(long, value_name = "KEY")]
@@ -40,6 +48,15 @@ pub(super) struct Args {
     /// When it happened, RFC 3339; now if absent.
     #[arg(long, value_name = "TIME")]
     occurred_at: Option<String>,
+    /// Who did it: `ui` for a person, `api` for a program, or a word of your own; with an id, ui/42.
+    #[arg(long, value_name = "KIND/ID")]
+    actor: Option<String>,
+    /// What it is about: case/C-1.
+    #[arg(long, value_name = "TYPE/ID")]
+    resource: Option<String>,
+    /// The agency that it belongs to.
+    #[arg(long)]
+    agency: Option<String>,
     /// A label; repeat it for several.
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     tag: Vec<(String, String)>,
@@ -57,6 +74,12 @@ struct EventBody<'a> {
     idempotency_key: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     occurred_at: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agency: Option<&'a str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<&'a str, &'a str>,
 }
@@ -91,8 +114,21 @@ fn event<'a>(args: &'a Args, text: &'a str) -> Result<EventBody<'a>, Failure> {
         data,
         idempotency_key: args.idempotency_key.as_deref(),
         occurred_at: args.occurred_at.as_deref(),
+        actor: args.actor.as_deref().map(|actor| match actor.split_once('/') {
+            Some((kind, id)) => json!({ "kind": kind, "id": id }),
+            None => json!({ "kind": actor }),
+        }),
+        resource: args.resource.as_deref().map(resource).transpose()?,
+        agency: args.agency.as_deref(),
         tags: args.tag.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
     })
+}
+
+fn resource(text: &str) -> Result<Value, Failure> {
+    let (kind, id) = text.split_once('/').ok_or_else(|| {
+        Failure::Usage(format!("--resource: `{text}` is not a resource; write it like case/C-1"))
+    })?;
+    Ok(json!({ "type": kind, "id": id }))
 }
 
 fn payload(args: &Args) -> Result<String, Failure> {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Outcome,
+    Failure, Outcome,
     body::{insert, object_of},
     client::{Client, ServerArgs, segment},
     output, pair,
@@ -19,11 +19,16 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Create a source; its secret is shown this once.
+    #[command(after_help = "Example:
+  CASEWIRE_SOURCE_SECRET=shared-with-github casewire sources create code --dialect github@1")]
     Create(CreateArgs),
     /// All sources, newest first.
     List(ServerArgs),
     /// One source.
+    #[command(visible_alias = "get")]
     Show(IdArgs),
+    /// Change what is given; the rest stays.
+    Update(UpdateArgs),
     /// Delete a source; nothing comes in by it any more.
     Delete(IdArgs),
 }
@@ -56,6 +61,23 @@ struct CreateArgs {
     server: ServerArgs,
 }
 
+#[derive(Debug, clap::Args)]
+struct UpdateArgs {
+    /// The source, src_….
+    id: String,
+    /// The secret that its sender has from now on; the environment keeps it out of process lists.
+    #[arg(long, env = "CASEWIRE_SOURCE_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+    /// What the dialect must know of the source; repeat it for several. They replace all.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    param: Vec<(String, String)>,
+    /// For people to read.
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
 /// Runs one action and prints the source, or the sources, that it is about.
 pub(super) async fn run(args: Args, json: bool) -> Outcome {
     let answer = match args.action {
@@ -66,6 +88,7 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         }
         Action::Create(args) => Client::new(&args.server)?.post("/sources", &args.body()).await?,
         Action::Show(args) => Client::new(&args.server)?.get(&path(&args.id)).await?,
+        Action::Update(args) => update(&args).await?,
         Action::Delete(args) => {
             Client::new(&args.server)?.delete(&path(&args.id)).await?;
             if json {
@@ -85,6 +108,17 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         output::line("\nThe secret is shown this once; give it to the sender, with the URL.");
     }
     Ok(())
+}
+
+async fn update(args: &UpdateArgs) -> Result<Value, Failure> {
+    let mut body = Map::new();
+    insert(&mut body, "secret", args.secret.clone().map(Value::from));
+    insert(&mut body, "params", object_of(&args.param));
+    insert(&mut body, "description", args.description.clone().map(Value::from));
+    if body.is_empty() {
+        return Err(Failure::Usage("nothing to change; see `casewire sources update --help`".into()));
+    }
+    Client::new(&args.server)?.patch(&path(&args.id), &body).await
 }
 
 impl CreateArgs {

@@ -23,6 +23,10 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Make a token; its secret is shown this once.
+    #[command(after_help = "Examples:
+  casewire token create --scope events:publish --description 'the case server'
+  casewire token create --tenant north --scope admin
+  casewire token create --scope admin --data-dir /var/lib/casewire   (no server runs on it)")]
     Create(CreateArgs),
     /// All tokens, newest first, without their secrets.
     List(ListArgs),

@@ -4,7 +4,7 @@ use casewire_actors::registry::{CreateToken, DeleteToken};
 use casewire_data::{
     Result,
     id::TokenId,
-    token::{Scope, Token},
+    token::{Scope, Token, check_description},
 };
 
 use super::TenantHandle;
@@ -17,6 +17,7 @@ impl TenantHandle {
         scopes: Vec<Scope>,
         description: Option<String>,
     ) -> Result<(Token, String)> {
+        let description = check_description(description)?;
         let message = CreateToken { tenant: self.name.clone(), scopes, description, by: self.by.clone() };
         self.tree.registry.send(message).await.map_err(|_| gone())?
     }

@@ -6,6 +6,7 @@ mod binary;
 mod support;
 
 mod api;
+mod openapi;
 
 mod audit;
 mod erasure;

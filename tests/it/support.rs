@@ -4,6 +4,7 @@ mod embedded;
 mod gate;
 mod receiver;
 
+pub mod contract;
 pub mod host;
 
 use std::{fmt::Debug, time::Duration};

@@ -32,6 +32,11 @@ impl Number {
         Self { negative, magnitude, digits: all[first..end].into() }
     }
 
+    /// How many digits it has, but for the zeros at either end.
+    pub(crate) fn digits(&self) -> usize {
+        self.digits.len()
+    }
+
     /// Whether nothing is behind its decimal point.
     pub(crate) fn is_integer(&self) -> bool {
         self.trailing_zeros() >= 0

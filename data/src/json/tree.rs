@@ -55,6 +55,17 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// How much there is to compare: values, and pieces of 64 bytes of long texts and numbers.
+    pub(crate) fn weight(&self) -> usize {
+        1 + match self {
+            Self::Null | Self::Bool(_) => 0,
+            Self::Number(number) => number.digits() / 64,
+            Self::Text(text) => text.len() / 64,
+            Self::Array(items) => items.iter().map(Tree::weight).sum(),
+            Self::Object(members) => members.iter().map(|(name, it)| name.len() / 64 + it.weight()).sum(),
+        }
+    }
+
     /// The same, of a text of its own.
     pub(crate) fn into_owned(self) -> Tree<'static> {
         match self {

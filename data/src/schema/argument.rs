@@ -2,11 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Rule, Tree, Type, compile::Compiler};
+use super::{Rule, Tree, Type, compile::Compiler, pattern::Pattern};
 use crate::limits;
-
-/// Bytes that a compiled pattern may take, so that no text takes long.
-const PATTERN_BYTES_MAX: usize = 16 * 1024;
 
 impl<'t> Compiler<'t> {
     pub(super) fn types(&mut self, at: &str, value: &Tree<'_>) -> Option<Rule> {
@@ -27,7 +24,7 @@ impl<'t> Compiler<'t> {
         types.map(|types| Rule::Types(types.into()))
     }
 
-    pub(super) fn pattern(&mut self, at: &str, value: &Tree<'_>) -> Option<regex_lite::Regex> {
+    pub(super) fn pattern(&mut self, at: &str, value: &Tree<'_>) -> Option<Pattern> {
         match value {
             Tree::Text(text) => self.regex(at, &String::from_utf8_lossy(text)),
             _ => {
@@ -37,9 +34,9 @@ impl<'t> Compiler<'t> {
         }
     }
 
-    pub(super) fn regex(&mut self, at: &str, text: &str) -> Option<regex_lite::Regex> {
-        let compiled = regex_lite::RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build();
-        compiled.map_err(|error| self.refuse(at, format!("is a pattern that cannot be used: {error}"))).ok()
+    pub(super) fn regex(&mut self, at: &str, text: &str) -> Option<Pattern> {
+        let refuse = |error| self.refuse(at, format!("is a pattern that cannot be used: {error}"));
+        Pattern::new(text).map_err(refuse).ok()
     }
 
     pub(super) fn count(&mut self, at: &str, value: &Tree<'_>) -> u64 {

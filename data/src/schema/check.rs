@@ -1,14 +1,15 @@
 //! A value held against a schema.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Display};
 
-use super::{FieldError, Members, Node, NodeId, Rule, Tree, Type};
+use super::{FieldError, Members, Node, NodeId, Rule, Tree, Type, pattern::Pattern};
 use crate::limits;
 
 /// What is told of one value: more than anybody reads at once.
 const WRONG_MAX: usize = 20;
-/// Nodes that are looked at for one value, and bytes that are held against patterns. Schemas can be written that take longer than anybody waits.
-const STEPS_MAX: u32 = 2_000_000;
+/// Nodes, elements, members and pieces of texts that are looked at for one value. Schemas can be written that take longer
+/// than anybody waits.
+const STEPS_MAX: usize = 2_000_000;
 /// Nodes inside each other. What they are about nests no deeper than JSON may; several can be about the same value.
 const DEPTH_MAX: usize = 400;
 /// Bytes of a text that is held against a pattern.
@@ -20,7 +21,7 @@ pub(super) struct Check<'s> {
     wrong: Vec<FieldError>,
     /// Whether anybody is to learn what is wrong; not while alternatives are tried.
     telling: bool,
-    steps: u32,
+    steps: usize,
     depth: usize,
     /// It took too long, or nests too deep.
     given_up: bool,
@@ -43,11 +44,8 @@ impl<'s> Check<'s> {
     }
 
     fn fits(&mut self, node: NodeId, value: &Tree<'_>, at: &mut String) -> bool {
-        self.steps += 1;
-        if self.steps > STEPS_MAX || self.depth >= DEPTH_MAX {
-            self.given_up = true;
-        }
-        if self.given_up {
+        self.given_up |= self.depth >= DEPTH_MAX;
+        if !self.spend(1) {
             return false;
         }
         let nodes = self.nodes;
@@ -64,25 +62,39 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn refuse(&mut self, at: &str, message: impl Into<String>) -> bool {
+    /// Goes on by so many steps; not if it has given up by then.
+    fn spend(&mut self, steps: usize) -> bool {
+        self.steps = self.steps.saturating_add(steps);
+        self.given_up |= self.steps > STEPS_MAX;
+        !self.given_up
+    }
+
+    fn refuse(&mut self, at: &str, message: impl Display) -> bool {
         if self.telling && self.wrong.len() < WRONG_MAX {
-            self.wrong.push(FieldError { field: at.to_owned(), message: message.into() });
+            self.wrong.push(FieldError { field: at.to_owned(), message: message.to_string() });
         }
         false
     }
 
     fn holds(&mut self, rule: &Rule, value: &Tree<'_>, at: &mut String) -> bool {
+        self.spend(cost(rule, value)) && self.holds_at_any_cost(rule, value, at)
+    }
+
+    fn holds_at_any_cost(&mut self, rule: &Rule, value: &Tree<'_>, at: &mut String) -> bool {
         match (rule, value) {
             (Rule::Types(types), _) => {
                 let has = types.iter().any(|it| it.has(value));
                 has || {
                     let wanted: Vec<_> = types.iter().map(|it| it.name()).collect();
                     let found = Type::of(value).name();
-                    self.refuse(at, format!("is of the type {found}; it must be {}", wanted.join(" or ")))
+                    self.refuse(
+                        at,
+                        format_args!("is of the type {found}; it must be {}", wanted.join(" or ")),
+                    )
                 }
             }
             (Rule::Among(values, shown), _) => {
-                values.iter().any(|it| it == value) || self.refuse(at, format!("must be {shown}"))
+                values.binary_search(value).is_ok() || self.refuse(at, format_args!("must be {shown}"))
             }
             (Rule::Bound { over, exclusive, bound, shown }, Tree::Number(number)) => {
                 let order = if *over { number.cmp(bound) } else { bound.cmp(number) };
@@ -95,7 +107,8 @@ impl<'s> Check<'s> {
                 holds || self.refuse(at, message())
             }
             (Rule::MultipleOf(divisor, shown), Tree::Number(number)) => {
-                number.is_multiple_of(divisor) || self.refuse(at, format!("must be a multiple of {shown}"))
+                number.is_multiple_of(divisor)
+                    || self.refuse(at, format_args!("must be a multiple of {shown}"))
             }
             (Rule::Length { least, most }, Tree::Text(text)) => {
                 let characters = String::from_utf8_lossy(text).chars().count() as u64;
@@ -146,8 +159,10 @@ impl<'s> Check<'s> {
             (Rule::One(nodes), _) => {
                 let fitting = nodes.iter().filter(|node| self.would_fit(**node, value)).count();
                 fitting == 1
-                    || self
-                        .refuse(at, format!("fits {fitting} of the alternatives of `oneOf`; it must fit one"))
+                    || self.refuse(
+                        at,
+                        format_args!("fits {fitting} of the alternatives of `oneOf`; it must fit one"),
+                    )
             }
             (Rule::Not(node), _) => {
                 !self.would_fit(*node, value) || self.refuse(at, "is what `not` excludes")
@@ -193,23 +208,23 @@ impl<'s> Check<'s> {
             return true;
         }
         let bound = if count < least { format!("at least {least}") } else { format!("at most {most}") };
-        self.refuse(at, format!("has {count} {what}; {bound} are wanted"))
+        self.refuse(at, format_args!("has {count} {what}; {bound} are wanted"))
     }
 
-    fn matches(&mut self, pattern: &regex_lite::Regex, text: &[u8], at: &str) -> bool {
+    fn matches(&mut self, pattern: &Pattern, text: &[u8], at: &str) -> bool {
         if text.len() > PATTERN_TEXT_BYTES_MAX {
             let most = PATTERN_TEXT_BYTES_MAX;
-            return self.refuse(at, format!("is too long for its pattern; at most {most} bytes are allowed"));
+            return self
+                .refuse(at, format_args!("is too long for its pattern; at most {most} bytes are allowed"));
         }
-        let matches = pattern.is_match(&String::from_utf8_lossy(text));
+        let matches = self.is_match(pattern, &String::from_utf8_lossy(text));
         matches
-            || self.refuse(at, format!("does not match the pattern {}", limits::shorten(pattern.as_str())))
+            || self
+                .refuse(at, format_args!("does not match the pattern {}", limits::shorten(pattern.as_str())))
     }
 
-    /// Each byte is a step, since it is held against every state of the pattern.
-    fn is_match(&mut self, pattern: &regex_lite::Regex, text: &str) -> bool {
-        self.steps = self.steps.saturating_add(u32::try_from(text.len()).unwrap_or(u32::MAX));
-        self.steps <= STEPS_MAX && pattern.is_match(text)
+    fn is_match(&mut self, pattern: &Pattern, text: &str) -> bool {
+        self.spend(pattern.steps(text.len())) && pattern.is_match(text)
     }
 
     /// Whether a value fits, which is nobody's to know but the rule's that asks.
@@ -235,6 +250,21 @@ impl<'s> Check<'s> {
         let fits = check(self, at);
         at.truncate(length);
         fits
+    }
+}
+
+/// What a rule looks at besides nodes and patterns, each of which counts by itself.
+fn cost(rule: &Rule, value: &Tree<'_>) -> usize {
+    match (rule, value) {
+        (Rule::Among(..) | Rule::Unique, _) => value.weight(),
+        (
+            Rule::MultipleOf(..) | Rule::Bound { .. } | Rule::Length { .. },
+            Tree::Number(_) | Tree::Text(_),
+        ) => value.weight(),
+        (Rule::Elements { .. }, Tree::Array(items)) => items.len(),
+        (Rule::Members(..), Tree::Object(members)) => members.len(),
+        (Rule::Required(names) | Rule::Dependent { required: names, .. }, Tree::Object(_)) => names.len(),
+        _ => 0,
     }
 }
 

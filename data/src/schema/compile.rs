@@ -27,6 +27,8 @@ const ANNOTATIONS: [&str; 14] = [
     "$defs",
 ];
 
+/// Mistakes that are told of one schema: more than anybody reads at once.
+const WRONG_MAX: usize = 20;
 /// Schemas inside each other, or on the way from reference to reference.
 const DEPTH_MAX: usize = 128;
 
@@ -123,7 +125,8 @@ impl<'t> Compiler<'t> {
             "type" => rules.extend(self.types(at, value)),
             "enum" => match value {
                 Tree::Array(values) if !values.is_empty() => {
-                    let all = values.iter().map(|it| it.clone().into_owned()).collect::<Vec<_>>();
+                    let mut all = values.iter().map(|it| it.clone().into_owned()).collect::<Vec<_>>();
+                    all.sort_unstable();
                     let shown: Vec<_> = values.iter().take(10).map(show).collect();
                     rules.push(Rule::Among(all.into(), format!("one of {}", shown.join(", "))));
                 }
@@ -375,6 +378,9 @@ impl<'t> Compiler<'t> {
     }
 
     pub(super) fn refuse(&mut self, pointer: &str, message: impl Into<String>) {
+        if self.wrong.len() >= WRONG_MAX {
+            return;
+        }
         let path = pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
         let field =
             path.fold("schema".to_owned(), |field, step| format!("{field}.{}", limits::shorten(&step)));

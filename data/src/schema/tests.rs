@@ -182,3 +182,12 @@ fn neither_a_schema_nor_a_value_can_be_deep_enough_to_do_harm() {
     assert_eq!(wrong(&chain(100), &deep), ["data"], "given up");
     assert_eq!(wrong(&chain(0), &deep), [""; 0]);
 }
+
+#[test]
+fn what_is_large_but_ordinary_is_held_against_patterns_and_lists_of_values() {
+    let schema = r#"{"items":{"required":["id","kind"],"properties":{
+        "id":{"pattern":"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"},"kind":{"enum":["open","closed"]}}}}"#;
+    let one = r#"{"id":"01234567-89ab-cdef-0123-456789abcdef","kind":"open"}"#;
+    let many = format!("[{}]", vec![one; 10_000].join(","));
+    Schema::new(schema).unwrap().check("data", many.as_bytes()).unwrap();
+}

@@ -3,28 +3,39 @@
 use std::{borrow::Cow, collections::BTreeMap, num::NonZeroU32};
 
 use casewire_data::delivery::{Attempt, Outcome};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::admin::schema::shown;
+
 /// One attempt.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Attempt")]
 pub(in super::super) struct AttemptView<'a> {
+    /// From 1.
     number: u16,
+    #[schemars(schema_with = "shown::time")]
     started_at: String,
     duration_ms: u64,
+    /// The address that was connected to, and its port.
     #[serde(skip_serializing_if = "Option::is_none")]
     remote_address: Option<String>,
     timing: TimingView,
+    /// The status of the receiver's answer, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     status_code: Option<u16>,
+    /// Why there was no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<FailureView<'a>>,
+    /// What the receiver answered, for tokens with the scope `payload:read`.
     #[serde(skip_serializing_if = "Option::is_none")]
     response: Option<ResponseView<'a>>,
 }
 
 /// What each step took, in milliseconds to the microsecond. Those that there were not are absent: the first three when
 /// an open connection was used again.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Timing")]
 struct TimingView {
     #[serde(skip_serializing_if = "Option::is_none")]
     dns_ms: Option<f64>,
@@ -37,15 +48,24 @@ struct TimingView {
     total_ms: f64,
 }
 
-#[derive(Serialize)]
+/// Why an attempt was not answered.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Failure")]
 struct FailureView<'a> {
+    /// For programs.
+    #[schemars(schema_with = "shown::failure_class")]
     class: &'static str,
+    /// For people.
     message: &'a str,
 }
 
-#[derive(Serialize)]
+/// What a receiver answered.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Response")]
 struct ResponseView<'a> {
+    /// By name, cut to 2 KiB.
     headers: BTreeMap<&'a str, Cow<'a, str>>,
+    /// The first 4 KiB.
     body: Cow<'a, str>,
 }
 

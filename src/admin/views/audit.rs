@@ -4,27 +4,42 @@ use casewire_data::{
     audit::{AuditEntry, Principal},
     signature::hex,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
-/// See the module.
-#[derive(Serialize)]
+use crate::admin::schema::shown;
+
+/// What somebody did.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditEntry")]
 pub(in crate::admin) struct AuditView<'a> {
+    #[schemars(schema_with = "shown::audit_id")]
     id: String,
+    #[schemars(schema_with = "shown::time")]
     created_at: String,
     actor: ActorView<'a>,
+    #[schemars(schema_with = "shown::audit_action")]
     action: &'static str,
+    /// The id of what it was done to.
     subject: &'a str,
+    /// The fields that changed.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     fields: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// Of the entry, and of the one before it.
     sha256: String,
 }
 
-#[derive(Serialize)]
+/// Who did it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditActor")]
 struct ActorView<'a> {
+    /// `operator` for a token of the tenant `default` in another tenant, `host` for the program around the engine.
+    #[schemars(schema_with = "shown::audit_actor")]
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::token_id")]
     id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,

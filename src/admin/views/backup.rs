@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use casewire_data::store::BackupReport;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-/// See the module.
-#[derive(Serialize)]
+use crate::admin::schema::shown;
+
+/// A copy of all that was stored when it was made.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Backup")]
 pub(in crate::admin) struct BackupView<'a> {
     /// What it is called in the folder of backups.
     name: String,
     /// Where that is, on the server.
     path: String,
+    #[schemars(schema_with = "shown::time")]
     made_at: &'a str,
     events: u64,
     files: u64,

@@ -1,31 +1,44 @@
 //! An event type of the catalogue as it is shown.
 
 use casewire_data::schema::Schema;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::tenant::CatalogueEntry;
+use crate::{admin::schema::shown, tenant::CatalogueEntry};
 
-/// See the module.
-#[derive(Serialize)]
+/// An event type.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EventType")]
 pub(in crate::admin) struct EventTypeView<'a> {
+    #[schemars(schema_with = "shown::event_type")]
     name: &'a str,
+    /// What it means.
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
+    /// What it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     category: Option<&'a str>,
+    /// A payload as it may be.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::anything")]
     sample: Option<&'a RawValue>,
+    /// What every payload must fit: JSON Schema 2020-12.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::json_schema")]
     schema: Option<&'a RawValue>,
+    /// Not to be used any more; published and delivered all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     deprecated: Option<bool>,
     /// The dialect that it comes with.
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'a str>,
+    /// When it was registered first, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::time")]
     created_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::time")]
     updated_at: Option<String>,
 }
 

@@ -1,12 +1,14 @@
 //! What an endpoint would take, as it is shown.
 
 use casewire_data::route::Choice;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::tenant::Previewed;
+use crate::{admin::schema::shown, tenant::Previewed};
 
-/// See the module. Never anything of a payload.
-#[derive(Serialize)]
+/// What an endpoint would take of the last events, newest first. Never anything of a payload.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Preview")]
 pub(in crate::admin) struct PreviewView<'a> {
     data: Vec<ChoiceView<'a>>,
     /// How many events were looked at.
@@ -15,15 +17,24 @@ pub(in crate::admin) struct PreviewView<'a> {
     taken: usize,
 }
 
-#[derive(Serialize)]
+/// One event, and whether it would be taken.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Choice")]
 struct ChoiceView<'a> {
+    #[schemars(schema_with = "shown::event_id")]
     id: String,
     #[serde(rename = "type")]
+    #[schemars(schema_with = "shown::event_type")]
     event_type: &'a str,
+    /// When it was published.
+    #[schemars(schema_with = "shown::time")]
     created_at: String,
     taken: bool,
+    /// What keeps it from being taken.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shown::choice")]
     because: Option<&'static str>,
+    /// The path of the filter, or what the dialect cannot say.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
 }

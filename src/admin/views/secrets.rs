@@ -1,13 +1,17 @@
 //! The secrets of an endpoint as they are shown.
 
 use casewire_data::{id::EndpointId, secret::Secret};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::tenant::SecretInForce;
+use crate::{admin::schema::shown, tenant::SecretInForce};
 
-/// See the module.
-#[derive(Serialize)]
+/// What an endpoint's deliveries are signed with.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Secrets")]
 pub(in crate::admin) struct SecretsView {
+    /// The endpoint.
+    #[schemars(schema_with = "shown::endpoint_id")]
     id: String,
     /// The newest one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -20,12 +24,15 @@ pub(in crate::admin) struct SecretsView {
     previous: Vec<PreviousView>,
 }
 
-#[derive(Serialize)]
+/// A secret that was replaced and is in force for some time yet.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PreviousSecret")]
 struct PreviousView {
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
+    #[schemars(schema_with = "shown::time")]
     expires_at: String,
 }
 

@@ -3,23 +3,32 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use casewire_data::{event::Tenant, source::InboundSource};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-/// See the module.
-#[derive(Serialize)]
+use crate::admin::schema::shown;
+
+/// Where another system's webhooks are taken in.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Source")]
 pub(in crate::admin) struct SourceView<'a> {
+    #[schemars(schema_with = "shown::source_id")]
     id: String,
     name: &'a str,
+    /// The format in which its system sends.
     dialect: &'a str,
     /// The path that its sender is to call, by name where that needs no token to be found.
     url: String,
+    /// What proves its sender: in the answer to its creation and in no other.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     params: Option<&'a BTreeMap<String, String>>,
+    #[schemars(schema_with = "shown::time")]
     created_at: String,
+    #[schemars(schema_with = "shown::time")]
     updated_at: String,
 }
 

@@ -1,18 +1,25 @@
 //! The test of an endpoint as it is shown.
 
 use casewire_data::id::EndpointId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::AttemptView;
-use crate::tenant::EndpointTrial;
+use crate::{admin::schema::shown, tenant::EndpointTrial};
 
 /// The attempt, after what it was about.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Trial")]
 pub(in crate::admin) struct TrialView<'a> {
+    /// The sample event, which is stored with the tag `casewire.test`.
+    #[schemars(schema_with = "shown::event_id")]
     event_id: String,
+    #[schemars(schema_with = "shown::endpoint_id")]
     endpoint_id: String,
     #[serde(rename = "type")]
+    #[schemars(schema_with = "shown::event_type")]
     event_type: &'a str,
+    /// Whether a delivery would be done with it.
     delivered: bool,
     #[serde(flatten)]
     attempt: AttemptView<'a>,

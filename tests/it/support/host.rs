@@ -1,4 +1,5 @@
-//! A host application with an engine and the admin API, as an integrator would write it.
+//! A host application with an engine and the admin API, as an integrator would write it. Whatever it answers must be
+//! what `/openapi.json` says of it.
 
 use std::net::TcpListener;
 
@@ -13,7 +14,7 @@ use casewire_data::{event::Tenant, token::Scope};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::PATIENCE;
+use super::{PATIENCE, contract::CONTRACT};
 
 pub const PREFIX: &str = "/v2.3/webhooks";
 
@@ -69,17 +70,19 @@ impl Host {
         self.send(method, path, &headers, body.as_bytes().to_vec()).await
     }
 
-    /// Any request, below the prefix.
+    /// Any request, below the prefix. The answer is held against `/openapi.json`.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
         let client = awc::Client::builder().timeout(PATIENCE).no_default_headers().finish();
-        let mut request = client.request(method, format!("http://{}{PREFIX}{path}", self.address));
+        let mut request = client.request(method.clone(), format!("http://{}{PREFIX}{path}", self.address));
         for (name, value) in headers {
             request = request.append_header((*name, *value));
         }
         let sent = if body.is_empty() { request.send().await } else { request.send_body(body).await };
         let mut response = sent.unwrap_or_else(|error| panic!("{path}: {error}"));
         let text = String::from_utf8(response.body().limit(64 << 20).await.unwrap().to_vec()).unwrap();
-        Answer { status: response.status().as_u16(), headers: response.headers().clone(), text }
+        let answer = Answer { status: response.status().as_u16(), headers: response.headers().clone(), text };
+        CONTRACT.check(&method, path, &answer);
+        answer
     }
 
     /// Creates an endpoint and answers its id.
