@@ -204,6 +204,8 @@ impl Mailbox {
 
     fn begin_attempts(&mut self, clock: Instant, context: &mut Context<Self>) {
         let now = self.surroundings.clock.at(clock);
+        // Else what it waited for once would wake it again and again while nothing may begin.
+        self.share.wait_until(None);
         while !self.is_held() && self.intake.is_begun() && self.order.is_known() && !self.is_alone() {
             let in_order = self.window.floor() < self.plan.endpoint.held_through;
             if in_order && self.retries.is_reading() {
@@ -263,7 +265,9 @@ impl Mailbox {
         if may_replay && let Some(again) = self.next_replayed(now) {
             return Some(again);
         }
-        if is_ordered { self.next_in_order() } else { self.next_new() }
+        let live = if is_ordered { self.next_in_order() } else { self.next_new() };
+        // All that was live may turn out to wait for its case: then nothing else would bring it back here.
+        live.or_else(|| if may_replay { self.next_replayed(now) } else { None })
     }
 
     fn next_new(&mut self) -> Option<Turn> {
