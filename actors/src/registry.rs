@@ -91,13 +91,12 @@ type Stored = ResponseActFuture<Registry, Result<Arc<Endpoint>>>;
 impl Registry {
     /// A registry over what the directory holds; `next_ordinal` was never used.
     pub fn new(
-        (config, tls): (Arc<Config>, Arc<ClientConfig>),
+        (config, tls, trials): (Arc<Config>, Arc<ClientConfig>, Trials),
         directory: Arc<Directory>,
         journal: Journal,
         audience: Audience,
         next_ordinal: u32,
     ) -> Self {
-        let trials = Trials::new(&config, tls.clone());
         let handshakes = Handshakes::new(&config, tls);
         let ids = UlidSequence::after(0);
         Self { config, directory, journal, audience, next_ordinal, ids, handshakes, trials }
