@@ -290,7 +290,7 @@ fn new_dispatcher(plan: &Plan, surroundings: &Surroundings) -> Dispatcher {
     Dispatcher::new(&DispatchConfig {
         max_in_flight: plan.in_flight_max,
         policy: surroundings.config.egress.clone(),
-        tls: surroundings.tls.clone(),
+        tls: plan.tls.clone(),
         user_agent: surroundings.config.user_agent.clone(),
     })
 }
@@ -387,7 +387,9 @@ impl Handler<Replan> for Mailbox {
     fn handle(&mut self, Replan { plan, told: _told }: Replan, context: &mut Self::Context) {
         self.received += 1;
         let resumes = self.plan.is_paused() && !plan.is_paused();
-        let moved = self.plan.endpoint.url != plan.endpoint.url;
+        let was = &self.plan.endpoint;
+        // With other TLS, it is another receiver that proves itself, or the same that may let us in now.
+        let moved = was.url != plan.endpoint.url || was.tls != plan.endpoint.tls;
         let is_resized = self.plan.in_flight_max != plan.in_flight_max;
         // A receiver that must answer with the secret has yet to show that it knows the new one.
         let is_rekeyed = self.plan.endpoint.secrets != plan.endpoint.secrets;

@@ -71,11 +71,11 @@ impl Trials {
             return Err(Error::new(ErrorKind::Busy, message));
         }
         let tenant = endpoint.tenant.clone();
-        let plan = Plan::new(endpoint, config).map_err(|error| {
+        let plan = Plan::new(endpoint, config, &self.dispatch.tls).map_err(|error| {
             Error::new(ErrorKind::Conflict, format!("the endpoint cannot be sent anything: {error}"))
         })?;
         self.under_way.insert(tenant, under_way + 1);
-        let dispatcher = Dispatcher::new(&self.dispatch);
+        let dispatcher = Dispatcher::new(&DispatchConfig { tls: plan.tls.clone(), ..self.dispatch.clone() });
         Ok(async move { attempt(&plan, &dispatcher, event).await })
     }
 

@@ -64,3 +64,4 @@ mod examples;
 mod own_dialects;
 
 mod tidy;
+mod tls;

@@ -197,7 +197,7 @@ impl Mailbox {
     /// Pauses at once; the registry's word follows when it is durable.
     fn pause_now(&mut self, reason: &str, now: Timestamp) {
         let paused = Arc::new(self.plan.endpoint.disabled(reason.to_owned(), now));
-        match Plan::new(paused, &self.surroundings.config) {
+        match Plan::new(paused, &self.surroundings.config, &self.surroundings.tls) {
             Ok(plan) => self.plan = Arc::new(plan),
             Err(error) => tracing::error!(%error, "an endpoint in use no longer makes sense"),
         }
