@@ -56,11 +56,11 @@ mod verifiers;
 mod log;
 mod metrics;
 mod operational;
-mod trace_context;
 
 mod dialect_docs;
 mod embedding;
 mod examples;
 mod own_dialects;
 
+mod tenant_retention;
 mod tidy;
