@@ -99,7 +99,8 @@ const KEYS: &[Key] = &[
     Key {
         flag: "retention-hours",
         value: "HOURS",
-        help: "How long events and delivery records are kept; fractions allowed [default: 168]",
+        help: "How long events and delivery records are kept; fractions allowed. A tenant's own, if shorter: \
+               retention_hours under [tenants.NAME] in the file [default: 168]",
         apply: |settings, text| {
             settings.limits.retention_ms = millis(text, HOUR_MS)?;
             Ok(())
@@ -394,6 +395,7 @@ impl Settings {
                 settings.apply(key, value).map_err(|why| wrong(&format!("--{}", key.flag), &why))?;
             }
         }
+        settings.limits.check()?;
         Ok(settings)
     }
 
@@ -414,7 +416,7 @@ impl Settings {
     }
 
     fn check(&self, text: &str) -> Result<(), String> {
-        self.limits.check().map_err(|error| format!("`{text}` is out of range: {error}"))
+        self.limits.check_each().map_err(|error| format!("`{text}` is out of range: {error}"))
     }
 }
 

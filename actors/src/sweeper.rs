@@ -16,7 +16,7 @@ use casewire_data::{
     ErrorKind, Result,
     audit::{Act, Action, Principal},
     event::{Resource, Tenant},
-    limits::Limits,
+    limits::{Limits, PayloadRetention},
     store::{Sweep, SweepReport, SweepTerms},
 };
 use tokio::sync::oneshot;
@@ -61,7 +61,9 @@ struct Thread {
     journal: Journal,
     directory: Arc<Directory>,
     clock: Clock,
-    limits: Limits,
+    /// How long contents are kept.
+    contents: PayloadRetention,
+    every: Duration,
     shared: Arc<Shared>,
 }
 
@@ -70,8 +72,10 @@ impl Sweeper {
     pub fn start(journal: Journal, directory: Arc<Directory>, clock: Clock, limits: &Limits) -> Self {
         let (requests, inbox) = mpsc::channel();
         let shared = Arc::<Shared>::default();
-        let (limits, of_thread) = (limits.clone(), shared.clone());
-        let sweeping = Thread { journal: journal.clone(), directory, clock, limits, shared: of_thread };
+        let (contents, every) =
+            (limits.content_retention(), Duration::from_millis(limits.retention_every_ms()));
+        let (of_thread, journal_of) = (shared.clone(), journal.clone());
+        let sweeping = Thread { journal: journal_of, directory, clock, contents, every, shared: of_thread };
         let named = thread::Builder::new().name("casewire-sweeper".to_owned());
         let thread = named.spawn(move || sweeping.run(&inbox)).expect("the operating system starts a thread");
         *shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
@@ -114,7 +118,6 @@ impl fmt::Debug for Sweeper {
 
 impl Thread {
     fn run(self, inbox: &Receiver<Request>) {
-        let every = Duration::from_millis(self.limits.retention_every_ms());
         // What an earlier run has left.
         let mut waiting: Vec<Request> = Vec::new();
         while !self.shared.stop.load(Ordering::SeqCst) {
@@ -129,7 +132,7 @@ impl Thread {
             for request in waiting.drain(..) {
                 let _ = request.send(swept.clone());
             }
-            match inbox.recv_timeout(every) {
+            match inbox.recv_timeout(self.every) {
                 Ok(request) => waiting.push(request),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -147,7 +150,7 @@ impl Thread {
         let tenant_of = |ordinal| self.directory.tenant_of(ordinal);
         let terms = SweepTerms {
             now: self.clock.now(),
-            payloads: &self.limits.payload_retention,
+            payloads: &self.contents,
             tenant_of: &tenant_of,
             stop: &self.shared.stop,
         };

@@ -158,6 +158,8 @@ pub struct Limits {
     pub disable_after_ms: Option<i64>,
     /// Milliseconds that events and delivery records are kept.
     pub retention_ms: i64,
+    /// The same of some tenants; no longer than that of all.
+    pub tenants_retention_ms: BTreeMap<Tenant, i64>,
     /// Milliseconds that payloads are kept, and what receivers answered; as long as the rest if absent. What still waits for
     /// a delivery keeps its payload.
     pub payload_retention: PayloadRetention,
@@ -219,6 +221,7 @@ impl Default for Limits {
             attempt_timeout_ms: 20_000,
             disable_after_ms: Some(5 * 24 * 3_600_000),
             retention_ms: 7 * 24 * 3_600_000,
+            tenants_retention_ms: BTreeMap::new(),
             payload_retention: PayloadRetention::default(),
             retention_bytes: None,
             segment_bytes_max: 64 * 1024 * 1024,
@@ -230,6 +233,13 @@ impl Default for Limits {
 impl Limits {
     /// Holds every limit against what the engine can work with, and names all that are out of range.
     pub fn check(&self) -> Result<()> {
+        self.check_each()?;
+        let too_long: Vec<_> = self.too_long_tenants().collect();
+        if too_long.is_empty() { Ok(()) } else { Err(Error::fields(too_long)) }
+    }
+
+    /// As [`Limits::check`], but each limit by itself: so they can be set one after the other.
+    pub fn check_each(&self) -> Result<()> {
         let mut wrong = Vec::new();
         let mut range = |field: &str, value: u64, least: u64, most: u64| {
             if !(least..=most).contains(&value) {
@@ -255,6 +265,10 @@ impl Limits {
         for (field, period) in self.payload_retention.named() {
             range(&field, period.try_into().unwrap_or(0), 1_000, RETENTION_MILLIS_MAX);
         }
+        for (tenant, period) in &self.tenants_retention_ms {
+            let field = format!("tenants.{tenant}.retention_ms");
+            range(&field, (*period).try_into().unwrap_or(0), 1_000, RETENTION_MILLIS_MAX);
+        }
         if let Some(bytes) = self.retention_bytes {
             range("retention_bytes", bytes, SEGMENTS_LEAST * SEGMENT_BYTES_LEAST, 1 << 60);
         }
@@ -265,14 +279,38 @@ impl Limits {
 }
 
 impl Limits {
+    /// Files hold events of all tenants, so none can keep its own for longer than all do.
+    fn too_long_tenants(&self) -> impl Iterator<Item = FieldError> {
+        let too_long = self.tenants_retention_ms.iter().filter(|(_, period)| **period > self.retention_ms);
+        too_long.map(|(tenant, period)| FieldError {
+            field: format!("tenants.{tenant}.retention_ms"),
+            message: format!(
+                "is {period}, longer than retention_ms, {}, by which files go; raise that, and shorten the period of \
+                 each tenant that is not to have it",
+                self.retention_ms
+            ),
+        })
+    }
+
+    /// How long contents are kept: with events that are gone for everybody, theirs goes too.
+    pub fn content_retention(&self) -> PayloadRetention {
+        let mut contents = self.payload_retention.clone();
+        for (tenant, period) in &self.tenants_retention_ms {
+            let shorter = contents.of(tenant.as_str()).map_or(*period, |own| own.min(*period));
+            contents.tenants_ms.insert(tenant.clone(), shorter);
+        }
+        contents
+    }
+
     /// What the store needs to know of them.
     pub fn store_options(&self) -> StoreOptions {
         // Segments much younger than any period, or what goes by segments would go late.
         const PARTS: i64 = 8;
-        let shortest = self.payload_retention.periods().fold(self.retention_ms, i64::min);
+        let shortest = self.content_retention().periods().fold(self.retention_ms, i64::min);
         let share = self.retention_bytes.map(|bytes| bytes / SEGMENTS_LEAST);
         StoreOptions {
             retention_ms: self.retention_ms,
+            tenants_retention_ms: self.tenants_retention_ms.clone(),
             retention_bytes: self.retention_bytes,
             segment_age_ms_max: shortest / PARTS,
             segment_bytes_max: share.map_or(self.segment_bytes_max, |it| it.min(self.segment_bytes_max)),

@@ -26,6 +26,7 @@ mod erasures;
 mod figures;
 mod format;
 mod guard;
+mod horizons;
 mod idempotency;
 mod keys;
 mod lanes;
@@ -47,6 +48,7 @@ mod staged;
 mod sweep;
 mod sync;
 mod synced_log;
+mod tenant_retention;
 #[cfg(test)]
 mod tests;
 mod torn;
@@ -55,6 +57,7 @@ mod view;
 mod writer;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -78,12 +81,14 @@ pub use writer::{Publication, Published, Write, Writer, Written};
 use crate::{
     Timestamp,
     error::{Error, ErrorKind, Result},
+    event::Tenant,
     id::UlidSequence,
 };
 use audit_log::{AuditLog, Trail};
 use codec::Kind;
 use erasures::Erasures;
 use guard::RunMark;
+use horizons::Horizons;
 use listing::Digests;
 use log::Log;
 use registry_log::RegistryLog;
@@ -96,6 +101,8 @@ use view::View;
 pub struct StoreOptions {
     /// How long events are kept, in milliseconds.
     pub retention_ms: i64,
+    /// How long events of some tenants are kept, in milliseconds, where that is shorter.
+    pub tenants_retention_ms: BTreeMap<Tenant, i64>,
     /// Bytes of the disk that the log may take; the oldest events go first. No limit if absent.
     pub retention_bytes: Option<u64>,
     /// How old a segment may become before another one is begun, in milliseconds: what goes by age goes by segments.
@@ -111,6 +118,7 @@ struct Shared {
     journal: RetryJournal,
     view: Mutex<View>,
     erasures: Arc<Erasures>,
+    horizons: Arc<Horizons>,
     audit: Arc<Trail>,
     digests: Digests,
 }
@@ -164,12 +172,14 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
     let (next_seq, ids) = (view.next_seq, UlidSequence::after(view.last_id));
     log.commit_to(active.end());
     let checkpointed = active.end();
-    let (erasures, audit_trail) = (view.erasures.clone(), audit.trail().clone());
+    let (erasures, horizons) = (view.erasures.clone(), view.horizons.clone());
+    let audit_trail = audit.trail().clone();
     let shared = Arc::new(Shared {
         log,
         journal,
         view: Mutex::new(view),
         erasures,
+        horizons,
         audit: audit_trail,
         digests: Digests::default(),
     });
@@ -314,7 +324,7 @@ fn replay(
     let mut scan = log.scan(view_from);
     while let Some((position, kind)) = scan.next_entry()? {
         let rows = position >= rows_from;
-        if kind == Kind::Expired && rows {
+        if matches!(kind, Kind::Expired | Kind::TenantExpired) && rows {
             // What comes before is in; what this takes away is not pending.
             save(journal, &mut view, position, rows_from)?;
         }
@@ -325,6 +335,9 @@ fn replay(
             if rows {
                 retention::forget_rows(journal, through)?;
             }
+        }
+        if kind == Kind::TenantExpired && rows {
+            tenant_retention::forget_rows(journal, &codec::unpack(scan.body(), "an expiry in the log")?)?;
         }
         if view.unsaved() >= UNSAVED_MAX {
             save(journal, &mut view, scan.position(), rows_from)?;

@@ -11,10 +11,19 @@ pub(super) struct TenantKey {
 }
 
 /// Every setting of a tenant. What is not given is as for all.
-pub(super) const TENANT_KEYS: &[TenantKey] = &[TenantKey {
-    name: "payload_retention_hours",
-    apply: |limits, tenant, text| {
-        limits.payload_retention.tenants_ms.insert(tenant.clone(), millis(text, HOUR_MS)?);
-        Ok(())
+pub(super) const TENANT_KEYS: &[TenantKey] = &[
+    TenantKey {
+        name: "retention_hours",
+        apply: |limits, tenant, text| {
+            limits.tenants_retention_ms.insert(tenant.clone(), millis(text, HOUR_MS)?);
+            Ok(())
+        },
     },
-}];
+    TenantKey {
+        name: "payload_retention_hours",
+        apply: |limits, tenant, text| {
+            limits.payload_retention.tenants_ms.insert(tenant.clone(), millis(text, HOUR_MS)?);
+            Ok(())
+        },
+    },
+];

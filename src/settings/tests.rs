@@ -57,6 +57,16 @@ fn a_tenant_may_have_a_period_of_its_own() {
 }
 
 #[test]
+fn a_tenant_keeps_its_events_for_no_longer_than_all_do() {
+    let (_dir, path) = file("[tenants.north]\nretention_hours = 200\n");
+    let raised = flags(&[("config", &path), ("retention-hours", "300")]);
+    let limits = Settings::load_from(&raised, NO_ENV).unwrap().limits;
+    assert_eq!(limits.tenants_retention_ms.values().copied().collect::<Vec<_>>(), [200 * 3_600_000]);
+    let error = Settings::load_from(&flags(&[("config", &path)]), NO_ENV).unwrap_err();
+    assert!(error.to_string().contains("longer than retention_ms"), "{error}");
+}
+
+#[test]
 fn an_unknown_key_or_a_broken_line_is_named_by_line() {
     for (text, told) in [
         ("\n# a comment\nlisten_on = 1\n", "casewire.toml line 3, listen_on: there is no such setting"),

@@ -56,12 +56,12 @@ mod verifiers;
 mod log;
 mod metrics;
 mod operational;
-mod trace_context;
 
 mod dialect_docs;
 mod embedding;
 mod examples;
 mod own_dialects;
 
+mod tenant_retention;
 mod tidy;
 mod tls;

@@ -268,8 +268,9 @@ impl Mailbox {
 
     /// Retention may have taken what a case waits for.
     pub(super) fn pass_over_expired(&mut self) {
+        let ordinal = self.ordinal();
         let Some(cases) = self.order.cases_mut() else { return };
-        let expired_through = self.surroundings.journal.store().expired_through();
+        let expired_through = self.surroundings.journal.store().expired_through(ordinal);
         if std::mem::replace(&mut cases.expired_through, expired_through) != expired_through {
             cases.lanes.expire(expired_through);
         }

@@ -50,6 +50,8 @@ pub enum Kind {
     Erasure = 9,
     /// A delivery that is not to be made any more.
     Cancelled = 10,
+    /// Retention takes one tenant's events of a segment, with the deliveries given up.
+    TenantExpired = 11,
     /// An entry of the audit.
     Audit = 7,
 }
@@ -57,7 +59,7 @@ pub enum Kind {
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
         let stored = [Self::Event, Self::Settled, Self::Parked, Self::Requeued, Self::Expired];
-        let rarer = [Self::Document, Self::Audit, Self::Erasure, Self::Cancelled];
+        let rarer = [Self::Document, Self::Audit, Self::Erasure, Self::Cancelled, Self::TenantExpired];
         stored.into_iter().chain(rarer).find(|kind| *kind as u8 == byte)
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 use serde::{Deserialize, Serialize};
 
-use super::record::{Cancelled, Expired, Fate, Parked, Requeued, Settled, Standing};
+use super::record::{Cancelled, Expired, Fate, Lost, Parked, Requeued, Settled, Standing, TenantExpired};
 
 /// Where one endpoint stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Cursor {
     pub delivered: u64,
     /// Deliveries that retention took before they were settled.
     pub expired: u64,
+    /// Its tenant's own retention took a delivery up to this event when it last took one.
+    #[serde(default)]
+    pub horizon: u64,
 }
 
 impl Cursor {
@@ -172,6 +175,9 @@ impl Ledger {
             return false;
         }
         self.change(settled.endpoint, |cursor| {
+            if settled.seq <= cursor.horizon {
+                return false;
+            }
             if settled.parked {
                 cursor.parked =
                     cursor.parked.saturating_sub(u64::from(!matches!(settled.fate, Fate::RetryAt(_))));
@@ -193,6 +199,9 @@ impl Ledger {
             return false;
         }
         self.change(cancelled.endpoint, |cursor| {
+            if cancelled.seq <= cursor.horizon {
+                return false;
+            }
             if cancelled.parked {
                 cursor.parked = cursor.parked.saturating_sub(1);
             } else if cursor.has_passed(cancelled.seq) {
@@ -210,7 +219,7 @@ impl Ledger {
             return false;
         }
         self.change(parked.endpoint, |cursor| {
-            if cursor.has_passed(parked.seq) {
+            if parked.seq <= cursor.horizon || cursor.has_passed(parked.seq) {
                 return false;
             }
             cursor.pass(parked.seq, parked.floor);
@@ -225,10 +234,13 @@ impl Ledger {
             return false;
         }
         self.change(requeued.endpoint, |cursor| {
+            if requeued.seq <= cursor.horizon {
+                return false;
+            }
             cursor.parked += u64::from(requeued.from != Standing::Parked);
             cursor.dead = cursor.dead.saturating_sub(u64::from(requeued.from == Standing::Dead));
-        });
-        true
+            true
+        })
     }
 
     /// Retention took a segment and gave up what still waited in it.
@@ -237,18 +249,32 @@ impl Ledger {
             return;
         }
         self.expired_through = expired.through;
-        for lost in &expired.lost {
-            self.change(lost.endpoint, |cursor| {
-                cursor.unread = cursor.unread.saturating_sub(lost.unread);
-                cursor.parked = cursor.parked.saturating_sub(lost.parked);
-                cursor.dead = cursor.dead.saturating_sub(lost.dead);
-                cursor.expired += lost.unread + lost.parked;
-                if expired.through > cursor.floor {
-                    cursor.floor = expired.through;
-                    cursor.above = cursor.above.split_off(&(expired.through + 1));
-                }
-            });
+        expired.lost.iter().for_each(|lost| self.give_up(lost, expired.through));
+    }
+
+    /// Retention took one tenant's events of a segment and gave up what still waited of them. Means nothing once the
+    /// segment itself is gone: what was lost is not counted then.
+    pub fn tenant_expired(&mut self, expired: &TenantExpired) {
+        if expired.through <= self.expired_through {
+            return;
         }
+        for lost in &expired.lost {
+            self.give_up(lost, expired.through);
+            self.change(lost.endpoint, |cursor| cursor.horizon = expired.through);
+        }
+    }
+
+    fn give_up(&mut self, lost: &Lost, through: u64) {
+        self.change(lost.endpoint, |cursor| {
+            cursor.unread = cursor.unread.saturating_sub(lost.unread);
+            cursor.parked = cursor.parked.saturating_sub(lost.parked);
+            cursor.dead = cursor.dead.saturating_sub(lost.dead);
+            cursor.expired += lost.unread + lost.parked;
+            if through > cursor.floor {
+                cursor.floor = through;
+                cursor.above = cursor.above.split_off(&(through + 1));
+            }
+        });
     }
 
     fn change<T>(&mut self, endpoint: u32, change: impl FnOnce(&mut Cursor) -> T) -> T {

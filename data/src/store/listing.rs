@@ -281,7 +281,9 @@ impl<'a> Walk<'a> {
         let shared = &self.store.shared;
         loop {
             let block = Block::below(&shared.view(), self.seq);
-            let Some(block) = block.filter(|_| !self.filter.is_before(self.through)) else {
+            let horizon = shared.horizons.of(self.filter.tenant.as_str());
+            let is_over = |block: &Block| block.end <= horizon + 1 || self.filter.is_before(self.through);
+            let Some(block) = block.filter(|block| !is_over(block)) else {
                 return Ok(Step::End);
             };
             if self.looked >= BLOCKS_MAX || self.passed >= PASSED_MAX {

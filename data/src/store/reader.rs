@@ -25,6 +25,9 @@ const SCAN_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Payload after which [`Store::due`] leaves the rest for the next call: an endpoint's window of memory is bounded.
 const DUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Why nothing can be done about an event any more.
+pub(super) const TAKEN: &str = "retention has removed the event; publish it again";
+
 /// A handle for reading. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -152,9 +155,11 @@ impl Store {
         self.shared.view().next_seq - 1
     }
 
-    /// Retention has taken every event up to this one.
-    pub fn expired_through(&self) -> u64 {
-        self.shared.view().ledger.expired_through
+    /// Retention, be it that of its tenant, has left nothing up to this event that waits for an endpoint.
+    pub fn expired_through(&self, endpoint: u32) -> u64 {
+        let view = self.shared.view();
+        let horizon = view.ledger.kept(endpoint).map_or(0, |cursor| cursor.horizon);
+        view.ledger.expired_through.max(horizon)
     }
 
     /// Events above `after` that wait for an endpoint, at most `events_max` of them and not much over `bytes_max`.
@@ -166,10 +171,10 @@ impl Store {
         position: Option<u64>,
         (events_max, bytes_max): (usize, usize),
     ) -> Result<Backlog> {
-        let (from, above, last_seq) = {
+        let (from, above, horizon, last_seq) = {
             let view = self.shared.view();
-            let above = view.ledger.cursor(endpoint).above;
-            (position.unwrap_or_else(|| view.position_after(after)), above, view.next_seq - 1)
+            let Cursor { above, horizon, .. } = view.ledger.cursor(endpoint);
+            (position.unwrap_or_else(|| view.position_after(after)), above, horizon, view.next_seq - 1)
         };
         let mut scan = self.shared.log.scan(from);
         // Not `from`: retention may have moved the beginning, and no distance is read by that.
@@ -193,7 +198,7 @@ impl Store {
             let body = EventBody::split(scan.body())?;
             let (seq, _) = body.key()?;
             backlog.through = backlog.through.max(seq);
-            if seq > after && body.routes_to(endpoint) && !above.contains(&seq) {
+            if seq > after.max(horizon) && body.routes_to(endpoint) && !above.contains(&seq) {
                 let mut event = body.event(at)?;
                 self.shared.erasures.hide(&mut event);
                 bytes += event.content.data.len();
@@ -313,6 +318,7 @@ impl Store {
             let body = EventBody::split(scan.body())?;
             match body.key()?.1.cmp(&id) {
                 std::cmp::Ordering::Less => {}
+                std::cmp::Ordering::Equal if self.is_gone(&body)? => return Ok(None),
                 std::cmp::Ordering::Equal => {
                     let mut event = body.event(position)?;
                     self.shared.erasures.hide(&mut event);
@@ -341,9 +347,19 @@ impl Store {
         Ok(Trace { standing, attempts })
     }
 
-    /// Whether an event's content was erased since it was read, or before.
+    /// Whether an event's content was erased since it was read, or before, or its tenant's retention took it.
     pub fn is_erased(&self, event: &Event) -> bool {
         self.shared.erasures.of(event).is_some()
+            || self.shared.horizons.has_taken(event.tenant.as_str(), event.seq)
+    }
+
+    /// Whether the retention of its tenant took an event that is still in the log.
+    fn is_gone(&self, body: &EventBody<'_>) -> Result<bool> {
+        let horizons = &self.shared.horizons;
+        Ok(horizons.may_have_taken(body.key()?.0) && {
+            let brief = body.brief()?;
+            horizons.has_taken(brief.tenant, brief.seq)
+        })
     }
 
     /// Takes from an attempt what it may hold of its event's content, if that was erased.
@@ -392,6 +408,9 @@ impl Store {
         match self.shared.log.entry(position)? {
             (Kind::Event, body) => {
                 let body = EventBody::split(&body)?;
+                if self.is_gone(&body)? {
+                    return Err(Error::new(ErrorKind::NotFound, TAKEN));
+                }
                 let mut event = body.event(position)?;
                 self.shared.erasures.hide(&mut event);
                 Ok((event, body.routes().collect()))

@@ -147,6 +147,18 @@ pub struct Expired {
     pub lost: Vec<Lost>,
 }
 
+/// Retention takes one tenant's events of a segment, which stays for those of others. A segment at a time, so that what
+/// is counted here is in the log as a whole, or gone as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantExpired {
+    /// Whose events.
+    pub tenant: Tenant,
+    /// The last event in the segment.
+    pub through: u64,
+    /// What is given up; endpoints that lose nothing are left out.
+    pub lost: Vec<Lost>,
+}
+
 /// Deliveries of one endpoint that retention gives up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {

@@ -126,11 +126,11 @@ impl Store {
         Ok(if seen == Seen::Unsent && self.was_erased(chosen)? { Seen::Passed } else { seen })
     }
 
-    /// Whether the content of an event was erased since it was chosen, be it before a restart.
+    /// Whether the content of an event was erased since it was chosen, be it before a restart, or retention took it.
     fn was_erased(&self, chosen: &Chosen) -> Result<bool> {
         match self.event_at(chosen.position) {
             Ok((event, _)) => Ok(event.erased_at.is_some()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
             Err(error) => Err(error),
         }
     }

@@ -11,6 +11,7 @@ use super::{
     record::{EventBody, Expired, Lost},
     retry_journal::{PendingRows, RetryJournal},
     segment::Segment,
+    tenant_retention,
     view::RetryRow,
     writer::Writer,
 };
@@ -27,6 +28,7 @@ pub fn enforce(writer: &mut Writer, now: Timestamp) -> Result<u64> {
         }
         given_up += drop_segment(writer, &oldest, &next)?;
     }
+    given_up += tenant_retention::enforce(writer, now)?;
     forget_deleted(writer, horizon);
     forget_sweeps(writer)?;
     let days = keys::idempotency_day(keys::day(now) - 1);
@@ -83,15 +85,18 @@ fn expire(writer: &mut Writer, oldest: &Segment, next: &Segment) -> Result<u64> 
     // The count below reads rows in sled, and the rows that go must not be pending.
     writer.flush_rows()?;
     let expired = what_expires(writer, oldest, next)?;
-    let given_up = {
-        let view = writer.shared.view();
-        let open = expired.lost.iter().filter(|lost| !view.ledger.is_closed(lost.endpoint));
-        open.map(|lost| lost.unread + lost.parked).sum()
-    };
+    let given_up = given_up(writer, &expired.lost);
     writer.log_expiry(&expired)?;
     writer.shared.view().forget(expired.through);
     forget_rows(&writer.shared.journal, expired.through)?;
     Ok(given_up)
+}
+
+/// How many deliveries are lost to endpoints that are still there.
+pub fn given_up(writer: &Writer, lost: &[Lost]) -> u64 {
+    let view = writer.shared.view();
+    let open = lost.iter().filter(|lost| !view.ledger.is_closed(lost.endpoint));
+    open.map(|lost| lost.unread + lost.parked).sum()
 }
 
 /// What still waits in the segment, endpoint by endpoint. Costs a scan only if anything lags that far behind.
@@ -132,11 +137,11 @@ fn what_expires(writer: &Writer, oldest: &Segment, next: &Segment) -> Result<Exp
     Ok(Expired { through, lost: lost.into_values().collect() })
 }
 
-fn lost_by(lost: &mut BTreeMap<u32, Lost>, endpoint: u32) -> &mut Lost {
+pub fn lost_by(lost: &mut BTreeMap<u32, Lost>, endpoint: u32) -> &mut Lost {
     lost.entry(endpoint).or_insert(Lost { endpoint, ..Lost::default() })
 }
 
-fn count_rows(journal: &RetryJournal, table: Table, endpoint: u32, through: u64) -> Result<u64> {
+pub fn count_rows(journal: &RetryJournal, table: Table, endpoint: u32, through: u64) -> Result<u64> {
     let (prefix, below) = (keys::table(table, endpoint), keys::row(table, endpoint, through + 1));
     let mut count = 0;
     for row in journal.rows(&prefix, &prefix) {
@@ -168,7 +173,7 @@ pub fn forget_rows(journal: &RetryJournal, through: u64) -> Result<()> {
 }
 
 /// The indices by due time and by case are in other orders, so what goes is found through the rows that they point to.
-fn forget_indices(journal: &RetryJournal, endpoint: u32, through: u64) -> Result<()> {
+pub fn forget_indices(journal: &RetryJournal, endpoint: u32, through: u64) -> Result<()> {
     let (prefix, below) =
         (keys::table(Table::Retry, endpoint), keys::row(Table::Retry, endpoint, through + 1));
     let mut gone = PendingRows::default();

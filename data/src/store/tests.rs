@@ -17,6 +17,7 @@ mod recovery;
 mod registry;
 mod replays;
 mod retention;
+mod tenant_retention;
 mod torn_tail;
 mod versions;
 
@@ -49,6 +50,7 @@ const MINUTE_MS: i64 = 60_000;
 fn options() -> StoreOptions {
     StoreOptions {
         retention_ms: 60 * MINUTE_MS,
+        tenants_retention_ms: BTreeMap::new(),
         retention_bytes: None,
         segment_age_ms_max: 60 * MINUTE_MS / 8,
         segment_bytes_max: 64 * 1024,

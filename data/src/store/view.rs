@@ -4,7 +4,7 @@
 
 mod standing;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use rustc_hash::FxHashMap as HashMap;
 use serde::{Deserialize, Serialize};
@@ -12,13 +12,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     codec::{self, Kind},
     erasures::Erasures,
+    horizons::Horizons,
     idempotency::fingerprint,
     keys::{self, Table},
     ledger::{Cursor, Ledger},
-    record::{Cancelled, ErasureStep, EventBody, Fate, Requeued, Settled, Standing},
+    record::{Cancelled, ErasureStep, EventBody, Fate, Requeued, Settled, Standing, TenantExpired},
     retry_journal::{PendingRows, RetryJournal},
 };
-use crate::{Timestamp, error::Result, id::EventId, limits, order::Lane};
+use crate::{Timestamp, error::Result, event::Tenant, id::EventId, limits, order::Lane};
 
 /// Log bytes between two marks.
 pub const MARK_BYTES: u64 = 256 * 1024;
@@ -96,6 +97,8 @@ struct ViewRow {
     expired_through: u64,
     next_seq: u64,
     last_id: EventId,
+    #[serde(default)]
+    horizons: BTreeMap<Tenant, u64>,
 }
 
 /// See the module.
@@ -115,6 +118,8 @@ pub struct View {
     pub last_id: u128,
     /// Which contents are erased.
     pub erasures: Arc<Erasures>,
+    /// Up to where events of some tenants are gone.
+    pub horizons: Arc<Horizons>,
     /// Whether any event may have been routed later, by a replay. Few logs have such, and look-ups cost.
     pub has_late: bool,
     unsaved_marks: Vec<Mark>,
@@ -130,6 +135,7 @@ impl View {
         view.ledger.expired_through = row.expired_through;
         view.next_seq = row.next_seq;
         view.last_id = row.last_id.as_u128();
+        row.horizons.into_iter().for_each(|(tenant, through)| view.horizons.raise(tenant, through));
         for entry in journal.rows(keys::CURSORS, keys::CURSORS) {
             let (key, value) = entry?;
             if let Some(endpoint) = keys::cursor_endpoint(&key) {
@@ -186,6 +192,11 @@ impl View {
                 self.apply_requeued(journal, &requeued, rows)?;
             }
             Kind::Expired => self.ledger.expired(&codec::unpack(body, "an expiry in the log")?),
+            Kind::TenantExpired => {
+                let expired: TenantExpired = codec::unpack(body, "an expiry in the log")?;
+                self.ledger.tenant_expired(&expired);
+                self.horizons.raise(expired.tenant, expired.through);
+            }
             Kind::Cancelled => {
                 let cancelled: Cancelled = codec::unpack(body, "a cancelled delivery in the log")?;
                 if self.ledger.cancelled(&cancelled) && cancelled.parked && rows {
@@ -392,6 +403,7 @@ impl View {
             expired_through: self.ledger.expired_through,
             next_seq: self.next_seq,
             last_id: EventId::from_u128(self.last_id),
+            horizons: self.horizons.all(),
         };
         self.rows.put(keys::VIEW.to_vec(), &row);
     }

@@ -10,7 +10,7 @@ use super::{
     codec::{self, Kind},
     guard::{DirectoryLock, RunMark},
     keys,
-    record::{Cancelled, Expired, Parked, Requeued, Settled},
+    record::{Cancelled, Expired, Parked, Requeued, Settled, TenantExpired},
     registry_log::{Document, Documents, RegistryLog},
     segment::{Segment, SegmentHeader},
     staged::{Entry, Staged},
@@ -338,6 +338,15 @@ impl Writer {
     pub(super) fn log_expiry(&mut self, expired: &Expired) -> Result<()> {
         let mut staged = Staged::behind(&self.active, Vec::new());
         staged.put(Kind::Expired, 0, |out| codec::pack(expired, out));
+        self.put_on_disk(&mut staged, Timestamp::default(), &mut || {})?;
+        self.take_into_view(&staged)
+    }
+
+    /// Logs the expiry of one tenant's events, synced: what has been gone once never comes back.
+    pub(super) fn log_tenant_expiry(&mut self, expired: &TenantExpired) -> Result<()> {
+        let mut staged = Staged::behind(&self.active, Vec::new());
+        staged.put(Kind::TenantExpired, 0, |out| codec::pack(expired, out));
+        staged.must_sync = true;
         self.put_on_disk(&mut staged, Timestamp::default(), &mut || {})?;
         self.take_into_view(&staged)
     }

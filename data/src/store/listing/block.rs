@@ -89,12 +89,13 @@ pub fn learn(shared: &Shared, block: &Block) -> Result<()> {
 pub fn matches(shared: &Shared, block: &Block, filter: &EventFilter) -> Result<Vec<Match>> {
     let learn = block.closed && !shared.digests.know(block.position);
     let (mut facts, mut found) = (HashSet::default(), Vec::new());
+    let first = block.first.max(shared.horizons.of(filter.tenant.as_str()) + 1);
     for_each_event(shared, block, |position, body| {
         let brief = body.brief()?;
         if learn {
             digest::collect(&mut facts, &brief, body.routes());
         }
-        if brief.seq >= block.first && filter.takes(&brief) {
+        if brief.seq >= first && filter.takes(&brief) {
             let mut event = body.event_without_data(position)?;
             shared.erasures.hide(&mut event);
             found.push(Match { event, routes: body.routes().collect() });

@@ -13,6 +13,7 @@ use crate::{
         erasures::PENDING_MAX,
         idempotency::{self, Resolution},
         keys::{self, Table},
+        reader::{Store, TAKEN},
         record::{Erasure, ErasureStep, Requeued, Settled, Standing},
         staged::Staged,
         view::RetryRow,
@@ -78,15 +79,29 @@ impl Writer {
             return Ok(Err(Error::new(ErrorKind::Busy, message)));
         }
         staged.touched.push(delivery);
-        let view = self.shared.view();
-        if requeued.seq <= view.ledger.expired_through {
-            let message = "retention has removed the event; publish it again";
-            return Ok(Err(Error::new(ErrorKind::NotFound, message)));
+        if self.is_gone(requeued.seq, requeued.event_position)? {
+            return Ok(Err(Error::new(ErrorKind::NotFound, TAKEN)));
         }
+        let view = self.shared.view();
         requeued.from = view.standing_of(&self.shared.journal, requeued.endpoint, requeued.seq)?;
         staged.put(Kind::Requeued, 0, |out| codec::pack(&requeued, out));
         staged.must_sync = true;
         Ok(Ok(Vec::new()))
+    }
+
+    /// Whether retention took an event, be it that of its tenant. Costs a look at the event if it may have.
+    fn is_gone(&self, seq: u64, position: u64) -> Result<bool> {
+        if seq <= self.shared.view().ledger.expired_through {
+            return Ok(true);
+        }
+        if !self.shared.horizons.may_have_taken(seq) {
+            return Ok(false);
+        }
+        match Store::new(self.shared.clone()).event_at(position) {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     fn stage_enrolment(&self, staged: &mut Staged, requeued: Requeued) -> Result<()> {
@@ -109,12 +124,12 @@ impl Writer {
     /// that waits, whatever it was, and settled as such.
     fn stage_replayed(&self, staged: &mut Staged, settled: Settled, missing: bool) -> Result<()> {
         let (endpoint, seq) = (settled.endpoint, settled.seq);
-        let view = self.shared.view();
         // Another write of this batch changes the delivery, and the rows do not tell yet how: losing an attempt only
         // repeats it. Of an event that is gone nothing is kept.
-        if staged.touched.contains(&(endpoint, seq)) || seq <= view.ledger.expired_through {
+        if staged.touched.contains(&(endpoint, seq)) || self.is_gone(seq, settled.event_position)? {
             return Ok(());
         }
+        let view = self.shared.view();
         let journal = &self.shared.journal;
         let from = match view.standing_of(journal, endpoint, seq)? {
             Standing::Delivered if missing && !view.is_late(journal, seq, endpoint)? => Standing::Missing,
