@@ -127,9 +127,9 @@ async fn assert_is_recorded(home: &Embedded, endpoint: EndpointId, trial: &Endpo
     let delivery = DeliveryId { event: trial.event.id, endpoint };
     let found = home.tenant().delivery(delivery).await.unwrap();
     assert_eq!(listed.iter().map(|it| (it.id, it.status)).collect::<Vec<_>>(), [(delivery, status)]);
-    assert_eq!(of_event, [found.clone()]);
+    assert_eq!(of_event, std::slice::from_ref(&found));
     assert_eq!((found.status, found.next_attempt_at), (status, None));
-    assert_eq!(found.attempts, [trial.report.attempt.clone()]);
+    assert_eq!(found.attempts, std::slice::from_ref(&trial.report.attempt));
 }
 
 #[tokio::test]
@@ -137,10 +137,8 @@ async fn the_record_of_a_test_outlives_restarts_and_nothing_follows_from_a_faile
     let receiver = Receiver::start(|request| Reply::status(if request.path == "/no" { 410 } else { 204 }));
     let home = Embedded::start();
     let operator = home.subscribe(to(receiver.at("/operator"), &["casewire.*"])).await;
-    let failing = EndpointDraft {
-        ordering: DeliveryOrder::Endpoint.into(),
-        ..to(receiver.at("/no"), &["cases.created"])
-    };
+    let failing =
+        EndpointDraft { ordering: DeliveryOrder::Endpoint, ..to(receiver.at("/no"), &["cases.created"]) };
     let failing = home.subscribe(failing).await;
     let willing = home.subscribe(to(receiver.at("/"), &["cases.created"])).await;
     let failed = home.tenant().test_endpoint(failing, None).await.unwrap();
