@@ -47,7 +47,10 @@ pub use casewire_data::{
     catalogue::{RegisteredType, ShippedType, TypeDraft},
     delivery::{Attempt, DeliveryRecord, DeliveryStatus, DeliverySummary, FailureClass, Outcome},
     dialect::{Dialect, Dialects, Mistake},
-    endpoint::{Endpoint, EndpointDraft, EndpointPatch, EndpointStatus, Rotation},
+    endpoint::{
+        ClientCertificate, Endpoint, EndpointDraft, EndpointPatch, EndpointStatus, EndpointTls, Rotation,
+        TlsDraft, TlsPatch,
+    },
     event::{Actor, ActorId, Event as StoredEvent, EventType, NewEvent, Resource, Tenant},
     filter::Filter,
     health::Failing,

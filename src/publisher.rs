@@ -125,21 +125,23 @@ impl Publisher {
                 ),
             });
         }
-        for (index, event) in events.iter().enumerate() {
-            if let Some(registered) = self.tree.directory.with_schema(&self.tenant, &event.event_type) {
-                registered.check(&event.data).map_err(|error| place(index, error))?;
-            }
-        }
         let event_types = events.iter().map(|event| &event.event_type);
         let matched = self.tree.matcher.matches(&self.tenant, event_types).await.map_err(|_| gone())?;
         let routed = events.into_iter().zip(matched).enumerate().map(|(index, (event, matched))| {
-            let routes = matched.routes(&event).map_err(|error| place(index, error));
-            (event, routes)
+            // Refused with the event in hand, since one that repeats an earlier event by its key is not refused.
+            let routes = self.check_schema(&event).and_then(|()| matched.routes(&event));
+            (event, routes.map_err(|error| place(index, error)))
         });
         let events = routed.collect();
         let published =
             self.tree.journal.publish(Publication { tenant: self.tenant.clone(), events }).await?;
         Ok(published.into_iter().map(receipt).collect())
+    }
+
+    /// Whether an event is as the schema has it that is registered for its type now.
+    fn check_schema(&self, event: &NewEvent) -> Result<()> {
+        let registered = self.tree.directory.with_schema(&self.tenant, &event.event_type);
+        registered.map_or(Ok(()), |registered| registered.check(&event.data))
     }
 }
 

@@ -48,7 +48,7 @@ use crate::egress::{Egress, Resolve, SystemResolver};
 
 pub use self::{
     request::{Method, Request, Target},
-    tls::tls_config,
+    tls::{endpoint_tls, tls_config},
 };
 
 /// Bytes of a body that are sent in one piece with the head.
@@ -61,7 +61,7 @@ pub struct DispatchConfig {
     pub max_in_flight: u32,
     /// Where deliveries may go.
     pub policy: Arc<EgressPolicy>,
-    /// From [`tls_config`]; must offer HTTP/1.1 only.
+    /// From [`endpoint_tls`] or [`tls_config`]; must offer HTTP/1.1 only.
     pub tls: Arc<ClientConfig>,
     /// The `User-Agent` of requests that bring none of their own.
     pub user_agent: String,

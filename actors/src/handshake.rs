@@ -8,14 +8,14 @@ use casewire_data::{
     Error, ErrorKind, Result,
     delivery::Outcome,
     dialect::{Dialect, Message, Probe, ProbeMethod, Recipient},
-    endpoint::Endpoint,
+    endpoint::{Endpoint, EndpointTls},
     event::Tenant,
 };
 use rustls::ClientConfig;
 
 use crate::{
     config::Config,
-    dispatch::{DispatchConfig, Dispatcher, Method, Request, Target},
+    dispatch::{DispatchConfig, Dispatcher, Method, Request, Target, endpoint_tls},
     plan,
 };
 
@@ -76,6 +76,7 @@ impl Handshakes {
 /// What a receiver is asked for the sake of an endpoint.
 pub struct Question {
     url: String,
+    tls: Option<Arc<EndpointTls>>,
     probe: Probe,
     dialect: Arc<Dialect>,
     recipient: Recipient,
@@ -89,7 +90,8 @@ impl Question {
         let recipient = dialect.recipient(&endpoint.params, &endpoint.secrets);
         let probe = dialect.probe(&recipient)?;
         let deadline = plan::deadline(endpoint, config).min(WAIT_MAX);
-        Some(Self { url: endpoint.url.clone(), probe, dialect, recipient, deadline })
+        let (url, tls) = (endpoint.url.clone(), endpoint.tls.clone());
+        Some(Self { url, tls, probe, dialect, recipient, deadline })
     }
 
     /// Whether another one is put to the same receiver in the same words: who has answered one has answered both.
@@ -109,7 +111,9 @@ impl Question {
             body: Bytes::new(),
             judged_headers: self.probe.judged_headers.as_slice().into(),
         };
-        match Dispatcher::new(config).attempt(&request, self.deadline).await.0 {
+        let tls = endpoint_tls(&config.tls, self.tls.as_deref())?;
+        let dispatcher = Dispatcher::new(&DispatchConfig { tls, ..config.clone() });
+        match dispatcher.attempt(&request, self.deadline).await.0 {
             Outcome::Answered { status, headers, body } => {
                 let answer =
                     Message { status: Some(status), headers: &headers, body: &body, ..Message::default() };

@@ -204,6 +204,8 @@ impl Mailbox {
 
     fn begin_attempts(&mut self, clock: Instant, context: &mut Context<Self>) {
         let now = self.surroundings.clock.at(clock);
+        // Else what it waited for once would wake it again and again while nothing may begin.
+        self.share.wait_until(None);
         while !self.is_held() && self.intake.is_begun() && self.order.is_known() && !self.is_alone() {
             let in_order = self.window.floor() < self.plan.endpoint.held_through;
             if in_order && self.retries.is_reading() {
@@ -263,7 +265,9 @@ impl Mailbox {
         if may_replay && let Some(again) = self.next_replayed(now) {
             return Some(again);
         }
-        if is_ordered { self.next_in_order() } else { self.next_new() }
+        let live = if is_ordered { self.next_in_order() } else { self.next_new() };
+        // All that was live may turn out to wait for its case: then nothing else would bring it back here.
+        live.or_else(|| if may_replay { self.next_replayed(now) } else { None })
     }
 
     fn next_new(&mut self) -> Option<Turn> {
@@ -286,7 +290,7 @@ fn new_dispatcher(plan: &Plan, surroundings: &Surroundings) -> Dispatcher {
     Dispatcher::new(&DispatchConfig {
         max_in_flight: plan.in_flight_max,
         policy: surroundings.config.egress.clone(),
-        tls: surroundings.tls.clone(),
+        tls: plan.tls.clone(),
         user_agent: surroundings.config.user_agent.clone(),
     })
 }
@@ -383,7 +387,9 @@ impl Handler<Replan> for Mailbox {
     fn handle(&mut self, Replan { plan, told: _told }: Replan, context: &mut Self::Context) {
         self.received += 1;
         let resumes = self.plan.is_paused() && !plan.is_paused();
-        let moved = self.plan.endpoint.url != plan.endpoint.url;
+        let was = &self.plan.endpoint;
+        // With other TLS, it is another receiver that proves itself, or the same that may let us in now.
+        let moved = was.url != plan.endpoint.url || was.tls != plan.endpoint.tls;
         let is_resized = self.plan.in_flight_max != plan.in_flight_max;
         // A receiver that must answer with the secret has yet to show that it knows the new one.
         let is_rekeyed = self.plan.endpoint.secrets != plan.endpoint.secrets;

@@ -213,6 +213,7 @@ fn micros(time: Duration) -> u64 {
 #[derive(Clone, Debug)]
 pub struct Metrics {
     journal: Arc<JournalCounts>,
+    /// One for each arbiter, and at last one for the thread on which endpoints are tested.
     arbiters: Vec<Arc<DeliveryCounts>>,
 }
 
@@ -250,12 +251,17 @@ pub struct Counted {
 impl Metrics {
     /// Cells for a journal and for so many arbiters.
     pub fn new(journal: Arc<JournalCounts>, arbiters: usize) -> Self {
-        Self { journal, arbiters: std::iter::repeat_with(Arc::default).take(arbiters).collect() }
+        Self { journal, arbiters: std::iter::repeat_with(Arc::default).take(arbiters + 1).collect() }
     }
 
     /// The cells of one arbiter.
     pub fn of_arbiter(&self, index: usize) -> Arc<DeliveryCounts> {
         self.arbiters[index].clone()
+    }
+
+    /// The cells of the thread on which endpoints are tested.
+    pub fn of_trials(&self) -> Arc<DeliveryCounts> {
+        self.arbiters[self.arbiters.len() - 1].clone()
     }
 
     /// All that was counted so far.

@@ -12,10 +12,11 @@ use casewire_data::{
     retry::RetrySchedule,
     secret::Secret,
 };
+use rustls::ClientConfig;
 
 use crate::{
     config::Config,
-    dispatch::{Method, Request, Target},
+    dispatch::{Method, Request, Target, endpoint_tls},
     envelope::Envelope,
 };
 
@@ -29,6 +30,8 @@ pub struct Plan {
     pub deadline: Duration,
     /// Requests in flight at once.
     pub in_flight_max: u32,
+    /// TLS as it is spoken with the endpoint's receiver.
+    pub tls: Arc<ClientConfig>,
     dialect: Arc<Dialect>,
     recipient: Recipient,
     /// Params for events up to one of them, oldest first.
@@ -42,7 +45,9 @@ pub struct Plan {
 
 impl Plan {
     /// Works it out. Fails only if what was stored no longer makes sense, such as a dialect that is gone.
-    pub fn new(endpoint: Arc<Endpoint>, config: &Config) -> Result<Self> {
+    ///
+    /// `tls` is what endpoints speak that have no TLS of their own.
+    pub fn new(endpoint: Arc<Endpoint>, config: &Config, tls: &Arc<ClientConfig>) -> Result<Self> {
         let dialect = config.dialects.get(&endpoint.dialect)?;
         let Endpoint { params, secrets, retiring, .. } = &*endpoint;
         let recipient = dialect.recipient_in_rotation(params, secrets, retiring);
@@ -59,6 +64,7 @@ impl Plan {
             in_flight_max: endpoint.max_in_flight.unwrap_or(in_flight_max),
             recipient,
             target: Target::new(&endpoint.url)?,
+            tls: endpoint_tls(tls, endpoint.tls.as_deref())?,
             static_headers: endpoint.headers.iter().map(|(name, value)| (&**name, &**value)).collect(),
             judged_headers: dialect.judged_headers().map(Into::into).collect(),
             secrets: all_secrets.map(Secret::expose).collect(),

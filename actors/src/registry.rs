@@ -33,6 +33,7 @@ use crate::{
     clock,
     config::Config,
     directory::Directory,
+    dispatch::endpoint_tls,
     handshake::{Handshakes, Question},
     health::HealthBook,
     journal::Journal,
@@ -63,6 +64,7 @@ pub fn shard_of(shards: &Shards, ordinal: u32) -> Option<&Addr<Shard>> {
 /// The actor; see the module.
 pub struct Registry {
     config: Arc<Config>,
+    tls: Arc<ClientConfig>,
     directory: Arc<Directory>,
     journal: Journal,
     audience: Audience,
@@ -91,16 +93,15 @@ type Stored = ResponseActFuture<Registry, Result<Arc<Endpoint>>>;
 impl Registry {
     /// A registry over what the directory holds; `next_ordinal` was never used.
     pub fn new(
-        (config, tls): (Arc<Config>, Arc<ClientConfig>),
+        (config, tls, trials): (Arc<Config>, Arc<ClientConfig>, Trials),
         directory: Arc<Directory>,
         journal: Journal,
         audience: Audience,
         next_ordinal: u32,
     ) -> Self {
-        let trials = Trials::new(&config, tls.clone());
-        let handshakes = Handshakes::new(&config, tls);
+        let handshakes = Handshakes::new(&config, tls.clone());
         let ids = UlidSequence::after(0);
-        Self { config, directory, journal, audience, next_ordinal, ids, handshakes, trials }
+        Self { config, tls, directory, journal, audience, next_ordinal, ids, handshakes, trials }
     }
 
     fn next_id(&mut self, now: Timestamp) -> Result<u128> {
@@ -135,7 +136,9 @@ impl Registry {
         let now = clock::wall();
         let id = EndpointId::from_u128(self.next_id(now)?);
         let identity = EndpointIdentity { id, ordinal: self.next_ordinal, tenant, random: random()? };
-        draft.into_endpoint(identity, &self.context(now))
+        let endpoint = draft.into_endpoint(identity, &self.context(now))?;
+        endpoint_tls(&self.tls, endpoint.tls.as_deref())?;
+        Ok(endpoint)
     }
 
     /// Stores a new endpoint, whose receiver has agreed if it had to. Others may have been created meanwhile.

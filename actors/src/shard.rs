@@ -199,7 +199,7 @@ fn start(
     surroundings: &Rc<Surroundings>,
     context: &mut Context<Shard>,
 ) {
-    let plan = match Plan::new(entry.endpoint.clone(), &surroundings.config) {
+    let plan = match Plan::new(entry.endpoint.clone(), &surroundings.config, &surroundings.tls) {
         Ok(plan) => Arc::new(plan),
         Err(error) => {
             entry.clean = None;
@@ -306,7 +306,7 @@ impl Handler<PutEndpoint> for Shard {
             return;
         }
         if self.endpoints.get(&ordinal).is_some_and(|entry| entry.mailbox.is_some()) {
-            match Plan::new(endpoint, &self.surroundings.config) {
+            match Plan::new(endpoint, &self.surroundings.config, &self.surroundings.tls) {
                 Ok(plan) => self.send(ordinal, mailbox::Replan { plan: Arc::new(plan), told }, context),
                 Err(error) => tracing::error!(%error, "an endpoint that was just checked makes no sense"),
             }

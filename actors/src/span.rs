@@ -12,12 +12,15 @@ use casewire_data::{
     store::Fate,
     trace_context::TraceContext,
 };
-use tracing::Span;
+use tracing::{Level, Span};
 
 use crate::envelope::Envelope;
 
 /// The span of an event.
 pub fn of_event(event: &Event) -> Span {
+    if !tracing::enabled!(Level::DEBUG) {
+        return Span::none();
+    }
     tracing::debug_span!(
         parent: None,
         "event",
@@ -30,6 +33,9 @@ pub fn of_event(event: &Event) -> Span {
 /// The span of one attempt, within that of its event.
 pub fn of_attempt(envelope: &Envelope, endpoint: EndpointId, number: u16) -> Span {
     let event = envelope.event.id;
+    if !tracing::enabled!(Level::DEBUG) {
+        return Span::none();
+    }
     tracing::debug!(parent: &envelope.span, %event, %endpoint, number, "an attempt begins");
     tracing::debug_span!(parent: &envelope.span, "attempt", %endpoint, number)
 }

@@ -35,6 +35,7 @@ use crate::{
     stats::StatsBook,
     surroundings::Surroundings,
     sweeper::Sweeper,
+    trial::Trials,
 };
 
 /// Where backups lie in the data directory, unless they are to lie elsewhere.
@@ -138,7 +139,9 @@ impl Tree {
             operational: operational.clone(),
         };
         let tls = dispatch::tls_config();
-        let told = (config.clone(), tls.clone());
+        let metrics = Metrics::new(journal.counts().clone(), config.workers.max(1));
+        let trials = Trials::new(&config, tls.clone(), metrics.of_trials());
+        let told = (config.clone(), tls.clone(), trials);
         let registry = Registry::new(told, directory.clone(), journal.clone(), to_tell, next_ordinal).start();
 
         let (damage_sender, damage) = watch::channel(None);
@@ -155,7 +158,6 @@ impl Tree {
 
         let in_flight = Arc::new(InFlight::default());
         let stats = Arc::new(StatsBook::new(clock));
-        let metrics = Metrics::new(journal.counts().clone(), config.workers.max(1));
         let arbiters: Vec<_> = (0..config.workers.max(1)).map(|_| Arbiter::new()).collect();
         let addresses = arbiters.iter().enumerate().map(|(index, arbiter)| {
             let surroundings = Surroundings {

@@ -1,5 +1,6 @@
 //! The trial of an endpoint: one event is sent to it as any other would be, but at once and once, whatever waits for it and
-//! whether or not it is paused. Nothing follows from how it goes: no retry, no pace, no disabling.
+//! whether or not it is paused. The attempt is in the journal like any other; nothing else follows from it: no retry, no
+//! pace, no disabling. Since it does not pass through the mailbox, the endpoint's limits do not count it.
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
@@ -8,6 +9,7 @@ use casewire_data::{
     delivery::{Attempt, FailureClass, Outcome, Transit, Verdict, judge},
     endpoint::Endpoint,
     event::{Event, Tenant},
+    store::{Fate, Settled},
 };
 use rustls::ClientConfig;
 
@@ -16,7 +18,10 @@ use crate::{
     config::Config,
     dispatch::{DispatchConfig, Dispatcher},
     envelope::Envelope,
+    journal::Journal,
+    metrics::DeliveryCounts,
     plan::Plan,
+    unwritten::Unwritten,
 };
 
 /// Trials of one tenant that are under way at once.
@@ -26,6 +31,8 @@ const UNDER_WAY_PER_TENANT_MAX: usize = 8;
 pub struct Trials {
     dispatch: DispatchConfig,
     under_way: HashMap<Tenant, usize>,
+    counts: Arc<DeliveryCounts>,
+    unwritten: Unwritten,
 }
 
 /// How a trial went.
@@ -39,14 +46,14 @@ pub struct TrialReport {
 
 impl Trials {
     /// None yet.
-    pub fn new(config: &Config, tls: Arc<ClientConfig>) -> Self {
+    pub fn new(config: &Config, tls: Arc<ClientConfig>, counts: Arc<DeliveryCounts>) -> Self {
         let dispatch = DispatchConfig {
             max_in_flight: 1,
             policy: config.egress.clone(),
             tls,
             user_agent: config.user_agent.clone(),
         };
-        Self { dispatch, under_way: HashMap::new() }
+        Self { dispatch, under_way: HashMap::new(), counts, unwritten: Unwritten::new(|| {}) }
     }
 
     /// One more, of an endpoint; to be ended when it has resolved. `Busy` if its tenant has too many, `Conflict` if the
@@ -64,12 +71,24 @@ impl Trials {
             return Err(Error::new(ErrorKind::Busy, message));
         }
         let tenant = endpoint.tenant.clone();
-        let plan = Plan::new(endpoint, config).map_err(|error| {
+        let plan = Plan::new(endpoint, config, &self.dispatch.tls).map_err(|error| {
             Error::new(ErrorKind::Conflict, format!("the endpoint cannot be sent anything: {error}"))
         })?;
         self.under_way.insert(tenant, under_way + 1);
-        let dispatcher = Dispatcher::new(&self.dispatch);
+        let dispatcher = Dispatcher::new(&DispatchConfig { tls: plan.tls.clone(), ..self.dispatch.clone() });
         Ok(async move { attempt(&plan, &dispatcher, event).await })
+    }
+
+    /// Counts the attempt, and leaves it to the journal as one that makes the event's late delivery to the endpoint.
+    pub fn record(&self, report: &TrialReport, endpoint: u32, event: &Event, journal: &Journal) {
+        let attempt = report.attempt.clone();
+        let fate = if report.delivered { Fate::Delivered } else { Fate::Dead };
+        self.counts.attempt(&attempt.outcome, attempt.duration_us, fate);
+        let (seq, event_position) = (event.seq, event.position);
+        // It says nothing of how far the endpoint's other deliveries are.
+        let settled =
+            Settled { endpoint, seq, event_position, parked: true, floor: 0, fate, attempt, lane: None };
+        journal.settle(settled, event, Some(true), &self.unwritten);
     }
 
     /// One of a tenant's is over.

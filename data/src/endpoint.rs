@@ -25,9 +25,11 @@ pub(crate) mod changes;
 mod draft;
 mod rotation;
 pub(crate) mod rules;
+mod tls;
 
 pub use draft::{EndpointContext, EndpointDraft, EndpointIdentity, EndpointPatch};
 pub use rotation::Rotation;
+pub use tls::{ClientCertificate, EndpointTls, TlsDraft, TlsPatch};
 
 /// Whether an endpoint is delivered to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +103,9 @@ pub struct Endpoint {
     pub timeout_seconds: Option<u32>,
     /// Its own retry schedule; the engine's default if absent.
     pub retry: Option<RetrySchedule>,
+    /// TLS of its own, if it speaks it otherwise than all do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Arc<EndpointTls>>,
     /// Deliveries up to this event were held when it last became active: they go out in order. An event's number in
     /// the log, not shown.
     #[serde(default)]

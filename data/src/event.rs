@@ -231,6 +231,10 @@ impl NewEvent {
     }
 }
 
+/// The tag by which receivers of events in full, whoever lists them, and replays know one that tells of nothing: an endpoint
+/// was tested with it.
+pub const TEST_TAG: &str = "casewire.test";
+
 /// An event as it is stored: immutable, with its id and its place in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -263,6 +267,11 @@ impl Event {
         (content.data, content.actor) = (Bytes::new(), None);
         content.tags.clear();
         content.idempotency_key = None;
+    }
+
+    /// Whether an endpoint was tested with it, so that it is nothing to send again.
+    pub fn is_test(&self) -> bool {
+        self.content.tags.contains_key(TEST_TAG)
     }
 
     /// When it happened: as the host said, or else when it was accepted.

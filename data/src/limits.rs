@@ -81,6 +81,10 @@ pub const EVENT_TYPES_PER_TENANT_MAX: usize = 1_000;
 pub const HEADERS_MAX: usize = 32;
 /// Bytes of one static header's value.
 pub const HEADER_VALUE_BYTES_MAX: usize = 1_024;
+/// Bytes of `tls.ca_pem` and of `tls.client_cert_pem`.
+pub const TLS_PEM_BYTES_MAX: usize = 64 * 1024;
+/// Certificates in either of them.
+pub const TLS_CERTIFICATES_MAX: usize = 16;
 /// Bytes of a source's name.
 pub const SOURCE_NAME_BYTES_MAX: usize = 64;
 /// Sources of one tenant.

@@ -21,6 +21,9 @@ use crate::{
 pub const WINDOW_MAX: usize = 256;
 /// The mailbox asks for more when no more than this are left.
 pub const LOW_MARK: usize = WINDOW_MAX / 2;
+/// Replayed deliveries that are young at once (see `pace`): the thread that begins a live one has so many others to see
+/// to first. A receiver that takes its time gets more.
+pub const YOUNG_MAX: usize = 4;
 /// Replays of one endpoint that are remembered when they are over.
 pub const REMEMBERED_MAX: usize = 32;
 /// While live deliveries wait, so many of them begin for each replayed one.

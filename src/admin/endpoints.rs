@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Payload};
 use casewire_data::{
-    endpoint::{EndpointDraft, EndpointPatch, EndpointStatus},
+    endpoint::{EndpointDraft, EndpointPatch, EndpointStatus, TlsDraft, TlsPatch},
     limits,
     order::DeliveryOrder,
     scope::Source,
@@ -152,6 +152,18 @@ fn alike(object: Object) -> Object {
     let labels = schema::list(schema::some_text(limits::LABEL_BYTES_MAX), limits::AGENCIES_MAX);
     let headers = schema::texts_by_name(schema::text(limits::HEADER_VALUE_BYTES_MAX), limits::HEADERS_MAX);
     let (in_flight, seconds) = (limits::IN_FLIGHT_MAX.into(), limits::ATTEMPT_TIMEOUT_SECONDS_MAX.into());
+    let pem = || schema::some_text(limits::TLS_PEM_BYTES_MAX);
+    let tls = Object::new("TlsGiven")
+        .optional(
+            "ca_pem",
+            pem(),
+            "Certificates of which one must have signed the receiver's; no others count.",
+        )
+        .optional(
+            "client_cert_pem",
+            pem(),
+            "The client's certificate, its chain, and its private key, which is never shown.",
+        );
     object
         .optional("description", schema::remark(), "For people to read.")
         .optional("name", schema::remark(), "A short name for people to read.")
@@ -168,6 +180,7 @@ fn alike(object: Object) -> Object {
         .optional("rate_limit_per_second", schema::rate(), "Requests that may begin in a second.")
         .optional("timeout_seconds", schema::whole(1, seconds), "Seconds that one attempt may take.")
         .optional("retry", retry.schema(), "When failed attempts are made again.")
+        .optional("tls", tls.schema(), "TLS of its own. A patch leaves what it does not name of it.")
 }
 
 impl Read<'_> for EndpointDraft {
@@ -200,6 +213,7 @@ pub(super) fn draft(fields: &mut Fields<'_>) -> EndpointDraft {
         rate_limit_per_second: fields.optional("rate_limit_per_second"),
         timeout_seconds: fields.optional("timeout_seconds"),
         retry_schedule_seconds: fields.optional("retry").map(|Retry(seconds)| seconds),
+        tls: fields.optional("tls").unwrap_or_default(),
     }
 }
 
@@ -228,6 +242,7 @@ impl Read<'_> for EndpointPatch {
             retry_schedule_seconds: fields
                 .clearable("retry")
                 .map(|retry| retry.map(|Retry(seconds)| seconds)),
+            tls: fields.clearable("tls"),
         };
         fields.refuse("dialect", "can't be changed; create another endpoint with it");
         fields.finish().map(|()| patch)
@@ -255,6 +270,24 @@ impl Read<'_> for DeliveryOrder {
 impl Read<'_> for Source {
     fn read(raw: &RawValue) -> Result<Self, Wrong> {
         Self::parse(&String::read(raw)?).map_err(refused)
+    }
+}
+
+impl Read<'_> for TlsDraft {
+    fn read(raw: &RawValue) -> Result<Self, Wrong> {
+        let mut fields = Fields::of(raw)?;
+        let draft =
+            Self { ca_pem: fields.optional("ca_pem"), client_cert_pem: fields.optional("client_cert_pem") };
+        fields.finish().map(|()| draft)
+    }
+}
+
+impl Read<'_> for TlsPatch {
+    fn read(raw: &RawValue) -> Result<Self, Wrong> {
+        let mut fields = Fields::of(raw)?;
+        let patch =
+            Self { ca_pem: fields.clearable("ca_pem"), client_cert_pem: fields.clearable("client_cert_pem") };
+        fields.finish().map(|()| patch)
     }
 }
 

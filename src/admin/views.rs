@@ -11,6 +11,7 @@ mod preview;
 mod replay;
 mod secrets;
 mod source;
+mod tls;
 mod token;
 mod trial;
 
@@ -31,7 +32,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use self::attempt::AttemptView;
+use self::{attempt::AttemptView, tls::TlsView};
 pub(super) use self::{
     audit::AuditView,
     backup::BackupView,
@@ -119,6 +120,9 @@ pub(super) struct EndpointView<'a> {
     /// It belongs to the sandbox of its dialect's system.
     #[serde(skip_serializing_if = "Option::is_none")]
     sandbox: Option<bool>,
+    /// TLS of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsView<'a>>,
     /// What verifies its deliveries, where that is not the secret itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
@@ -189,6 +193,7 @@ impl<'a> EndpointView<'a> {
             status_reason: endpoint.status_reason.as_deref(),
             held: Some(info.held).filter(|held| paused && *held > 0),
             sandbox: scope.sandbox.then_some(true),
+            tls: endpoint.tls.as_deref().map(TlsView::new),
             public_key: endpoint.secrets.first().and_then(Secret::public_key).map(|key| key.expose()),
         }
     }

@@ -37,6 +37,7 @@ mod long_log;
 mod matching;
 mod publish;
 mod render;
+mod replay;
 mod scale;
 mod steady;
 
@@ -54,13 +55,16 @@ pub(super) struct Args {
     /// Endpoints that each event goes to [default: 1,10,100; steady: 10].
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=1_000))]
     fan_out: Vec<u64>,
-    /// Events offered a second [default: isolation: 200 to 10 endpoints, 20 to 100; latency: 50; steady:
+    /// Events offered a second [default: isolation: 200 to 10 endpoints, 20 to 100; latency: 50; replay: 500; steady:
     /// as many as arrive].
     #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
     /// Events of the backlog; deliveries of the lists.
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     events: u64,
+    /// Deliveries that the replay sends again.
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    replayed: u64,
     /// Endpoints in all, most of them idle, of the runs about what is not used.
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     endpoints: u64,
@@ -122,6 +126,9 @@ enum Scenario {
     Scale,
     /// A log of many events: how soon an engine that has it starts, its memory, and whether its rates hold.
     LongLog,
+    /// A replay of many deliveries, to the only endpoint and to one of ten: what live ones notice of it, beside the same
+    /// load without it.
+    Replay,
     /// Pages of lists of deliveries and events, at every depth and by every filter.
     Lists,
     /// The engine of the backlog, in a process of its own so that its memory can be told.
@@ -176,5 +183,6 @@ async fn measure(scenario: Scenario, args: &Args) -> Result<Report, Failure> {
         Scenario::Scale => scale::measure(args).await,
         Scenario::LongLog => long_log::measure(args).await,
         Scenario::Lists => lists::measure(args).await,
+        Scenario::Replay => replay::measure(args).await,
     }
 }

@@ -2,6 +2,8 @@
 
 mod replays;
 
+use std::fs;
+
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -195,6 +197,14 @@ struct RestArgs {
     /// Delays after the first attempt and each one after it.
     #[arg(long, value_name = "SECONDS,…", value_delimiter = ',')]
     retry_schedule_seconds: Option<Vec<u64>>,
+    /// A file with the certificates of your own authorities, in PEM: one of them, and nobody else, must have signed the
+    /// receiver's. `none` takes them away.
+    #[arg(long, value_name = "FILE", value_parser = pem)]
+    tls_ca: Option<Value>,
+    /// A file with the client's certificate, its chain and its private key, in PEM, for a receiver that asks who calls.
+    /// The key is never shown again. `none` takes both away.
+    #[arg(long, value_name = "FILE", value_parser = pem)]
+    tls_client_cert: Option<Value>,
 }
 
 /// Runs one action and prints the endpoint, or the endpoints, that it is about.
@@ -334,6 +344,10 @@ impl RestArgs {
         insert(&mut body, "timeout_seconds", self.timeout_seconds.map(Value::from));
         let retry = self.retry_schedule_seconds.as_ref().map(|delays| json!({ "schedule_seconds": delays }));
         insert(&mut body, "retry", retry);
+        let mut tls = Map::new();
+        insert(&mut tls, "ca_pem", self.tls_ca.clone());
+        insert(&mut tls, "client_cert_pem", self.tls_client_cert.clone());
+        insert(&mut body, "tls", (!tls.is_empty()).then_some(Value::Object(tls)));
         body
     }
 }
@@ -343,6 +357,14 @@ fn rate(text: &str) -> Result<Value, String> {
     match text {
         "none" => Ok(Value::Null),
         number => number.parse().map(Value::Number).map_err(|_| "write a number, or none".to_owned()),
+    }
+}
+
+/// What is in a file, or null for `none`.
+fn pem(file: &str) -> Result<Value, String> {
+    match file {
+        "none" => Ok(Value::Null),
+        file => fs::read_to_string(file).map(Value::String).map_err(|error| error.to_string()),
     }
 }
 

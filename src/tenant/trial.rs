@@ -8,7 +8,7 @@ use casewire_data::{
     audit::{Act, Action},
     catalogue,
     endpoint::Endpoint,
-    event::{Event, EventType, NewEvent},
+    event::{Event, EventType, NewEvent, TEST_TAG},
     id::EndpointId,
     samples,
     store::Publication,
@@ -18,9 +18,6 @@ use super::TenantHandle;
 use crate::engine::gone;
 
 pub use casewire_actors::trial::TrialReport;
-
-/// The tag by which receivers of events in full, and whoever lists them, know one that tells of nothing.
-const TEST_TAG: &str = "casewire.test";
 
 /// What an endpoint was sent as a test, and how that went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +33,9 @@ impl TenantHandle {
     /// and even if it is paused. Answers when the attempt is over.
     ///
     /// The event is of the type given, or of the first that the endpoint takes; it is the catalogue's sample, if there is
-    /// one. It is stored, tagged `casewire.test`, and goes to no other endpoint. The attempt is answered and nowhere else:
-    /// it is no delivery, is not retried, and neither throttles nor disables the endpoint. `Invalid` for a type that the
+    /// one. It is stored, tagged `casewire.test`, and goes to no other endpoint. From the answer on its delivery is listed
+    /// like any other, delivered or dead, which it is after one attempt: it is not retried, no replay sends it again, and
+    /// it neither heeds the endpoint's limits nor throttles, disables or warns of the endpoint. `Invalid` for a type that the
     /// endpoint does not take or that its dialect cannot say, `Busy` if too many tests are under way.
     pub async fn test_endpoint(
         &self,

@@ -64,3 +64,4 @@ mod own_dialects;
 
 mod tenant_retention;
 mod tidy;
+mod tls;

@@ -1,6 +1,7 @@
 //! What is dead, was delivered, or was missed can be sent again: bounded, seen and called off, and over any crash.
 
 mod course;
+mod turns;
 
 use std::{collections::HashSet, time::SystemTime};
 

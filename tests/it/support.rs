@@ -6,6 +6,7 @@ mod receiver;
 
 pub mod contract;
 pub mod host;
+pub mod secure;
 
 use std::{fmt::Debug, time::Duration};
 

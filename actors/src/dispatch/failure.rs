@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use casewire_data::delivery::FailureClass;
+use rustls::AlertDescription;
 
 use super::{certificate, progress::Stage};
 use crate::egress::ConnectError;
@@ -44,6 +45,10 @@ impl Failure {
         let message = match cause {
             Some(rustls::Error::InvalidCertificate(wrong)) => certificate::in_words(wrong),
             Some(rustls::Error::InvalidMessage(_)) => "what came back is not TLS".to_owned(),
+            Some(rustls::Error::AlertReceived(AlertDescription::CertificateRequired)) => {
+                "the receiver demands a client certificate; give the endpoint one in tls.client_cert_pem"
+                    .to_owned()
+            }
             _ => format!("TLS failed: {}", in_words(error)),
         };
         Self::new(FailureClass::Tls, message)

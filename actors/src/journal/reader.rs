@@ -14,8 +14,9 @@ use tokio::sync::watch;
 
 use super::{Reading, fail};
 
-/// How many times as long as a look at a block took nothing else of the kind is done: a sixteenth of one core.
-const REST_FACTOR: u32 = 15;
+/// How many times as long as a look at a block took nothing else of the kind is done: a sixty-fourth of one core, so that
+/// nobody who delivers notices.
+const REST_FACTOR: u32 = 63;
 /// How long nothing is done when all is known.
 const REST_MAX: Duration = Duration::from_secs(1);
 

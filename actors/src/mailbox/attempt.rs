@@ -40,7 +40,7 @@ impl Mailbox {
         let flight = Flight { parked, replayed, event_position, begun_at: started_at, lane, task: None };
         self.in_flight.insert(seq, flight);
         self.retries.begun(seq);
-        self.replays.begun(replayed);
+        self.replays.begun(seq, parked, replayed);
         self.pace.begins(started_at);
         if turn.attempts == 0 && !replayed {
             self.surroundings.counts.first_attempt(turn.envelope.event.published_at, started_at);
@@ -197,7 +197,7 @@ impl Mailbox {
     /// Pauses at once; the registry's word follows when it is durable.
     fn pause_now(&mut self, reason: &str, now: Timestamp) {
         let paused = Arc::new(self.plan.endpoint.disabled(reason.to_owned(), now));
-        match Plan::new(paused, &self.surroundings.config) {
+        match Plan::new(paused, &self.surroundings.config, &self.surroundings.tls) {
             Ok(plan) => self.plan = Arc::new(plan),
             Err(error) => tracing::error!(%error, "an endpoint in use no longer makes sense"),
         }

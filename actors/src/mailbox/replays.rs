@@ -5,7 +5,8 @@ use std::{collections::VecDeque, sync::Arc};
 use actix::{Context, Handler, Message};
 use casewire_data::{
     Timestamp,
-    replay::{LOW_MARK, may_begin},
+    pace::young_until,
+    replay::{LOW_MARK, YOUNG_MAX, may_begin},
 };
 
 use super::{Mailbox, Turn};
@@ -41,8 +42,12 @@ impl Replays {
         self.turns.iter().any(|again| again.event.seq == seq)
     }
 
-    /// An attempt begins.
-    pub(super) fn begun(&mut self, replayed: bool) {
+    /// An attempt begins. One that was asked for otherwise is made, and its replay passes over it.
+    pub(super) fn begun(&mut self, seq: u64, parked: bool, replayed: bool) {
+        if parked && !replayed && self.holds(seq) {
+            self.turns.retain(|again| again.event.seq != seq);
+            self.look_again();
+        }
         if replayed {
             (self.in_flight, self.others_since) = (self.in_flight + 1, 0);
         } else {
@@ -72,35 +77,71 @@ impl Mailbox {
     /// The next replayed delivery, unless live ones come first. An endpoint that is down gets one as a probe, when it is
     /// time and nothing else is there to probe it with.
     pub(super) fn next_replayed(&mut self, now: Timestamp) -> Option<Turn> {
-        let live_waits = !self.ready.is_empty() || self.intake.is_behind();
-        let allowed = self.pace.allowed(now) as usize;
-        let replays = &mut self.replays;
-        while let Some(first) = replays.turns.front() {
+        while let Some(first) = self.replays.turns.front() {
             let seq = first.event.seq;
-            if self.in_flight.contains_key(&seq) || self.retries.holds(seq) {
-                // Somebody else has it made already.
-                replays.turns.pop_front();
-                replays.look_again();
-                continue;
+            if !self.in_flight.contains_key(&seq) && !self.retries.holds(seq) {
+                break;
             }
-            if !may_begin(live_waits, replays.others_since, replays.in_flight, allowed) {
-                return None;
-            }
-            if self.pace.is_down() && (live_waits || !self.in_flight.is_empty()) {
-                return None;
-            }
-            let Again { event, attempts, missing } = replays.turns.pop_front()?;
-            let envelope = Arc::new(Envelope::new(event));
-            return Some(Turn {
-                envelope,
-                attempts,
-                earlier: attempts,
-                parked: true,
-                lane: None,
-                replayed: Some(missing),
-            });
+            // Somebody else has it made already.
+            self.replays.turns.pop_front();
+            self.replays.look_again();
         }
-        None
+        if !self.replays.has_turns() || !self.may_replay(now) {
+            return None;
+        }
+        let Again { event, attempts, missing } = self.replays.turns.pop_front()?;
+        let envelope = Arc::new(Envelope::new(event));
+        Some(Turn {
+            envelope,
+            attempts,
+            earlier: attempts,
+            parked: true,
+            lane: None,
+            replayed: Some(missing),
+        })
+    }
+
+    fn may_replay(&mut self, now: Timestamp) -> bool {
+        let live_waits = self.live_waits(now);
+        if self.pace.is_down() {
+            return !live_waits && self.in_flight.is_empty();
+        }
+        if !self.has_place(live_waits, now) {
+            if live_waits {
+                return false;
+            }
+            self.unwritten.wait();
+            if !self.has_place(live_waits, now) {
+                return false;
+            }
+        }
+        self.leaves_thread_to_live(now)
+    }
+
+    /// What is not written yet takes the place of a live one, too, which comes later.
+    fn has_place(&self, live_waits: bool, now: Timestamp) -> bool {
+        let unwritten = if live_waits { 0 } else { self.unwritten.count() };
+        let (in_flight, allowed) = (self.replays.in_flight + unwritten, self.pace.allowed(now) as usize);
+        may_begin(live_waits, self.replays.others_since, in_flight, allowed)
+    }
+
+    /// Something live may begin, or will once it is read. What waits for its time or its case is nothing to wait for.
+    fn live_waits(&self, now: Timestamp) -> bool {
+        let may_read = self.intake.is_behind() && self.takes_new();
+        self.has_turns() || may_read || self.retries.is_due(now)
+    }
+
+    /// A live delivery waits for what its thread does for those before it, so only few replayed ones are young.
+    fn leaves_thread_to_live(&mut self, now: Timestamp) -> bool {
+        let replayed = self.in_flight.values().filter(|flight| flight.replayed);
+        let young = replayed.map(|flight| young_until(flight.begun_at)).filter(|until| *until > now);
+        let (count, first) = young.fold((0, None::<Timestamp>), |(count, first), until| {
+            (count + 1, Some(first.map_or(until, |first| first.min(until))))
+        });
+        if count >= YOUNG_MAX {
+            self.share.wait_until(first);
+        }
+        count < YOUNG_MAX
     }
 
     /// Asks for more if there is room, and if a replay is under way at all.

@@ -25,6 +25,11 @@ impl Share {
     pub(super) fn grows_at(&self) -> Option<Timestamp> {
         self.waits_until
     }
+
+    /// Something waits for attempts to be young no more, or nothing does.
+    pub(super) fn wait_until(&mut self, until: Option<Timestamp>) {
+        self.waits_until = until;
+    }
 }
 
 impl Mailbox {

@@ -12,7 +12,7 @@ use casewire_data::{
 };
 
 use super::{Registry, Stored, random, refused};
-use crate::{clock, handshake::Question};
+use crate::{clock, dispatch::endpoint_tls, handshake::Question};
 
 /// How often a receiver is asked for one change that is overtaken by others.
 const ROUNDS_MAX: u32 = 3;
@@ -81,6 +81,9 @@ impl Registry {
             Change::Patch(patch) => endpoint.patched(EndpointPatch::clone(patch), &context)?,
             Change::Rotation(rotation, random) => endpoint.rotated(rotation, *random, &context)?,
         };
+        if endpoint.tls != revised.tls {
+            endpoint_tls(&self.tls, revised.tls.as_deref())?;
+        }
         if endpoint.status == EndpointStatus::Paused && revised.status == EndpointStatus::Active {
             revised.held_through = self.journal.store().last_seq();
         }

@@ -12,7 +12,7 @@ use casewire_data::{
 use super::Registry;
 use crate::trial::TrialReport;
 
-/// Send an endpoint an event, once; answered when the attempt is over.
+/// Send an endpoint an event that was routed nowhere, once; answered when the attempt is over, and seen by every reader.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<TrialReport>")]
 pub struct Try {
@@ -28,12 +28,17 @@ impl Handler<Try> for Registry {
     type Result = ResponseActFuture<Self, Result<TrialReport>>;
 
     fn handle(&mut self, Try { tenant, id, event }: Try, _: &mut Self::Context) -> Self::Result {
-        let begun =
-            self.find(&tenant, id).and_then(|endpoint| self.trials.begin(endpoint, event, &self.config));
+        let begun = self
+            .find(&tenant, id)
+            .and_then(|endpoint| self.trials.begin(endpoint, event.clone(), &self.config));
         match begun {
             Err(error) => Box::pin(fut::err(error)),
             Ok(attempt) => Box::pin(attempt.into_actor(self).map(move |report, registry, _| {
                 registry.trials.end(&tenant);
+                // Of one that was deleted meanwhile there is no record any more.
+                if let Ok(endpoint) = registry.find(&tenant, id) {
+                    registry.trials.record(&report, endpoint.ordinal, &event, &registry.journal);
+                }
                 Ok(report)
             })),
         }

@@ -28,6 +28,7 @@ impl Endpoint {
             rate_limit_per_second,
             timeout_seconds,
             retry,
+            tls,
             held_through: _,
             earlier_params: _,
             failing: _,
@@ -53,6 +54,7 @@ impl Endpoint {
             ("rate_limit_per_second", *rate_limit_per_second != other.rate_limit_per_second),
             ("timeout_seconds", *timeout_seconds != other.timeout_seconds),
             ("retry", *retry != other.retry),
+            ("tls", *tls != other.tls),
         ];
         changed(&fields)
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{Endpoint, EndpointStatus};
+use super::{Endpoint, EndpointStatus, TlsDraft, TlsPatch};
 use crate::{
     Timestamp,
     address::EgressPolicy,
@@ -53,6 +53,8 @@ pub struct EndpointDraft {
     pub timeout_seconds: Option<u32>,
     /// Delays in seconds after the first attempt and each one after it.
     pub retry_schedule_seconds: Option<Vec<u64>>,
+    /// Whom its receiver must be signed by, and what it is shown.
+    pub tls: TlsDraft,
 }
 
 /// A change to an endpoint: what is `None` stays as it is; in a double `Option`, `Some(None)` takes the value away.
@@ -92,6 +94,8 @@ pub struct EndpointPatch {
     pub timeout_seconds: Option<Option<u32>>,
     /// New retry schedule.
     pub retry_schedule_seconds: Option<Option<Vec<u64>>>,
+    /// What is to change of its TLS.
+    pub tls: Option<Option<TlsPatch>>,
 }
 
 /// What an endpoint is checked against.
@@ -168,6 +172,7 @@ impl EndpointDraft {
             rate_limit_per_second: None,
             timeout_seconds: None,
             retry: None,
+            tls: None,
             held_through: 0,
             earlier_params: Vec::new(),
             failing: None,
@@ -196,6 +201,7 @@ impl EndpointDraft {
             rate_limit_per_second: Some(self.rate_limit_per_second),
             timeout_seconds: Some(self.timeout_seconds),
             retry_schedule_seconds: Some(self.retry_schedule_seconds),
+            tls: Some(Some(self.tls.into())),
         }
     }
 }

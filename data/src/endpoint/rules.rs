@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Endpoint, EndpointContext, EndpointPatch, EndpointStatus};
+use super::{Endpoint, EndpointContext, EndpointPatch, EndpointStatus, EndpointTls};
 use crate::{
     address::EgressPolicy,
     dialect::{Dialect, Dialects, check_header},
@@ -90,7 +90,20 @@ impl Endpoint {
             let schedule = delays.map(RetrySchedule::new).transpose();
             wrong.or_set(&mut self.retry, schedule.map_err(|error| error.under("retry")));
         }
+        if let Some(tls) = patch.tls {
+            let changed = EndpointTls::patched(self.tls.as_deref(), tls);
+            wrong.or_set(&mut self.tls, changed);
+        }
+        wrong.or_set(&mut (), self.check_tls_is_spoken());
         wrong.into_result()
+    }
+
+    /// Who wants a receiver to prove itself does not want to hear that nobody asked it.
+    fn check_tls_is_spoken(&self) -> Result<()> {
+        if self.tls.is_some() && self.url.starts_with("http://") {
+            return Err(Error::field("tls", "is for https; give the endpoint an https URL, or leave it out"));
+        }
+        Ok(())
     }
 
     /// Changes what depends on the dialect.

@@ -67,6 +67,7 @@ fn every_wrong_field_is_named_at_once() {
         rate_limit_per_second: Some(-3.0),
         timeout_seconds: Some(limits::ATTEMPT_TIMEOUT_SECONDS_MAX + 1),
         retry_schedule_seconds: Some(vec![1, u64::MAX]),
+        tls: TlsDraft { ca_pem: Some(String::new()), client_cert_pem: Some(String::new()) },
     };
     assert_eq!(
         fields(&create(wrong).unwrap_err()),
@@ -88,6 +89,8 @@ fn every_wrong_field_is_named_at_once() {
             "rate_limit_per_second",
             "timeout_seconds",
             "retry.schedule_seconds[1]",
+            "tls.ca_pem",
+            "tls.client_cert_pem",
         ]
     );
 }

@@ -151,16 +151,16 @@ impl Load {
         // The slowest receiver sets the pace.
         let arrived = || receivers.iter().map(Receiver::distinct).min().unwrap_or(u64::MAX);
         match pace {
-            Pace::Offered(rate) => self.offer(rate, until).await,
+            Pace::Offered(rate) => self.offer(rate, || Instant::now() < until).await,
             Pace::Saturated => self.saturate(until, arrived).await,
         }
     }
 
-    /// Publishes so many events a second until a time, whether or not those before were accepted yet.
-    async fn offer(self: &Rc<Self>, rate: u32, until: Instant) {
+    /// Publishes so many events a second as long as it is to go on, whether or not those before were accepted yet.
+    pub(super) async fn offer(self: &Rc<Self>, rate: u32, goes_on: impl Fn() -> bool) {
         let begun = Instant::now();
         let mut sent: u64 = 0;
-        while Instant::now() < until {
+        while goes_on() {
             let due =
                 u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX) * u64::from(rate) / 1_000_000;
             while sent < due {
