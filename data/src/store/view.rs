@@ -314,9 +314,8 @@ impl View {
 
     fn take_retry(&mut self, journal: &RetryJournal, endpoint: u32, seq: u64) -> Result<RetryRow> {
         let key = keys::row(Table::Retry, endpoint, seq);
-        let Some(row) = journal.get::<RetryRow>(&key, Some(&self.rows))? else {
-            return Ok(RetryRow::default());
-        };
+        let found = journal.get::<RetryRow>(&key, Some(&self.rows))?;
+        let Some(row) = found else { return Ok(RetryRow::default()) };
         self.rows.delete(key);
         self.rows.delete(keys::due(endpoint, row.due, seq));
         if let Some(lane) = row.lane {
