@@ -32,7 +32,7 @@ const CHUNK_SPAN_EVENTS: u64 = 65_536;
 pub const CANCELLED: u64 = u64::MAX;
 
 /// A delivery that waits for another attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryRow {
     /// Where the event stands in the log.
     pub event_position: u64,
@@ -314,16 +314,8 @@ impl View {
 
     fn take_retry(&mut self, journal: &RetryJournal, endpoint: u32, seq: u64) -> Result<RetryRow> {
         let key = keys::row(Table::Retry, endpoint, seq);
-        let Some(row) = journal.get::<RetryRow>(&key, Some(&self.rows))? else {
-            return Ok(RetryRow {
-                event_position: 0,
-                due: Timestamp::default(),
-                set_at: Timestamp::default(),
-                attempts: Vec::new(),
-                earlier: 0,
-                lane: None,
-            });
-        };
+        let found = journal.get::<RetryRow>(&key, Some(&self.rows))?;
+        let Some(row) = found else { return Ok(RetryRow::default()) };
         self.rows.delete(key);
         self.rows.delete(keys::due(endpoint, row.due, seq));
         if let Some(lane) = row.lane {
