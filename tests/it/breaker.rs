@@ -5,11 +5,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use actix_web::http::Method;
-use casewire::{DeliveryStatus, EndpointDraft, EndpointId};
+use casewire::{DeliveryStatus, Down, EndpointDraft, EndpointId};
 
 use crate::support::{Embedded, Receiver, Reply, Request, host::Host, to, wait_until, work_for};
 
@@ -27,8 +27,21 @@ fn broken() -> (Receiver, Arc<AtomicBool>) {
     (receiver, mended)
 }
 
-async fn until_down(home: &Embedded, endpoint: EndpointId) {
-    wait_until(async || home.tenant().endpoint_stats(endpoint).await.unwrap().down, Option::is_some).await;
+async fn until_down(home: &Embedded, endpoint: EndpointId) -> Down {
+    let down = async || home.tenant().endpoint_stats(endpoint).await.unwrap().down;
+    wait_until(down, Option::is_some).await.expect("it was waited for")
+}
+
+/// The first probes of an endpoint that is down. What was under way when it went down can still come in; the first probe
+/// comes half a second later.
+async fn probes(receiver: &Receiver, down: Down, count: usize) -> Vec<Request> {
+    let from = Duration::from_micros(down.since.plus_millis(400).as_micros().unsigned_abs());
+    let probes = async || {
+        let mut requests = receiver.requests();
+        requests.retain(|request| request.wall >= UNIX_EPOCH + from);
+        requests
+    };
+    wait_until(probes, |probes| probes.len() >= count).await
 }
 
 /// The most requests of one path that were there at once.
@@ -45,9 +58,9 @@ async fn a_backlog_is_not_sent_to_who_fails_and_goes_out_at_a_ramp_when_he_answe
     let draft = EndpointDraft { max_in_flight: Some(8), ..to(receiver.url(), &["*"]) };
     let endpoint = home.subscribe(draft).await;
     let events = home.publish_many("cases.updated", 500).await;
-    until_down(&home, endpoint).await;
-    let when_down = receiver.count();
-    let probes = receiver.received(when_down + 3).await.split_off(when_down + 1);
+    let down = until_down(&home, endpoint).await;
+    let probes = probes(&receiver, down, 2).await;
+    let when_down = receiver.count() - probes.len();
     assert!(when_down <= UNTIL_DOWN + 8, "{when_down} requests until it counted as down");
     assert!(probes.iter().all(|probe| probe.concurrent == 1), "{probes:?}");
     let gap = probes[1].at - probes[0].replied.unwrap();
@@ -73,9 +86,8 @@ async fn retries_that_are_due_wait_too_and_use_up_nothing_of_their_schedule() {
     let draft = EndpointDraft { retry_schedule_seconds: Some(vec![1; 3]), ..to(receiver.url(), &["*"]) };
     let endpoint = home.subscribe(draft).await;
     let events = home.publish_many("cases.updated", 200).await;
-    until_down(&home, endpoint).await;
-    let when_down = receiver.count();
-    let seen = receiver.received(when_down + 4).await.split_off(when_down + 1);
+    let down = until_down(&home, endpoint).await;
+    let seen = probes(&receiver, down, 4).await;
     assert!(seen.iter().all(|request| request.concurrent == 1), "one at a time: {seen:?}");
     assert!(seen.iter().any(|request| request.attempt == 1), "a probe is what is new");
     assert!(seen.iter().any(|request| request.attempt > 1), "and, in turn, what failed before");
