@@ -40,7 +40,7 @@ impl Mailbox {
         let flight = Flight { parked, replayed, event_position, begun_at: started_at, lane, task: None };
         self.in_flight.insert(seq, flight);
         self.retries.begun(seq);
-        self.replays.begun(seq, parked, replayed);
+        self.replays.begun(seq, parked, replayed, started_at);
         self.pace.begins(started_at);
         if turn.attempts == 0 && !replayed {
             self.surroundings.counts.first_attempt(turn.envelope.event.published_at, started_at);

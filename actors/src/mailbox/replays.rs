@@ -6,7 +6,7 @@ use actix::{Context, Handler, Message};
 use casewire_data::{
     Timestamp,
     pace::young_until,
-    replay::{LOW_MARK, YOUNG_MAX, may_begin},
+    replay::{LOW_MARK, YOUNG_MAX, may_begin, rests_until},
 };
 
 use super::{Mailbox, Turn};
@@ -17,6 +17,9 @@ use crate::{envelope::Envelope, replay::Again, shard::Told};
 pub struct Replays {
     turns: VecDeque<Again>,
     in_flight: usize,
+    /// When the last of these began, and the last other one.
+    begun_at: Option<Timestamp>,
+    live_at: Option<Timestamp>,
     /// Other deliveries begun since the last of these.
     others_since: u32,
     /// It was asked for more, which has not come yet.
@@ -43,14 +46,16 @@ impl Replays {
     }
 
     /// An attempt begins. One that was asked for otherwise is made, and its replay passes over it.
-    pub(super) fn begun(&mut self, seq: u64, parked: bool, replayed: bool) {
+    pub(super) fn begun(&mut self, seq: u64, parked: bool, replayed: bool, now: Timestamp) {
         if parked && !replayed && self.holds(seq) {
             self.turns.retain(|again| again.event.seq != seq);
             self.look_again();
         }
         if replayed {
             (self.in_flight, self.others_since) = (self.in_flight + 1, 0);
+            self.begun_at = Some(now);
         } else {
+            self.live_at = Some(now);
             self.others_since = self.others_since.saturating_add(1);
         }
     }
@@ -133,6 +138,11 @@ impl Mailbox {
 
     /// A live delivery waits for what its thread does for those before it, so only few replayed ones are young.
     fn leaves_thread_to_live(&mut self, now: Timestamp) -> bool {
+        let rests_until = rests_until(self.replays.begun_at, self.replays.live_at, now);
+        if rests_until.is_some() {
+            self.share.wait_until(rests_until);
+            return false;
+        }
         let replayed = self.in_flight.values().filter(|flight| flight.replayed);
         let young = replayed.map(|flight| young_until(flight.begun_at)).filter(|until| *until > now);
         let (count, first) = young.fold((0, None::<Timestamp>), |(count, first), until| {
