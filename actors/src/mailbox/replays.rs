@@ -5,11 +5,10 @@ use std::{collections::VecDeque, sync::Arc};
 use actix::{Context, Handler, Message};
 use casewire_data::{
     Timestamp,
-    pace::young_until,
     replay::{LOW_MARK, YOUNG_MAX, may_begin, rests_until},
 };
 
-use super::{Mailbox, Turn};
+use super::{Mailbox, Turn, share::young};
 use crate::{envelope::Envelope, replay::Again, shard::Told};
 
 /// What is known of the endpoint's replay.
@@ -143,11 +142,7 @@ impl Mailbox {
             self.share.wait_until(rests_until);
             return false;
         }
-        let replayed = self.in_flight.values().filter(|flight| flight.replayed);
-        let young = replayed.map(|flight| young_until(flight.begun_at)).filter(|until| *until > now);
-        let (count, first) = young.fold((0, None::<Timestamp>), |(count, first), until| {
-            (count + 1, Some(first.map_or(until, |first| first.min(until))))
-        });
+        let (count, first) = young(self.in_flight.values().filter(|flight| flight.replayed), now);
         if count >= YOUNG_MAX {
             self.share.wait_until(first);
         }

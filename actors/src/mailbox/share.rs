@@ -9,7 +9,7 @@ use casewire_data::{
     pace::{young_attempts_max, young_until},
 };
 
-use super::Mailbox;
+use super::{Flight, Mailbox};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -58,12 +58,7 @@ impl Mailbox {
         if self.in_flight.len() < most {
             return true;
         }
-        let ages = self.in_flight.values().map(|flight| young_until(flight.begun_at));
-        let (mut young, mut first) = (0, None::<Timestamp>);
-        for until in ages.filter(|until| *until > now) {
-            young += 1;
-            first = Some(first.map_or(until, |first| first.min(until)));
-        }
+        let (young, first) = young(self.in_flight.values(), now);
         if young < most {
             return true;
         }
@@ -72,4 +67,15 @@ impl Mailbox {
         }
         false
     }
+}
+
+/// How many attempts are young, and when the first of them is so no more.
+pub(super) fn young<'a>(
+    flights: impl Iterator<Item = &'a Flight>,
+    now: Timestamp,
+) -> (usize, Option<Timestamp>) {
+    let ends = flights.map(|flight| young_until(flight.begun_at)).filter(|until| *until > now);
+    ends.fold((0, None), |(count, first), until| {
+        (count + 1, Some(first.map_or(until, |first: Timestamp| first.min(until))))
+    })
 }
