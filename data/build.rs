@@ -32,7 +32,7 @@ fn listing(home: &Path, folder: &str, what: &str, code: &mut String) -> Result<(
     writeln!(code, "/// File stem, {what}; by stem.")?;
     writeln!(code, "pub(crate) const {}: &[(&str, &str)] = &[", folder.to_uppercase())?;
     for path in listed(&home.join(folder), "toml")? {
-        writeln!(code, "    ({:?}, include_str!({:?})),", name(&path)?, text(path.as_os_str())?)?;
+        writeln!(code, "    ({:?}, {}),", name(&path)?, included(home, &path)?)?;
     }
     Ok(writeln!(code, "];")?)
 }
@@ -43,8 +43,8 @@ fn samples(home: &Path, code: &mut String) -> Result<()> {
     writeln!(code, "pub(crate) const SAMPLES: &[(&str, &str, &str)] = &[")?;
     for system in listed(&home.join("samples"), "")? {
         for path in listed(&system, "json")? {
-            let (system, file) = (name(&system)?, text(path.as_os_str())?);
-            writeln!(code, "    ({system:?}, {:?}, include_str!({file:?})),", name(&path)?)?;
+            let text = included(home, &path)?;
+            writeln!(code, "    ({:?}, {:?}, {text}),", name(&system)?, name(&path)?)?;
         }
     }
     Ok(writeln!(code, "];")?)
@@ -59,6 +59,13 @@ fn listed(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     });
     paths.sort_by(|left, right| left.file_stem().cmp(&right.file_stem()));
     Ok(paths)
+}
+
+/// The text of a file, named from the package's folder when the package is compiled: what this script wrote holds after the
+/// folder has moved.
+fn included(home: &Path, path: &Path) -> Result<String> {
+    let file = text(path.strip_prefix(home)?.as_os_str())?;
+    Ok(format!("include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {:?}))", format!("/{file}")))
 }
 
 fn name(path: &Path) -> Result<&str> {
