@@ -18,7 +18,7 @@ use crate::engine::Engine;
 const MICROS: f64 = 1e6;
 
 impl Engine {
-    /// What the engine counts, for operators, in Prometheus's text format 0.0.4; the names are in the README.
+    /// What the engine counts, for operators, in Prometheus's text format 0.0.4; the names are in `src/cli/README.md`.
     ///
     /// Costs the same however many endpoints and events there are. The figures are of all tenants together.
     pub fn metrics(&self) -> String {

@@ -154,15 +154,16 @@ async fn the_figures_of_all_tenants_are_for_the_operator() {
 }
 
 #[actix_web::test]
-async fn every_name_is_in_the_readme_and_none_besides() {
+async fn every_name_is_in_the_operators_page_and_none_besides() {
     let host = Host::start().await;
     let page = page(&host).await;
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let operators_page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/README.md")).unwrap();
     let mut told: Vec<_> =
         page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     told.sort_unstable();
     let is_name = |text: &&str| text.starts_with("casewire_") || text.starts_with("process_");
-    let table = readme.lines().filter_map(|line| line.strip_prefix("| `"));
+    let table = operators_page.lines().filter_map(|line| line.strip_prefix("| `"));
     let names = table.flat_map(|row| row.split(" |").next().unwrap_or_default().split('`'));
     let mut documented: Vec<_> =
         names.map(|text| text.split('{').next().unwrap_or_default()).filter(is_name).collect();
