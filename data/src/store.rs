@@ -34,6 +34,7 @@ mod ledger;
 mod listing;
 mod log;
 mod manifest;
+mod packed;
 mod reader;
 mod record;
 mod registry_log;
@@ -159,7 +160,14 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
         }
     };
     let active = match log.segments().last() {
-        Some(newest) => newest.clone(),
+        Some(newest) if !newest.is_packed() => newest.clone(),
+        // Nothing is appended to a packed one. It is the newest if damage took what came behind it, and nobody knows.
+        Some(packed) => log.begin_segment(SegmentHeader {
+            start: packed.end(),
+            first_seq: view.next_seq.max(packed.header.first_seq),
+            last_id: view.last_id.max(packed.header.last_id),
+            created_at: now,
+        })?,
         None => log.begin_segment(SegmentHeader { start: 0, first_seq: 1, last_id: 0, created_at: now })?,
     };
     if data_format < format::FORMAT {

@@ -237,7 +237,7 @@ fn check_is_there(dir: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::NotFound, message))
 }
 
-/// Bytes of the disk that the files below a folder take; a file with holes takes less than its length.
+/// Bytes of the disk that the files below a folder take; less than their length where they reach ahead of their entries.
 fn bytes_below(dir: &Path) -> Result<u64> {
     // The unit of `st_blocks`.
     const BLOCK_BYTES: u64 = 512;
