@@ -38,7 +38,7 @@ fn of_event(body: &EventBody<'_>, room: usize, at: Timestamp) -> Result<Option<V
         return Ok(None);
     }
     let event = body.event(0)?;
-    // A digest of the content tells whoever guesses it that he is right: it stays no longer than it is of use.
+    // After that, a digest of the content would only tell whoever guesses it that he is right.
     let tells_repeats = at.millis_since(event.published_at) <= IDEMPOTENCY_MILLIS;
     let fingerprint = idempotency::fingerprint(&event.tenant, &event.content).filter(|_| tells_repeats);
     let fingerprint = fingerprint.map(|(key, content)| {
