@@ -37,6 +37,7 @@ use crate::{
 };
 
 mod condition;
+mod part;
 mod place;
 mod seek;
 
@@ -114,11 +115,7 @@ impl Filter {
 
     /// The first path at which an event has not what is asked of it; absent if it is taken.
     pub fn unmet(&self, subject: &Subject<'_>) -> Option<&str> {
-        let unmet = |clause: &&Clause| {
-            let value = subject.value(&clause.place);
-            !clause.conditions.iter().all(|condition| condition.holds(value.as_ref()))
-        };
-        self.clauses.iter().find(unmet).map(|clause| &*clause.path)
+        self.clauses.iter().find(|clause| !subject.has(clause)).map(|clause| &*clause.path)
     }
 }
 
@@ -170,7 +167,24 @@ impl Lookout {
 pub struct Subject<'a> {
     event: &'a NewEvent,
     lookout: &'a Lookout,
-    found: OnceCell<Vec<Option<&'a [u8]>>>,
+    found: OnceCell<Vec<Found<'a>>>,
+}
+
+/// What stands at a place that is looked for: as it is written, and read when it is asked for first.
+#[derive(Debug)]
+struct Found<'a> {
+    json: Option<&'a [u8]>,
+    value: OnceCell<Option<Value<'a>>>,
+}
+
+impl<'a> Found<'a> {
+    fn at(json: Option<&'a [u8]>) -> Self {
+        Self { json, value: OnceCell::new() }
+    }
+
+    fn value(&self) -> Option<&Value<'a>> {
+        self.value.get_or_init(|| self.json.map(Value::of)).as_ref()
+    }
 }
 
 impl<'a> Subject<'a> {
@@ -184,14 +198,16 @@ impl<'a> Subject<'a> {
         self.event
     }
 
-    fn value(&self, place: &Place) -> Option<Value<'a>> {
-        let Place::Data(names) = place else { return place.beside(self.event) };
+    /// Whether all that is asked of a place holds there.
+    fn has(&self, Clause { place, conditions, .. }: &Clause) -> bool {
+        let holds = |value: Option<&Value<'_>>| conditions.iter().all(|condition| condition.holds(value));
+        let Place::Data(names) = place else { return holds(place.beside(self.event).as_ref()) };
         let found = self.found.get_or_init(|| {
             let mut found = vec![None; self.lookout.count];
             self.lookout.sought.find(&self.event.data, &mut found);
-            found
+            found.into_iter().map(Found::at).collect()
         });
-        found[self.lookout.sought.number_of(names)?].map(Value::of)
+        holds(self.lookout.sought.number_of(names).and_then(|number| found[number].value()))
     }
 }
 
