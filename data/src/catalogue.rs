@@ -291,6 +291,11 @@ mod tests {
         let fields: Vec<_> = error.field_errors().iter().map(|it| it.field.as_str()).collect();
         assert_eq!(fields, ["description", "category", "sample", "schema.type"]);
 
+        // Not even what few read as it is written is altered.
+        let (sample, schema) = (r#"{"a":[1e400,-0.0],"a":"\ud800"}"#, r#"{ "x-a":"\udc00","maximum":1e400}"#);
+        let kept = register(draft(schema, Some(sample)), None, true).unwrap();
+        assert_eq!((kept.sample.as_deref(), kept.schema.unwrap().as_str()), (Some(sample), schema));
+
         let first = register(draft("true", Some("1")), None, false).unwrap();
         let second =
             register(TypeDraft { deprecated: true, ..TypeDraft::default() }, Some(&first), false).unwrap();

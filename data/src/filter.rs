@@ -61,6 +61,11 @@ struct Clause {
 impl Filter {
     /// Reads a filter; `None` for one that takes everything. The error names every path that is wrong, below `filter`.
     pub fn new(json: &str) -> Result<Option<Self>> {
+        Self::read(json, |clause| clause.mistake())
+    }
+
+    /// `mistake` is what is wrong with a clause that can be read.
+    fn read(json: &str, mistake: impl Fn(&Clause) -> Option<&'static str>) -> Result<Option<Self>> {
         let refuse = |message: String| Err(Error::field("filter", message));
         if json.len() > limits::FILTER_BYTES_MAX {
             return refuse(format!(
@@ -86,7 +91,11 @@ impl Filter {
             let field = format!("filter.{}", limits::shorten(&path));
             let place = Place::read(&path).map_err(|message| wrong.note(&field, message)).ok();
             let conditions = Condition::read(&field, raw, &mut wrong).into();
-            Some(Clause { path: path.into(), place: place?, conditions })
+            let clause = Clause { path: path.into(), place: place?, conditions };
+            match mistake(&clause) {
+                Some(message) => wrong.refuse(&field, message),
+                None => Some(clause),
+            }
         };
         let clauses: Box<[Clause]> = members.into_iter().filter_map(read).collect();
         let values: usize = clauses.iter().flat_map(|clause| &clause.conditions).map(Condition::values).sum();
@@ -119,6 +128,19 @@ impl Filter {
     }
 }
 
+impl Clause {
+    /// What nobody can mean, as no event ever has it, or every one.
+    fn mistake(&self) -> Option<&'static str> {
+        if let Some(message) = self.place.mistake(&self.path) {
+            return Some(message);
+        }
+        let compares_texts = self.conditions.iter().all(Condition::compares_texts);
+        (self.place.is_text() && !compares_texts).then_some(
+            "is a string in every event that has it; compare it with strings, like \"5\", or ask whether it \"exists\"",
+        )
+    }
+}
+
 impl PartialEq for Filter {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
@@ -137,7 +159,8 @@ impl TryFrom<String> for Filter {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self> {
-        Self::new(&text)?.ok_or_else(|| Error::field("filter", "is stored without a path"))
+        // What was accepted once stays readable.
+        Self::read(&text, |_| None)?.ok_or_else(|| Error::field("filter", "is stored without a path"))
     }
 }
 

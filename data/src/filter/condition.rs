@@ -65,6 +65,16 @@ impl Condition {
         }
     }
 
+    /// Whether it compares with nothing but texts.
+    pub(super) fn compares_texts(&self) -> bool {
+        let is_text = |value: &Scalar| matches!(value, Scalar::Text(_));
+        match self {
+            Self::In(values) | Self::NotIn(values) => values.iter().all(is_text),
+            Self::Ordered(_, value) | Self::Contains(value, _) => is_text(value),
+            Self::Exists(_) | Self::Prefix(_) | Self::Suffix(_) => true,
+        }
+    }
+
     /// Whether it holds for what stands at its place. Of an array, it is enough that it holds for one element.
     pub(super) fn holds(&self, value: Option<&Value<'_>>) -> bool {
         let any = |holds: &dyn Fn(&Value<'_>) -> bool| match value {
@@ -191,7 +201,8 @@ fn operator(field: &str, name: &str, raw: &RawValue, wrong: &mut Wrong) -> Optio
         }
         _ => {
             let known = "eq, ne, in, not_in, gt, gte, lt, lte, exists, prefix, suffix and contains";
-            wrong.refuse(field, format!("is no operator; there are {known}"))
+            let below = "a name within the payload belongs into the path, like `data.amount`";
+            wrong.refuse(field, format!("is no operator; there are {known}; {below}"))
         }
     }
 }

@@ -290,25 +290,25 @@ fn all_values_of_a_request_take_no_longer_than_one_may_twice() {
 fn nothing_about_a_value_is_looked_at_without_being_counted() {
     let repeated = |item: &str, times: usize| vec![item; times].join(",");
     let names: Vec<_> = (0..3_000).map(|n| format!(r#""{n}":[]"#)).collect();
-    let long = "x".repeat(30_000);
+    let (long, dear) = ("x".repeat(30_000), repeated(r#"{"multipleOf":7}"#, 1_900));
     for (schema, value) in [
-        // Each member, element or number costs what it did, however little the keyword seems to ask for.
-        (format!(r#"{{"items":{{"dependentRequired":{{{}}}}}}}"#, names.join(",")), repeated("{}", 300_000)),
-        (format!(r#"{{"items":{{"type":[{}]}}}}"#, repeated("\"null\"", 7_000)), repeated("1", 400_000)),
-        (format!(r#"{{"items":{{"required":["{long}"],"minProperties":0}}}}"#), repeated("{}", 300_000)),
         (
-            format!(r#"{{"items":{{"allOf":[{}]}}}}"#, repeated(r#"{"multipleOf":7}"#, 1_900)),
-            repeated("1e60", 200_000),
+            format!(r#"{{"items":{{"dependentRequired":{{{}}}}}}}"#, names.join(",")),
+            format!("[{}]", repeated("{}", 1_000)),
         ),
         (
-            format!(r#"{{"allOf":[{}]}}"#, repeated(r#"{"properties":{}}"#, 1_900)),
+            format!(r#"{{"items":{{"required":["{long}"],"minProperties":0}}}}"#),
+            format!("[{}]", repeated("{}", 10_000)),
+        ),
+        (format!(r#"{{"items":{{"allOf":[{dear}]}}}}"#), format!("[{}]", repeated("1e60", 300))),
+        (
+            format!(r#"{{"allOf":[{}]}}"#, repeated(r#"{"additionalProperties":true}"#, 500)),
             format!(r#"{{"{}":1}}"#, "y".repeat(1_000_000)),
         ),
+        (r#"{"items":{"pattern":"^[a-z]{99}$"}}"#.to_owned(), format!(r#"["{}"]"#, "y".repeat(1_000_000))),
     ] {
-        let value = if value.starts_with('{') && value.contains('y') { value } else { format!("[{value}]") };
-        let (schema, begun) = (read(&schema), std::time::Instant::now());
-        let _ = check(&schema, &value);
-        assert!(begun.elapsed().as_secs() < 20, "seconds in a test build, much less in the program");
+        let error = check(&read(&schema), &value).unwrap_err();
+        assert!(error.message().contains("takes too long"), "{} {error}", limits::shorten(&schema));
     }
 }
 
