@@ -18,6 +18,7 @@ mod filter;
 mod identity;
 mod outcomes;
 mod schedule;
+mod schemas;
 mod scopes;
 
 mod ordering;
