@@ -112,7 +112,7 @@ impl World {
         self.in_flight.retain(|(end, _)| *end > self.now);
         while room(self.in_flight.len(), 0, self.allowed) == Room::Free {
             let is_replayed = self.turns.replayed(&self.beside(), at(self.now)) == Replayed::Begins;
-            let may_live = self.live > 0 && !(self.is_one_by_one && !self.in_flight.is_empty());
+            let may_live = self.live > 0 && (!self.is_one_by_one || self.in_flight.is_empty());
             if !is_replayed && !may_live {
                 break;
             }
