@@ -156,7 +156,7 @@ impl Tree {
         };
         let replays = Replays::new(kit, interrupted.into_values()).start();
 
-        let in_flight = Arc::new(InFlight::default());
+        let (in_flight, traffic) = (Arc::new(InFlight::default()), Arc::default());
         let stats = Arc::new(StatsBook::new(clock));
         let arbiters: Vec<_> = (0..config.workers.max(1)).map(|_| Arbiter::new()).collect();
         let addresses = arbiters.iter().enumerate().map(|(index, arbiter)| {
@@ -168,6 +168,7 @@ impl Tree {
                 config: config.clone(),
                 tls: tls.clone(),
                 crowd: Crowd::default(),
+                traffic: Arc::clone(&traffic),
                 in_flight: in_flight.clone(),
                 replays: line.clone(),
                 replayer: replays.clone(),

@@ -32,6 +32,7 @@ pub mod rate;
 pub mod replay;
 pub mod retry;
 pub mod stats;
+pub mod turn;
 pub mod window;
 
 pub mod dialect;
