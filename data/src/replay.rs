@@ -184,6 +184,21 @@ pub enum Seen {
     Passed,
 }
 
+/// What a query selects at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// So many deliveries.
+    pub count: u64,
+    /// The events that were looked at: above the first, up to the second.
+    pub span: (u64, u64),
+    /// Where the log ended then.
+    pub as_of: u64,
+}
+
+fn wherever() -> u64 {
+    u64::MAX
+}
+
 /// A replay, as the registry has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Replay {
@@ -197,6 +212,10 @@ pub struct Replay {
     pub count: u64,
     /// Its events: above the first, up to the second.
     pub span: (u64, u64),
+    /// Where the log ended when it was counted. What comes to an end later is none of it, or more would be sent than
+    /// was counted. Replays of builds that did not note it take what they find.
+    #[serde(default = "wherever")]
+    pub as_of: u64,
     /// When it began.
     pub started_at: Timestamp,
     /// When it was over.
@@ -216,19 +235,21 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// A replay of `count` deliveries of the events of a span that begins at a time.
+    /// A replay of what was counted, which begins at a time.
     pub fn new(
         (id, endpoint): (ReplayId, u32),
         query: ReplayQuery,
-        (count, span): (u64, (u64, u64)),
+        counted: Counted,
         started_at: Timestamp,
     ) -> Self {
+        let Counted { count, span, as_of } = counted;
         Self {
             id,
             endpoint,
             query,
             count,
             span,
+            as_of,
             started_at,
             finished_at: None,
             state: ReplayState::Running,
@@ -290,7 +311,7 @@ mod tests {
         let begun = Replay::new(
             (ReplayId::from_u128(1), 7),
             ReplayQuery::default(),
-            (count, (0, 9)),
+            Counted { count, span: (0, 9), as_of: 1_000 },
             Timestamp::default(),
         );
         Replay { window: window.collect(), ..begun }
