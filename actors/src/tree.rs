@@ -275,13 +275,13 @@ impl Stoppable {
 /// Pauses every endpoint whose dialect is gone, in the directory alone, so that it goes on by itself after a start with
 /// the dialect: to have forgotten a setting once changes nothing that is stored.
 fn pause_the_speechless(directory: &Directory, dialects: &Dialects) {
-    let mut gone = BTreeMap::<String, usize>::new();
+    let mut gone = BTreeMap::<Arc<str>, usize>::new();
     for paused in directory.all().iter().filter_map(|endpoint| endpoint.speechless(dialects)) {
         *gone.entry(paused.dialect.clone()).or_default() += 1;
         directory.put(Arc::new(paused));
     }
     for (dialect, endpoints) in gone {
-        tracing::error!(dialect, endpoints, "a dialect is gone; its endpoints are paused until it is back");
+        tracing::error!(%dialect, endpoints, "a dialect is gone; its endpoints are paused until it is back");
     }
 }
 

@@ -31,6 +31,7 @@ pub mod pace;
 pub mod rate;
 pub mod replay;
 pub mod retry;
+pub mod seldom;
 pub mod stats;
 pub mod turn;
 pub mod window;

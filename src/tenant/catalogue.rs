@@ -95,7 +95,7 @@ impl TenantHandle {
     fn spoken(&self) -> Vec<Arc<Dialect>> {
         let config = &self.tree.config;
         let endpoints = self.tree.directory.endpoints(&self.name);
-        let mut others: BTreeSet<&str> = endpoints.iter().map(|endpoint| endpoint.dialect.as_str()).collect();
+        let mut others: BTreeSet<&str> = endpoints.iter().map(|endpoint| &*endpoint.dialect).collect();
         others.remove(config.default_dialect.as_str());
         let all = std::iter::once(config.default_dialect.as_str()).chain(others);
         all.filter_map(|id| config.dialects.get(id).ok()).collect()

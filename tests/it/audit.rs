@@ -163,7 +163,7 @@ async fn what_the_host_and_the_engine_do_is_told_too_and_outlasts_a_restart() {
     let event = home.publish("a.b").await;
     let delivery = home.until(event, good, DeliveryStatus::Delivered).await.id;
     let tenant = home.tenant();
-    wait_until(async || tenant.endpoint(gone).await.unwrap().endpoint.status_reason.clone(), Option::is_some)
+    wait_until(async || tenant.endpoint(gone).await.unwrap().endpoint.status_reason.is_some(), |gone| *gone)
         .await;
     tenant.retry_delivery(delivery).await.unwrap();
     let draft = SourceDraft { name: "court".into(), dialect: "standard@1".into(), ..SourceDraft::default() };
