@@ -22,6 +22,8 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// All event types by name: those registered, and those that come with the dialects in use.
+    #[command(after_help = "Example:
+  casewire event-types list --limit 200")]
     List {
         #[command(flatten)]
         page: SizeArgs,
@@ -29,13 +31,20 @@ enum Action {
         server: ServerArgs,
     },
     /// One event type, with its sample and its schema.
+    #[command(after_help = "Example:
+  casewire event-types show cases.created")]
     Show(TypeArgs),
     /// Register an event type, or replace it as a whole: what is not given, it does not have.
     ///
     /// With a schema, nothing is published of the type that does not fit. A schema that does not fit the sample given, the
     /// one before or the one that is shipped is refused unless it is forced.
+    #[command(after_help = "Examples:
+  casewire event-types set fees.paid --description 'A fee was paid.' --sample sample.json --schema schema.json
+  casewire event-types set fees.paid --schema stricter.json --force")]
     Set(SetArgs),
     /// Take an event type out of the catalogue, with its schema.
+    #[command(after_help = "Example:
+  casewire event-types delete fees.paid")]
     Delete(TypeArgs),
 }
 
