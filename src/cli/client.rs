@@ -152,9 +152,12 @@ impl Client {
         let server = &self.server;
         Failure::Failed(match error {
             SendRequestError::Connect(ConnectError::Io(error)) => {
-                format!(
-                    "cannot reach {server}: {error}; start it with `casewire serve`, or name it with --server"
-                )
+                let next = match error.kind() {
+                    // What came back was no TLS.
+                    std::io::ErrorKind::InvalidData => "does it speak https?",
+                    _ => "start it with `casewire serve`, or name it with --server",
+                };
+                format!("cannot reach {server}: {error}; {next}")
             }
             SendRequestError::Timeout => format!("{server} did not answer within {} s", TIMEOUT.as_secs()),
             other => format!("cannot reach {server}: {other}; is --server right?"),
