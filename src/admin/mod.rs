@@ -116,6 +116,11 @@ async fn no_such_path() -> Result<&'static str, Problem> {
     Err(Problem::no_such_path())
 }
 
+/// Whoever asks beside the prefix hears where it is.
+pub(crate) async fn beside(prefix: &str) -> Result<&'static str, Problem> {
+    Err(Problem::beside(prefix))
+}
+
 /// The engine whose routes these are.
 fn engine(request: &HttpRequest) -> &Engine {
     request.app_data().expect("whoever mounts the routes sets the engine beside them")

@@ -22,11 +22,17 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Who did what, newest first.
+    #[command(after_help = "Examples:
+  casewire audit list --since 2026-11-01T00:00:00Z
+  casewire audit list --actor tok_… --limit 200")]
     List(ListArgs),
     /// Follow the chain of hashes from the first entry to the last; 1 with the first entry that is broken.
     ///
     /// Reads a data directory and changes nothing; a server may run on it. Note the hash of the newest entry elsewhere, and
     /// it proves later that nothing up to there was changed.
+    #[command(after_help = "Examples:
+  casewire audit verify --data-dir /var/lib/casewire
+  casewire audit verify --data-dir /var/lib/casewire --json | jq -r .newest_sha256 >> noted-elsewhere")]
     Verify(VerifyArgs),
 }
 

@@ -43,6 +43,10 @@ mod steady;
 
 /// What `bench` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  casewire bench
+  casewire bench fanout --seconds 3
+  casewire bench steady --retention-seconds 60")]
 pub(super) struct Args {
     /// What to measure; the short ones one after the other if not given: isolation, fanout, publish, latency, http, match.
     scenario: Option<Scenario>,

@@ -25,7 +25,11 @@ enum Action {
   casewire deliveries list --endpoint wh_… --json | jq -r '.data[].id'")]
     List(ListArgs),
     /// One delivery with its attempts: how long each step took, in milliseconds, to whom it went, what came of it.
-    #[command(visible_alias = "show")]
+    #[command(
+        visible_alias = "show",
+        after_help = "Example:
+  casewire deliveries get evt_….wh_…"
+    )]
     Get {
         /// The delivery, evt_….wh_….
         #[arg(value_name = "DELIVERY_ID")]
@@ -34,6 +38,9 @@ enum Action {
         server: ServerArgs,
     },
     /// Attempt a delivery again now, whatever its state.
+    #[command(after_help = "Examples:
+  casewire deliveries retry evt_….wh_…
+  casewire deliveries list --status dead --json | jq -r '.data[].id' | xargs -n 1 casewire deliveries retry")]
     Retry {
         /// The delivery, evt_….wh_….
         #[arg(value_name = "DELIVERY_ID")]

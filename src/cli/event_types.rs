@@ -22,6 +22,8 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// All event types by name: those registered, and those that come with the dialects in use.
+    #[command(after_help = "Example:
+  casewire event-types list --limit 200")]
     List {
         #[command(flatten)]
         page: SizeArgs,
@@ -29,6 +31,8 @@ enum Action {
         server: ServerArgs,
     },
     /// One event type, with its sample and its schema.
+    #[command(after_help = "Example:
+  casewire event-types show cases.created")]
     Show(TypeArgs),
     /// Register an event type, or replace it as a whole: what is not given, it does not have.
     ///
@@ -40,11 +44,14 @@ enum Action {
   echo '{\"required\":[\"amount\"],\"properties\":{\"amount\":{\"type\":\"integer\"}}}' > schema.json
   casewire event-types set fees.paid --sample sample.json --schema schema.json
   casewire publish fees.paid --data '{}'        # refused: data.amount is missing
+  casewire event-types set fees.paid --schema stricter.json --force
 
 Schemas are JSON Schema 2020-12. A $ref reaches into the schema itself, like #/$defs/name; a keyword that is not
 supported is refused by its place, never passed over.")]
     Set(SetArgs),
     /// Take an event type out of the catalogue, with its schema.
+    #[command(after_help = "Example:
+  casewire event-types delete fees.paid")]
     Delete(TypeArgs),
 }
 

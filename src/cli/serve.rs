@@ -21,6 +21,9 @@ const RED_SECONDS: u64 = 10;
 
 /// What `serve` takes: every setting.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  casewire serve --data-dir /var/lib/casewire --listen 0.0.0.0:8080
+  CASEWIRE_EGRESS_ALLOW=10.0.0.0/8 casewire serve --config /etc/casewire.toml")]
 pub(super) struct Args {
     #[command(flatten)]
     settings: Flags,
@@ -87,7 +90,13 @@ pub(super) fn open(settings: &Settings) -> Result<Engine, Failure> {
     if let Some(token) = &settings.admin_token {
         builder = builder.admin_token(token.secret().to_owned());
     }
-    Ok(builder.start()?)
+    builder.start().map_err(|error| match error.field_errors() {
+        // Which there are is known only now.
+        [only] if only.field == "dialect" => {
+            Failure::Usage(format!("dialect, from a flag, the environment or the file: {}", only.message))
+        }
+        _ => error.into(),
+    })
 }
 
 /// Whether the data directory is empty or not there; the engine creates it then.

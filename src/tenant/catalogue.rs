@@ -11,6 +11,7 @@ use casewire_data::{
     catalogue::{self, RegisteredType, ShippedType, TypeDraft},
     dialect::Dialect,
     event::EventType,
+    operational::refuse_reserved,
 };
 
 use super::{TenantHandle, nothing};
@@ -63,7 +64,7 @@ impl TenantHandle {
 
     /// Registers an event type, in the place of what was registered before; answers it, and whether it is new.
     ///
-    /// `Conflict` if the schema does not fit the sample, the one before, or one that is shipped; not with `force`. From the
+    /// `Invalid` for a type of the engine's own, which hosts do not publish. `Conflict` if the schema does not fit the sample, the one before, or one that is shipped; not with `force`. From the
     /// answer on nothing is published of the type that does not fit its schema.
     pub async fn put_event_type(
         &self,
@@ -71,6 +72,7 @@ impl TenantHandle {
         draft: TypeDraft,
         force: bool,
     ) -> Result<(CatalogueEntry, bool)> {
+        refuse_reserved(&event_type)?;
         let shipped = self.shipped(&event_type);
         let samples = shipped.iter().filter_map(|shipped| shipped.sample.clone()).collect();
         let (tenant, by) = (self.name.clone(), self.by.clone());

@@ -40,6 +40,7 @@ mod restart;
 mod shutdown;
 
 mod backup;
+mod command_line;
 mod corruption;
 mod crash;
 mod power_loss;
