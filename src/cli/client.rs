@@ -172,6 +172,10 @@ fn problem(status: u16, body: &Bytes) -> String {
     let problem: Value = serde_json::from_slice(body).unwrap_or_default();
     let part = |name: &str| problem[name].as_str().map(printable).unwrap_or_default();
     let mut text = match (part("title"), part("detail")) {
+        (title, detail) if status == 404 && title.is_empty() && detail.is_empty() => {
+            "nothing answers there (404); give --server with its prefix: http://127.0.0.1:8080/v2.3/webhooks"
+                .to_owned()
+        }
         (title, detail) if title.is_empty() && detail.is_empty() => format!("the server answered {status}"),
         (title, detail) if detail.is_empty() => format!("{title} ({status})"),
         (title, detail) if title.is_empty() => format!("{detail} ({status})"),
@@ -201,6 +205,7 @@ mod tests {
             "Unprocessable (422): 1 field is wrong\n  events[0]: there is no `cases.reopened`"
         );
         assert_eq!(problem(502, &Bytes::from_static(b"<html>")), "the server answered 502");
+        assert!(problem(404, &Bytes::new()).contains("with its prefix"), "outside of the API's prefix");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use casewire_data::{
     catalogue::{self, RegisteredType, ShippedType, TypeDraft},
     dialect::Dialect,
     event::EventType,
+    operational,
 };
 
 use super::{TenantHandle, nothing};
@@ -64,13 +65,15 @@ impl TenantHandle {
     /// Registers an event type, in the place of what was registered before; answers it, and whether it is new.
     ///
     /// `Conflict` if the schema does not fit the sample, the one before, or one that is shipped; not with `force`. From the
-    /// answer on nothing is published of the type that does not fit its schema.
+    /// answer on nothing is published of the type that does not fit its schema. So the engine's own types, which begin with
+    /// `casewire` and are held against no schema, are refused.
     pub async fn put_event_type(
         &self,
         event_type: EventType,
         draft: TypeDraft,
         force: bool,
     ) -> Result<(CatalogueEntry, bool)> {
+        operational::refuse_reserved(&event_type)?;
         let shipped = self.shipped(&event_type);
         let samples = shipped.iter().filter_map(|shipped| shipped.sample.clone()).collect();
         let (tenant, by) = (self.name.clone(), self.by.clone());
