@@ -76,7 +76,7 @@ pub use replays::{ReplayFilter, ReplaySlice};
 pub use restore::{RestoreReport, restore};
 pub use sweep::{Sweep, SweepReport, SweepTerms};
 pub use sync::SyncWatch;
-pub use verify::{AuditReport, StatsReport, VerifyReport, stats, verify, verify_audit};
+pub use verify::{AuditReport, StatsReport, VerifyReport, stats, verify, verify_audit, verify_audit_against};
 pub use writer::{Publication, Published, Write, Writer, Written};
 
 use crate::{

@@ -64,8 +64,9 @@ impl TenantHandle {
 
     /// Registers an event type, in the place of what was registered before; answers it, and whether it is new.
     ///
-    /// `Invalid` for a type of the engine's own, which hosts do not publish. `Conflict` if the schema does not fit the sample, the one before, or one that is shipped; not with `force`. From the
-    /// answer on nothing is published of the type that does not fit its schema.
+    /// `Invalid` for a type of the engine's own, which hosts do not publish and no schema is asked about. `Conflict` if the
+    /// schema does not fit the sample, the one before, or one that is shipped; not with `force`. From the answer on nothing
+    /// is published of the type that does not fit its schema.
     pub async fn put_event_type(
         &self,
         event_type: EventType,

@@ -126,6 +126,8 @@ async fn a_schema_that_breaks_samples_must_be_forced_and_a_wrong_one_is_refused(
     assert_eq!(fields(&wrong), ["force", "more"]);
     let wrong = put(&host, "/event-types/cases.*", json!({})).await.problem(422);
     assert_eq!(fields(&wrong), ["type"]);
+    let reserved = put(&host, "/event-types/casewire.delivery.dead", with_schema("false")).await.problem(422);
+    assert_eq!(fields(&reserved), ["type"], "nothing holds the engine's own events against a schema");
     host.stop().await;
 }
 
