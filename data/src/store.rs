@@ -20,6 +20,7 @@
 mod audit_chain;
 mod audit_log;
 mod backup;
+mod byte_retention;
 mod codec;
 mod copying;
 mod erasures;
@@ -44,6 +45,7 @@ mod retention;
 mod retry_journal;
 mod rewriting;
 mod segment;
+mod shares;
 mod staged;
 mod sweep;
 mod sync;
@@ -197,6 +199,7 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
         lock,
         buffer: Vec::new(),
         sync_watch: None,
+        retention_is_behind: false,
     };
     writer.settle_recovery()?;
     Ok((writer, Store::new(shared)))

@@ -26,6 +26,8 @@ const SETTLE_WAIT: Duration = Duration::from_millis(2);
 pub(super) const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// Log bytes after which it is brought up earlier; bounds what a restart replays.
 const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
+/// How soon retention goes on that left some of what is due.
+const RETENTION_BEHIND: Duration = Duration::from_millis(200);
 /// The thread's state; [`WriterThread::run`] is its whole life.
 pub(super) struct WriterThread {
     pub(super) writer: Writer,
@@ -208,6 +210,9 @@ impl WriterThread {
                     );
                 }
                 Err(error) => self.fail(error),
+            }
+            if self.writer.retention_is_behind() {
+                self.retention_at = now + self.retention_every.min(RETENTION_BEHIND);
             }
         }
     }

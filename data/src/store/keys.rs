@@ -15,6 +15,7 @@
 //! 0b seq endpoint            a route that the event itself does not have: it was replayed to an endpoint that missed it
 //! 0c position                an erasure that is not done, by where the log asks for it
 //! 0d start                   how a segment was swept for old payloads
+//! 0e start                   what of a segment is whose
 //! ```
 
 use crate::{Timestamp, order::Lane};
@@ -162,6 +163,14 @@ pub fn swept(start: u64) -> Vec<u8> {
 
 /// How all segments were swept.
 pub const SWEPT: &[u8] = &[13];
+
+/// Key of what of a segment is whose.
+pub fn shares(start: u64) -> Vec<u8> {
+    join(&[SHARES, &start.to_be_bytes()])
+}
+
+/// What of all segments is whose.
+pub const SHARES: &[u8] = &[14];
 
 /// Key of a route that an event got later.
 pub fn late(seq: u64, endpoint: u32) -> Vec<u8> {

@@ -104,6 +104,8 @@ pub struct Writer {
     /// The last batch's bytes, to be written over by the next.
     pub(super) buffer: Vec<u8>,
     pub(super) sync_watch: Option<Box<dyn SyncWatch>>,
+    /// More is due than what [`Writer::enforce_retention`] took.
+    pub(super) retention_is_behind: bool,
 }
 
 impl Writer {
@@ -306,6 +308,12 @@ impl Writer {
         self.check_open()?;
         let result = super::retention::enforce(self, now);
         result.inspect_err(|error| self.fail(error))
+    }
+
+    /// Whether the last [`Writer::enforce_retention`] may have left some of what is due, lest publishing wait for it: call
+    /// it again before its time.
+    pub fn retention_is_behind(&self) -> bool {
+        self.retention_is_behind
     }
 
     /// The registry as it stands.
