@@ -59,7 +59,7 @@ mod view;
 mod writer;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -200,6 +200,7 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
         buffer: Vec::new(),
         sync_watch: None,
         retention_is_behind: false,
+        expired: BTreeSet::new(),
     };
     writer.settle_recovery()?;
     Ok((writer, Store::new(shared)))

@@ -15,7 +15,7 @@ use casewire_data::{
 };
 use tokio::sync::watch;
 
-use super::{Command, Committed, OnCommit, Queue, Reading, Waiter, fail};
+use super::{Command, Committed, News, OnCommit, Queue, Reading, Waiter, fail};
 use crate::{clock::Clock, envelope::Envelope, metrics::JournalCounts, span, unwritten::Unwritten};
 
 /// Writes that share one sync.
@@ -164,7 +164,7 @@ impl WriterThread {
             }
         }
         if !committed.is_empty() {
-            (self.on_commit)(committed);
+            (self.on_commit)(News::Committed(committed));
         }
     }
 
@@ -210,6 +210,10 @@ impl WriterThread {
                     );
                 }
                 Err(error) => self.fail(error),
+            }
+            let expired = self.writer.take_expired();
+            if !expired.is_empty() {
+                (self.on_commit)(News::Expired(expired));
             }
             if self.writer.retention_is_behind() {
                 self.retention_at = now + self.retention_every.min(RETENTION_BEHIND);

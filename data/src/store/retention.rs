@@ -109,8 +109,10 @@ fn expire(writer: &mut Writer, oldest: &Segment, next: &Segment) -> Result<u64> 
     Ok(given_up)
 }
 
-/// How many deliveries are lost to endpoints that are still there.
-pub fn given_up(writer: &Writer, lost: &[Lost]) -> u64 {
+/// How many deliveries are lost to endpoints that are still there, which are told.
+pub fn given_up(writer: &mut Writer, lost: &[Lost]) -> u64 {
+    let waited = lost.iter().filter(|lost| lost.unread + lost.parked > 0);
+    writer.expired.extend(waited.map(|lost| lost.endpoint));
     let view = writer.shared.view();
     let open = lost.iter().filter(|lost| !view.ledger.is_closed(lost.endpoint));
     open.map(|lost| lost.unread + lost.parked).sum()

@@ -34,12 +34,19 @@ pub struct Share {
     pub content_bytes: u64,
 }
 
-/// Who has what in a segment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Who has what in a segment. In the retry journal a row a tenant, since its values must stay small, and one besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shares {
     by_tenant: BTreeMap<Tenant, Share>,
     /// When contents were last taken out of it because there were too many bytes. What is left of them waits.
     pub trimmed_at: Option<Timestamp>,
+}
+
+/// The row besides, which stands before the others.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    tenants: usize,
+    trimmed_at: Option<Timestamp>,
 }
 
 impl Shares {
@@ -74,25 +81,38 @@ impl Shares {
 
     /// What was counted of a segment; `None` if that is still to be done.
     pub fn known(journal: &RetryJournal, segment: &Segment) -> Result<Option<Self>> {
-        journal.get(&keys::shares(segment.header.start), None)
+        let key = keys::shares(segment.header.start);
+        let Some(Head { tenants, trimmed_at }) = journal.get(&key, None)? else { return Ok(None) };
+        let mut shares = Self { trimmed_at, ..Self::default() };
+        for row in journal.rows(&key, &key).skip(1) {
+            let (key, sealed) = row?;
+            if let Some(tenant) = keys::shares_tenant(&key) {
+                *shares.of_owner(tenant)? = journal.open_row(&key, &sealed)?;
+            }
+        }
+        Ok((shares.by_tenant.len() == tenants).then_some(shares))
     }
 
     /// Keeps them until the segment is rewritten, or gone.
     pub fn keep(&self, journal: &RetryJournal, segment: &Segment) -> Result<()> {
-        let mut rows = PendingRows::default();
-        rows.put(keys::shares(segment.header.start), self);
+        let (mut rows, start) = (PendingRows::default(), segment.header.start);
+        rows.put(keys::shares(start), &Head { tenants: self.by_tenant.len(), trimmed_at: self.trimmed_at });
+        for (tenant, share) in &self.by_tenant {
+            rows.put(keys::share(start, tenant.as_str()), share);
+        }
         journal.apply(&mut rows)
     }
 
     /// Forgets what was counted of a segment. To be done before its file changes, or a crash in between would leave what is
     /// not so any more.
     pub fn forget(journal: &RetryJournal, segment: &Segment) -> Result<()> {
-        let key = keys::shares(segment.header.start);
-        if journal.get::<Self>(&key, None)?.is_none() {
+        let (key, mut rows) = (keys::shares(segment.header.start), PendingRows::default());
+        for row in journal.rows(&key, &key) {
+            rows.delete(row?.0);
+        }
+        if rows.is_empty() {
             return Ok(());
         }
-        let mut rows = PendingRows::default();
-        rows.delete(key);
         journal.apply(&mut rows)?;
         journal.flush()
     }

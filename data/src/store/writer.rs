@@ -2,7 +2,7 @@
 
 mod staging;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Shared, StoreOptions,
@@ -106,6 +106,8 @@ pub struct Writer {
     pub(super) sync_watch: Option<Box<dyn SyncWatch>>,
     /// More is due than what [`Writer::enforce_retention`] took.
     pub(super) retention_is_behind: bool,
+    /// Endpoints of which retention took deliveries that waited, since somebody asked.
+    pub(super) expired: BTreeSet<u32>,
 }
 
 impl Writer {
@@ -314,6 +316,12 @@ impl Writer {
     /// it again before its time.
     pub fn retention_is_behind(&self) -> bool {
         self.retention_is_behind
+    }
+
+    /// Endpoints of which retention has taken deliveries that waited, since this was asked last: others may have waited for
+    /// those.
+    pub fn take_expired(&mut self) -> BTreeSet<u32> {
+        std::mem::take(&mut self.expired)
     }
 
     /// The registry as it stands.

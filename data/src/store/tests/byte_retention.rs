@@ -185,7 +185,7 @@ fn where_nobody_has_events_left_the_file_goes() {
     let files = segments(dir.path()).len();
     assert!(files <= 11 && store.extent().disk_bytes <= 11 * 8_192, "{files}: {}", store.extent().disk_bytes);
     let rows = store.shared.journal.rows(keys::SHARES, keys::SHARES).count();
-    assert!(rows < files, "{rows}: what was counted of a file goes with it");
+    assert!(rows < 3 * files, "{rows}: what was counted of a file goes with it");
 }
 
 /// The north keeps contents as it likes, all others 30,000 bytes each.
