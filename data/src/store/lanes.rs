@@ -1,7 +1,5 @@
 //! What the retry journal has of cases: read by the mailbox of an endpoint that keeps their order.
 
-use std::sync::Arc;
-
 use super::{
     Store,
     keys::{self, Table},
@@ -88,16 +86,9 @@ impl Store {
                         more = true;
                         break;
                     }
-                    match self.event_at(row.event_position) {
-                        Ok((event, _)) => {
-                            bytes += event.content.data.len();
-                            let attempts = row.attempts.len() as u16;
-                            let (due, earlier) = (row.due, row.earlier);
-                            waiting.push(Waiting { event: Arc::new(event), due, attempts, earlier });
-                        }
-                        // Retention took it since the row was read.
-                        Err(error) if error.kind() == ErrorKind::NotFound => {}
-                        Err(error) => return Err(error),
+                    if let Some(one) = self.waiting_of(&row)? {
+                        bytes += one.event.content.data.len();
+                        waiting.push(one);
                     }
                 }
                 Ok(Behind { waiting, more })

@@ -232,19 +232,30 @@ impl Store {
                 next = Some(next.map_or(row.due, |next| next.min(row.due)));
                 break;
             }
-            match self.event_at(row.event_position) {
-                Ok((event, _)) => {
-                    bytes += event.content.data.len();
-                    let attempts = row.attempts.len() as u16;
-                    let (due, earlier) = (row.due, row.earlier);
-                    waiting.push(Waiting { event: Arc::new(event), due, attempts, earlier });
+            match self.waiting_of(&row)? {
+                Some(one) => {
+                    bytes += one.event.content.data.len();
+                    waiting.push(one);
                 }
-                // Retention took it since the row was read. There may be others, of which this was the first.
-                Err(error) if error.kind() == ErrorKind::NotFound => next = Some(row.due),
-                Err(error) => return Err(error),
+                // There may be others, of which this was the first.
+                None => next = Some(row.due),
             }
         }
         Ok(Due { waiting, next })
+    }
+
+    /// What a row stands for; `None` if retention took it since the row was read.
+    pub(super) fn waiting_of(&self, row: &RetryRow) -> Result<Option<Waiting>> {
+        match self.event_at(row.event_position) {
+            Ok((event, _)) => Ok(Some(Waiting {
+                event: Arc::new(event),
+                due: row.due,
+                attempts: row.attempts.len() as u16,
+                earlier: row.earlier,
+            })),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// One look at rows and changes that are not in sled yet: what was acknowledged is found at once.

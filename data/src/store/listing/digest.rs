@@ -171,6 +171,15 @@ impl Digests {
         }
     }
 
+    /// Forgets stretches that begin before this position: retention took them.
+    pub fn forget_below(&self, position: u64) {
+        let mut kept = self.kept();
+        while let Some(oldest) = kept.by_position.first_entry().filter(|oldest| *oldest.key() < position) {
+            let digest = oldest.remove();
+            kept.bytes -= digest.bytes();
+        }
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().expect("nothing panics while it holds this lock")
     }
@@ -234,5 +243,8 @@ mod tests {
         digests.keep(19, digest());
         let bytes: usize = digests.kept().by_position.values().map(Digest::bytes).sum();
         assert_eq!(digests.kept().bytes, bytes);
+        digests.forget_below(19);
+        assert!(digests.know(19) && !digests.know(18));
+        assert_eq!((digests.len(), digests.kept().bytes), (1, digest().bytes()));
     }
 }

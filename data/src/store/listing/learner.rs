@@ -33,6 +33,9 @@ impl Learner {
     /// error it goes on with the next one.
     pub fn learn(&mut self) -> Result<bool> {
         let shared = &self.store.shared;
+        if let Some(oldest) = shared.log.segments().first() {
+            shared.digests.forget_below(oldest.header.start);
+        }
         let Some(block) = next(shared, &mut self.learnt) else { return Ok(false) };
         block::learn(shared, &block).map(|()| true)
     }

@@ -211,9 +211,12 @@ fn every_block_is_learnt_once_the_new_ones_first_and_no_longer_searched_for_what
     assert_eq!(read, 1, "the open one");
 
     drop((writer, learner, store));
-    let (writer, store) = opened(dir.path());
+    let (mut writer, store) = opened(dir.path());
     let mut learner = store.learner();
     while learner.learn().unwrap() {}
     assert!(marks[..marks.len() - 1].iter().all(|mark| store.shared.digests.know(mark.position)));
-    drop(writer);
+
+    writer.enforce_retention(NOW.plus_millis(120 * MINUTE_MS)).unwrap();
+    learner.learn().unwrap();
+    assert!(store.blocks_known() <= 1, "what retention took needs no memory");
 }

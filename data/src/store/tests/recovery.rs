@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     id::EndpointId,
     order::{Lane, Lanes},
-    store::{BEHIND, Cursor, Parked, Row, Tombstone},
+    store::{BEHIND, Cursor, Parked, Row, Tombstone, Waiting},
 };
 
 const ENDPOINTS: std::ops::Range<u32> = 0..4;
@@ -150,18 +150,13 @@ fn routed_to(store: &Store, ids: &[EventId], endpoint: u32) -> Vec<Arc<Event>> {
     found.filter(|(_, routes)| routes.contains(&endpoint)).map(|(event, _)| Arc::new(event)).collect()
 }
 
+fn due_ever(store: &Store, endpoint: u32) -> Vec<Waiting> {
+    let ever = DueUntil::Time(Timestamp::from_micros(i64::MAX));
+    store.due(endpoint, ever, DeliveryOrder::None, 1_000_000, |_| false).unwrap().waiting
+}
+
 fn waiting(store: &Store, endpoint: u32) -> Vec<Arc<Event>> {
-    let all = store
-        .due(
-            endpoint,
-            DueUntil::Time(Timestamp::from_micros(i64::MAX)),
-            DeliveryOrder::None,
-            1_000_000,
-            |_| false,
-        )
-        .unwrap()
-        .waiting;
-    all.into_iter().map(|one| one.event).collect()
+    due_ever(store, endpoint).into_iter().map(|one| one.event).collect()
 }
 
 fn lane_of(seq: u64) -> Option<Lane> {
@@ -196,16 +191,7 @@ struct Seen {
 
 fn look(store: &Store, ids: &[EventId]) -> Vec<Seen> {
     let see = |endpoint: u32| {
-        let due = store
-            .due(
-                endpoint,
-                DueUntil::Time(Timestamp::from_micros(i64::MAX)),
-                DeliveryOrder::None,
-                1_000_000,
-                |_| false,
-            )
-            .unwrap()
-            .waiting;
+        let due = due_ever(store, endpoint);
         Seen {
             cursor: store.cursor(endpoint),
             unread: unread_seqs(store, endpoint),

@@ -23,6 +23,20 @@ fn source(number: u128) -> InboundSource {
     draft.into_source(SourceIdentity { id, tenant, random: [7; 32] }, &Dialects::builtin(), NOW).unwrap()
 }
 
+/// Has what is there looked at after a restart, and after the registry was rewritten and the next restart.
+fn rewritten_and_reopened(dir: &Path, mut writer: Writer, look: impl Fn(&Writer, &str)) {
+    let old = files(&dir.join("registry")).into_keys().next().unwrap();
+    for when in ["reopened", "rewritten"] {
+        while when == "rewritten" && old.exists() {
+            let document = Document::Token(token(1, "x".repeat(20_000)));
+            commit(&mut writer, Write::Document(document), NOW);
+        }
+        drop(writer);
+        (writer, _) = opened(dir);
+        look(&writer, when);
+    }
+}
+
 #[test]
 fn sources_outlast_the_rewriting_of_the_registry_and_deleted_ones_stay_so() {
     let dir = fresh_dir();
@@ -31,17 +45,10 @@ fn sources_outlast_the_rewriting_of_the_registry_and_deleted_ones_stay_so() {
         commit(&mut writer, Write::Document(Document::Source(Box::new(source(number)))), NOW);
     }
     commit(&mut writer, Write::Document(Document::SourceDeleted(SourceId::from_u128(1))), NOW);
-    let old = files(&dir.path().join("registry")).into_keys().next().unwrap();
-    for rewritten in [false, true] {
-        while rewritten && old.exists() {
-            let document = Document::Token(token(1, "x".repeat(20_000)));
-            commit(&mut writer, Write::Document(document), NOW);
-        }
-        drop(writer);
-        (writer, _) = opened(dir.path());
+    rewritten_and_reopened(dir.path(), writer, |writer, when| {
         let sources: Vec<_> = writer.documents().sources.values().map(|source| (**source).clone()).collect();
-        assert_eq!(sources, [source(2)], "rewritten: {rewritten}");
-    }
+        assert_eq!(sources, [source(2)], "{when}");
+    });
 }
 
 #[test]
@@ -58,17 +65,10 @@ fn event_types_outlast_the_rewriting_of_the_registry_and_deleted_ones_stay_so() 
     }
     let deleted = Document::EventTypeDeleted(Tenant::default(), EventType::new("a.b").unwrap());
     commit(&mut writer, Write::Document(deleted), NOW);
-    let old = files(&dir.path().join("registry")).into_keys().next().unwrap();
-    for rewritten in [false, true] {
-        while rewritten && old.exists() {
-            let document = Document::Token(token(1, "x".repeat(20_000)));
-            commit(&mut writer, Write::Document(document), NOW);
-        }
-        drop(writer);
-        (writer, _) = opened(dir.path());
+    rewritten_and_reopened(dir.path(), writer, |writer, when| {
         let types: Vec<_> = writer.documents().event_types.values().map(|it| (**it).clone()).collect();
-        assert_eq!(types, [registered("c.d")], "rewritten: {rewritten}");
-    }
+        assert_eq!(types, [registered("c.d")], "{when}");
+    });
 }
 
 #[test]
