@@ -131,8 +131,18 @@ const KEYS: &[Key] = &[
     Key {
         flag: "retention-bytes",
         value: "BYTES",
-        help: "Bytes of the disk that the log may take; of more, the oldest events go first [default: no limit]",
+        help: "Bytes of the disk that the log may take; of more, the oldest events go first. What one tenant's events may \
+               take: retention_bytes under [tenants.NAME] in the file [default: no limit]",
         apply: |settings, text| number(text).map(|bytes| settings.limits.retention_bytes = Some(bytes)),
+    },
+    Key {
+        flag: "payload-retention-bytes",
+        value: "BYTES",
+        help: "Bytes of payloads, and of what receivers answered, that each tenant may keep; of more, the oldest go first. A \
+               tenant's own: payload_retention_bytes under [tenants.NAME] in the file [default: no limit]",
+        apply: |settings, text| {
+            number(text).map(|bytes| settings.limits.payload_retention.default_bytes = Some(bytes))
+        },
     },
     Key {
         flag: "max-in-flight",

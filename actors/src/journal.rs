@@ -9,6 +9,7 @@ mod reader;
 mod writer;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{
         Arc, Mutex,
@@ -48,8 +49,16 @@ use crate::{
 /// An event that is on disk, and the endpoints that it matched.
 pub type Committed = (Arc<Envelope>, Routes);
 
-/// Takes what is committed, in publish order. Called on the journal's thread: it must not block.
-pub type OnCommit = Box<dyn FnMut(Vec<Committed>) + Send>;
+/// What the journal tells those who deliver.
+pub enum News {
+    /// These are on disk, in publish order.
+    Committed(Vec<Committed>),
+    /// Retention took deliveries of these endpoints that waited.
+    Expired(BTreeSet<u32>),
+}
+
+/// Takes the journal's news. Called on its thread: it must not block.
+pub type OnCommit = Box<dyn FnMut(News) + Send>;
 
 #[expect(clippy::large_enum_variant, reason = "most commands are writes, and each is moved once")]
 enum Command {

@@ -360,6 +360,7 @@ impl Handler<Wake> for Mailbox {
         if look_again {
             self.replays.look_again();
         }
+        self.pass_over_expired();
         self.work(context);
     }
 }

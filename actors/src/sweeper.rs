@@ -1,7 +1,8 @@
 //! Erasing: marked by the journal at once, then taken out of the log's files by a thread of its own, which also takes
-//! payloads out that are older than their tenant's period.
+//! payloads out that are older than their tenant's period, or more than it may keep.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
@@ -13,7 +14,7 @@ use std::{
 };
 
 use casewire_data::{
-    ErrorKind, Result,
+    Error, ErrorKind, Result,
     audit::{Act, Action, Principal},
     event::{Resource, Tenant},
     limits::{Limits, PayloadRetention},
@@ -61,8 +62,10 @@ struct Thread {
     journal: Journal,
     directory: Arc<Directory>,
     clock: Clock,
-    /// How long contents are kept.
+    /// How long contents are kept, and how many bytes of them.
     contents: PayloadRetention,
+    /// How many bytes of some tenants' events are kept.
+    tenants_bytes: BTreeMap<Tenant, u64>,
     every: Duration,
     shared: Arc<Shared>,
 }
@@ -72,10 +75,15 @@ impl Sweeper {
     pub fn start(journal: Journal, directory: Arc<Directory>, clock: Clock, limits: &Limits) -> Self {
         let (requests, inbox) = mpsc::channel();
         let shared = Arc::<Shared>::default();
-        let (contents, every) =
-            (limits.content_retention(), Duration::from_millis(limits.retention_every_ms()));
-        let (of_thread, journal_of) = (shared.clone(), journal.clone());
-        let sweeping = Thread { journal: journal_of, directory, clock, contents, every, shared: of_thread };
+        let sweeping = Thread {
+            journal: journal.clone(),
+            directory,
+            clock,
+            contents: limits.content_retention(),
+            tenants_bytes: limits.tenants_retention_bytes.clone(),
+            every: Duration::from_millis(limits.retention_every_ms()),
+            shared: shared.clone(),
+        };
         let named = thread::Builder::new().name("casewire-sweeper".to_owned());
         let thread = named.spawn(move || sweeping.run(&inbox)).expect("the operating system starts a thread");
         *shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
@@ -124,13 +132,15 @@ impl Thread {
             // All of these were marked before their request came.
             waiting.extend(inbox.try_iter());
             let swept = self.sweep().unwrap_or_else(|error| {
-                if error.kind() != ErrorKind::Closed {
-                    tracing::warn!(%error, "contents that are erased are still in the log's files; this is tried again");
-                }
+                warn(&error, "contents that are erased are still in the log's files");
                 Swept::default()
             });
             for request in waiting.drain(..) {
                 let _ = request.send(swept.clone());
+            }
+            // Nobody waits for this.
+            if let Err(error) = self.keep_within_bytes() {
+                warn(&error, "tenants may have more bytes in the log's files than they may keep");
             }
             match inbox.recv_timeout(self.every) {
                 Ok(request) => waiting.push(request),
@@ -148,22 +158,43 @@ impl Thread {
             self.journal.catch_up()?;
         }
         let tenant_of = |ordinal| self.directory.tenant_of(ordinal);
-        let terms = SweepTerms {
-            now: self.clock.now(),
-            payloads: &self.contents,
-            tenant_of: &tenant_of,
-            stop: &self.shared.stop,
-        };
+        let terms = self.terms(&tenant_of);
         let must_seal = sweep.go(store, &terms)?;
         let complete = !must_seal || (self.journal.seal()? && !sweep.go(store, &terms)?);
         if let Some(position) = sweep.done_before().filter(|_| complete) {
             self.journal.erased_before(position);
         }
-        let report = sweep.report;
-        if report.segments > 0 {
-            let (events, segments) = (report.events, report.segments);
-            tracing::info!(events, segments, "contents of events were taken out of the log's files");
+        tell(&sweep.report);
+        Ok(Swept { report: sweep.report, complete })
+    }
+
+    fn keep_within_bytes(&self) -> Result<()> {
+        let tenant_of = |ordinal| self.directory.tenant_of(ordinal);
+        let report = self.journal.store().keep_within_bytes(&self.terms(&tenant_of))?;
+        tell(&report);
+        Ok(())
+    }
+
+    fn terms<'a>(&'a self, tenant_of: &'a dyn Fn(u32) -> Option<Tenant>) -> SweepTerms<'a> {
+        SweepTerms {
+            now: self.clock.now(),
+            payloads: &self.contents,
+            tenants_bytes: &self.tenants_bytes,
+            tenant_of,
+            stop: &self.shared.stop,
         }
-        Ok(Swept { report, complete })
+    }
+}
+
+fn tell(SweepReport { events, segments, .. }: &SweepReport) {
+    if *segments > 0 {
+        tracing::info!(events, segments, "contents of events were taken out of the log's files");
+    }
+}
+
+fn warn(error: &Error, what: &str) {
+    // The engine stops.
+    if error.kind() != ErrorKind::Closed {
+        tracing::warn!(%error, "{what}; this is tried again");
     }
 }

@@ -25,13 +25,13 @@ use crate::{
     dispatch,
     health::HealthBook,
     in_flight::InFlight,
-    journal::{Journal, JournalThreads, OnCommit},
+    journal::{Journal, JournalThreads, News, OnCommit},
     matcher::Matching,
     metrics::Metrics,
     operational::{Herald, Operational},
     registry::{self, Audience, CatchUp, Registry, Shards},
     replay::{Kit, Replays},
-    shard::{Drain, Handover, LookAgain, Shard},
+    shard::{Drain, Handover, LookAgain, Shard, WakeAt},
     stats::StatsBook,
     surroundings::Surroundings,
     sweeper::Sweeper,
@@ -117,7 +117,7 @@ impl Tree {
         let (directory, next_ordinal) = (Arc::new(Directory::new(documents)), documents.next_ordinal());
         pause_the_speechless(&directory, &config.dialects);
         let shards = Shards::new(OnceLock::new());
-        let on_commit = hand_over(shards.clone());
+        let on_commit = hand_over(shards.clone(), directory.clone());
         let (journal, threads) = Journal::start(writer, store, clock, &config.limits, on_commit);
 
         let backup_dir = config.backup_dir.clone().unwrap_or_else(|| dir.join(BACKUP_FOLDER));
@@ -285,12 +285,26 @@ fn pause_the_speechless(directory: &Directory, dialects: &Dialects) {
     }
 }
 
-/// Hands committed events to every shard, in one message each.
-fn hand_over(shards: Shards) -> OnCommit {
-    Box::new(move |committed| {
-        let committed = Arc::new(committed);
-        for shard in shards.get().into_iter().flatten() {
-            shard.do_send(Handover(committed.clone()));
+/// Hands committed events to every shard, in one message each, and wakes endpoints that keep an order if retention took
+/// what others may have waited for.
+fn hand_over(shards: Shards, directory: Arc<Directory>) -> OnCommit {
+    Box::new(move |news| match news {
+        News::Committed(committed) => {
+            let committed = Arc::new(committed);
+            for shard in shards.get().into_iter().flatten() {
+                shard.do_send(Handover(committed.clone()));
+            }
+        }
+        News::Expired(endpoints) => {
+            let at = Instant::now();
+            let keeps_order = |ordinal: &u32| {
+                directory.by_ordinal(*ordinal).is_some_and(|endpoint| !endpoint.ordering.is_none())
+            };
+            for ordinal in endpoints.into_iter().filter(keeps_order) {
+                if let Some(shard) = registry::shard_of(&shards, ordinal) {
+                    shard.do_send(WakeAt { ordinal, at });
+                }
+            }
         }
     })
 }

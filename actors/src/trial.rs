@@ -115,7 +115,13 @@ async fn attempt(plan: &Plan, dispatcher: &Dispatcher, event: Arc<Event>) -> Tri
     let ruling = plan.ruling(&outcome, started_at);
     let delivery = plan.delivery(&envelope.event);
     let verdict = judge(&outcome, ruling, 1, delivery, &plan.schedule, clock::wall()).verdict;
-    let attempt =
-        Attempt { number: 1, started_at, duration_us, outcome: plan.without_secrets(outcome), transit };
+    let attempt = Attempt {
+        number: 1,
+        started_at,
+        duration_us,
+        outcome: plan.without_secrets(outcome),
+        transit,
+        erased: false,
+    };
     TrialReport { attempt, delivered: verdict == Verdict::Delivered }
 }

@@ -127,6 +127,9 @@ pub struct Attempt {
     // Last, and by default empty: attempts were stored without it at first.
     #[serde(default)]
     pub transit: Transit,
+    /// What the receiver answered, or what in the event could not be said, was erased with the event's content.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }
 
 /// Where a delivery stands (http-api, deliveries).

@@ -1,11 +1,14 @@
 //! A limit on everything, with its unit last in its name.
 
+mod payloads;
+
 use std::collections::BTreeMap;
+
+pub use payloads::PayloadRetention;
 
 use crate::{
     error::{Error, FieldError, Result},
     event::Tenant,
-    signature::sha256,
     store::StoreOptions,
 };
 
@@ -164,54 +167,19 @@ pub struct Limits {
     pub retention_ms: i64,
     /// The same of some tenants; no longer than that of all.
     pub tenants_retention_ms: BTreeMap<Tenant, i64>,
-    /// Milliseconds that payloads are kept, and what receivers answered; as long as the rest if absent. What still waits for
-    /// a delivery keeps its payload.
+    /// How long, and up to how many bytes, payloads are kept, and what receivers answered; as long as the rest if nothing is
+    /// said. What still waits for a delivery keeps its payload.
     pub payload_retention: PayloadRetention,
     /// Bytes of the disk that the log may take; of more, the oldest events go first. No limit if absent.
     pub retention_bytes: Option<u64>,
+    /// Bytes that events of some tenants may take in the log, with what is noted of their deliveries; of more, the oldest go
+    /// first, a file of the log at a time. The newest file, which is still appended to, does not count.
+    pub tenants_retention_bytes: BTreeMap<Tenant, u64>,
     /// Bytes of one log segment; retention gives the disk back in such pieces. In a log of more than 128 of them they
     /// grow with it, up to 256 MiB.
     pub segment_bytes_max: u64,
     /// Endpoints of one tenant.
     pub endpoints_per_tenant_max: usize,
-}
-
-/// How long payloads are kept, in milliseconds; as long as all else of an event where nothing is said.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct PayloadRetention {
-    /// Those of tenants of which nothing is said.
-    pub default_ms: Option<i64>,
-    /// Those of some tenants.
-    pub tenants_ms: BTreeMap<Tenant, i64>,
-}
-
-impl PayloadRetention {
-    /// How long those of a tenant are kept.
-    pub fn of(&self, tenant: &str) -> Option<i64> {
-        self.tenants_ms.get(tenant).copied().or(self.default_ms)
-    }
-
-    /// All periods.
-    pub fn periods(&self) -> impl Iterator<Item = i64> {
-        self.default_ms.into_iter().chain(self.tenants_ms.values().copied())
-    }
-
-    /// All periods with the names of their settings.
-    fn named(&self) -> impl Iterator<Item = (String, i64)> {
-        let default = self.default_ms.map(|period| ("payload_retention_ms".to_owned(), period));
-        let name = |tenant: &Tenant| format!("tenants.{tenant}.payload_retention_ms");
-        default.into_iter().chain(self.tenants_ms.iter().map(move |(tenant, period)| (name(tenant), *period)))
-    }
-
-    /// Tells these periods from others, the same in every run.
-    pub fn digest(&self) -> u64 {
-        let mut spelled = format!("{:?}", self.default_ms);
-        for (tenant, period) in &self.tenants_ms {
-            spelled.push_str(&format!("\n{tenant} {period}"));
-        }
-        let digest = sha256(spelled.as_bytes());
-        u64::from_be_bytes(digest[..8].try_into().expect("a SHA-256 has 32 bytes"))
-    }
 }
 
 impl Default for Limits {
@@ -228,6 +196,7 @@ impl Default for Limits {
             tenants_retention_ms: BTreeMap::new(),
             payload_retention: PayloadRetention::default(),
             retention_bytes: None,
+            tenants_retention_bytes: BTreeMap::new(),
             segment_bytes_max: 64 * 1024 * 1024,
             endpoints_per_tenant_max: 100_000,
         }
@@ -273,8 +242,8 @@ impl Limits {
             let field = format!("tenants.{tenant}.retention_ms");
             range(&field, (*period).try_into().unwrap_or(0), 1_000, RETENTION_MILLIS_MAX);
         }
-        if let Some(bytes) = self.retention_bytes {
-            range("retention_bytes", bytes, SEGMENTS_LEAST * SEGMENT_BYTES_LEAST, 1 << 60);
+        for (field, bytes) in self.byte_limits() {
+            range(&field, bytes, SEGMENTS_LEAST * SEGMENT_BYTES_LEAST, 1 << 60);
         }
         range("segment_bytes_max", self.segment_bytes_max, SEGMENT_BYTES_LEAST, 4 << 30);
         range("endpoints_per_tenant_max", self.endpoints_per_tenant_max as u64, 1, 10_000_000);
@@ -296,6 +265,15 @@ impl Limits {
         })
     }
 
+    /// All limits of what is kept that are in bytes, with the names of their settings.
+    fn byte_limits(&self) -> impl Iterator<Item = (String, u64)> {
+        let of_all = self.retention_bytes.map(|bytes| ("retention_bytes".to_owned(), bytes));
+        let name = |tenant: &Tenant| format!("tenants.{tenant}.retention_bytes");
+        let of_tenants =
+            self.tenants_retention_bytes.iter().map(move |(tenant, bytes)| (name(tenant), *bytes));
+        of_all.into_iter().chain(of_tenants).chain(self.payload_retention.named_bytes())
+    }
+
     /// How long contents are kept: with events that are gone for everybody, theirs goes too.
     pub fn content_retention(&self) -> PayloadRetention {
         let mut contents = self.payload_retention.clone();
@@ -311,7 +289,8 @@ impl Limits {
         // Segments much younger than any period, or what goes by segments would go late.
         const PARTS: i64 = 8;
         let shortest = self.content_retention().periods().fold(self.retention_ms, i64::min);
-        let share = self.retention_bytes.map(|bytes| bytes / SEGMENTS_LEAST);
+        // The same of bytes.
+        let share = self.byte_limits().map(|(_, bytes)| bytes / SEGMENTS_LEAST).min();
         StoreOptions {
             retention_ms: self.retention_ms,
             tenants_retention_ms: self.tenants_retention_ms.clone(),
@@ -321,11 +300,11 @@ impl Limits {
         }
     }
 
-    /// How often it is looked whether something is too old, in milliseconds.
+    /// How often it is looked whether something is too old, or too much, in milliseconds.
     pub fn retention_every_ms(&self) -> u64 {
         const LEAST: i64 = 100;
         // A log grows faster than it ages.
-        let most = if self.retention_bytes.is_some() { 5_000 } else { 60_000 };
+        let most = if self.byte_limits().next().is_some() { 5_000 } else { 60_000 };
         self.store_options().segment_age_ms_max.clamp(LEAST, most).unsigned_abs()
     }
 }
@@ -350,5 +329,21 @@ mod tests {
         let fields: Vec<_> =
             wrong.check().unwrap_err().field_errors().iter().map(|error| error.field.clone()).collect();
         assert_eq!(fields, ["max_in_flight", "retention_ms"]);
+    }
+
+    #[test]
+    fn the_least_limit_in_bytes_decides_how_large_files_grow() {
+        let north = || Tenant::new("north").unwrap();
+        let of_a_tenant =
+            Limits { tenants_retention_bytes: [(north(), 32 << 20)].into(), ..Limits::default() };
+        of_a_tenant.check().unwrap();
+        assert_eq!(of_a_tenant.store_options().segment_bytes_max, 2 << 20);
+        assert_eq!(of_a_tenant.retention_every_ms(), 5_000);
+        let tenants_bytes = [(north(), 1 << 19)].into();
+        let payload_retention =
+            PayloadRetention { default_bytes: Some(1 << 20), tenants_bytes, ..Default::default() };
+        let wrong = Limits { payload_retention, ..of_a_tenant }.check().unwrap_err();
+        let fields: Vec<_> = wrong.field_errors().iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["tenants.north.payload_retention_bytes"]);
     }
 }

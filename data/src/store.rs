@@ -20,6 +20,7 @@
 mod audit_chain;
 mod audit_log;
 mod backup;
+mod byte_retention;
 mod codec;
 mod copying;
 mod erasures;
@@ -45,6 +46,7 @@ mod retention;
 mod retry_journal;
 mod rewriting;
 mod segment;
+mod shares;
 mod staged;
 mod sweep;
 mod sync;
@@ -58,7 +60,7 @@ mod view;
 mod writer;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -205,6 +207,8 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
         lock,
         buffer: Vec::new(),
         sync_watch: None,
+        retention_is_behind: false,
+        expired: BTreeSet::new(),
     };
     writer.settle_recovery()?;
     Ok((writer, Store::new(shared)))

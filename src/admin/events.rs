@@ -64,7 +64,7 @@ pub(super) fn operations() -> Vec<Operation> {
             )
             .scope(Scope::Admin)
             .with([Parameter::query("resource", parameter::resource, "The resource: its type and its id.").needed()])
-            .answers(Success::one::<ErasedView>(200).about("Erased."))
+            .answers(Success::one::<ErasedView>(200).about("Erased; or `no_events`: there is none about this resource."))
             .answers(Success::one::<ErasedView>(202).about("Nobody is shown it; the files still hold some of it."))
             .command("events erase"),
         Operation::post("/events/batch", "publishEvents", |route| route.to(publish_batch))

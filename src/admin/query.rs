@@ -8,7 +8,7 @@ use casewire_data::{
     audit::{Action, PrincipalFilter},
     delivery::DeliveryStatus,
     event::{EventType, Resource, Tenant},
-    limits::shorten,
+    limits::{LABEL_BYTES_MAX, shorten},
 };
 use url::form_urlencoded;
 
@@ -88,6 +88,9 @@ impl Query {
     /// `resource`: a noun and an id, `people/7`. The noun ends with the first slash.
     pub(super) fn resource(&mut self) -> Option<Resource> {
         self.optional("resource", |value| match value.split_once('/') {
+            Some((kind, id)) if kind.len().max(id.len()) > LABEL_BYTES_MAX => Err(format!(
+                "no event has it: a resource's type and id have {LABEL_BYTES_MAX} bytes each at most"
+            )),
             Some((kind, id)) if !kind.is_empty() && !id.is_empty() => {
                 Ok(Resource { kind: kind.to_owned(), id: id.to_owned() })
             }

@@ -164,7 +164,7 @@ words! {
     /// Why an attempt came to nothing.
     failure_class = one_of(FailureClass::ALL.map(FailureClass::as_str));
     /// How far an erasure has come.
-    erasure_status = one_of(["erased", "erasing"]);
+    erasure_status = one_of(["erased", "erasing", "no_events"]);
     /// How a replay is doing.
     replay_state = one_of(ReplayState::ALL.map(ReplayState::as_str));
     /// How deliveries stand that are sent again.

@@ -149,6 +149,9 @@ fn attempt(attempt: &Value) -> Vec<String> {
     cells.extend(steps.map(|name| output::text(&attempt["timing"][name])));
     cells.push(output::text(&attempt["remote_address"]));
     cells.push(match &attempt["error"] {
+        Value::Null if attempt["erased"] == true => {
+            format!("{}, answer erased", output::text(&attempt["status_code"]))
+        }
         Value::Null => output::text(&attempt["status_code"]),
         error => format!("{}: {}", output::text(&error["class"]), output::text(&error["message"])),
     });
@@ -190,6 +193,9 @@ mod tests {
         let steps = ["12.125", "1.5", "2.0", "4.25", "3.0", "203.0.113.7:443"];
         let row = [&["1", "2026-04-29T09:10:00Z"], &steps[..], &["204"]].concat();
         assert_eq!(attempt(&answered), row);
+        let mut erased = answered;
+        erased["erased"] = true.into();
+        assert_eq!(attempt(&erased).last().unwrap(), "204, answer erased");
         let failed = json!({
             "number": 2, "started_at": "2026-04-29T09:15:00Z", "duration_ms": 0, "timing": {"total_ms": 0.1},
             "error": {"class": "connect", "message": "connection refused"},

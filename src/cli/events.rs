@@ -1,5 +1,7 @@
 //! `casewire events`: what was published to a running server, and what became of it.
 
+use serde_json::Value;
+
 use super::{
     Failure, Outcome,
     client::{Client, ServerArgs, segment},
@@ -38,7 +40,7 @@ enum Action {
     /// Erases the content of all events about one resource: payloads, actors, tags, and what receivers answered.
     ///
     /// Their records stay, without it. Deliveries that still wait are cancelled. It cannot be undone; backups that were
-    /// made before still have the content.
+    /// made before still have the content. Where there is no event about the resource it says so, and is well all the same.
     #[command(after_help = "Example:
   casewire events erase --resource people/7 --yes")]
     Erase {
@@ -79,6 +81,18 @@ struct ListArgs {
     server: ServerArgs,
 }
 
+/// What became of an erasure; where there was nothing to erase, what may be wrong.
+fn erased(data: &Value) {
+    if data["status"] != "no_events" {
+        return output::object(data);
+    }
+    let resource = output::text(&data["resource"]);
+    output::line(&format!("no event about {resource} is stored, so nothing was erased"));
+    output::line("Spell its type and its id as they were published, capitals too; see which there are:");
+    output::line(&format!("  casewire events list --resource {resource}"));
+    output::line("  casewire events list --since 2026-01-01T00:00:00Z");
+}
+
 /// Runs one action and prints what the server says.
 pub(super) async fn run(args: Args, json: bool) -> Outcome {
     match args.action {
@@ -102,7 +116,7 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
                 .append_pair("resource", &resource)
                 .finish();
             let answer = Client::new(&server)?.delete(&format!("/events?{query}")).await?;
-            if json { output::json(&answer) } else { output::object(&answer["data"]) }
+            if json { output::json(&answer) } else { erased(&answer["data"]) }
         }
         Action::Deliveries { id, page, server } => {
             let path = format!("/events/{}/deliveries", segment(&id));

@@ -2,7 +2,7 @@
 
 use casewire_data::{event::Tenant, limits::Limits};
 
-use super::values::{HOUR_MS, millis};
+use super::values::{HOUR_MS, millis, number};
 
 /// One setting of a tenant.
 pub(super) struct TenantKey {
@@ -18,6 +18,20 @@ pub(super) const TENANT_KEYS: &[TenantKey] = &[
         name: RETENTION_HOURS,
         apply: |limits, tenant, text| {
             limits.tenants_retention_ms.insert(tenant.clone(), millis(text, HOUR_MS)?);
+            Ok(())
+        },
+    },
+    TenantKey {
+        name: "retention_bytes",
+        apply: |limits, tenant, text| {
+            limits.tenants_retention_bytes.insert(tenant.clone(), number(text)?);
+            Ok(())
+        },
+    },
+    TenantKey {
+        name: "payload_retention_bytes",
+        apply: |limits, tenant, text| {
+            limits.payload_retention.tenants_bytes.insert(tenant.clone(), number(text)?);
             Ok(())
         },
     },

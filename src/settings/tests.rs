@@ -46,14 +46,18 @@ fn a_file_may_write_lists_and_numbers_as_toml_does() {
 }
 
 #[test]
-fn a_tenant_may_have_a_period_of_its_own() {
+fn a_tenant_may_have_a_period_and_bytes_of_its_own() {
     let (_dir, path) = file(
-        "payload_retention_hours = 24\nretention_bytes = 1073741824\n[tenants.north]\npayload_retention_hours = 0.5\n",
+        "payload_retention_hours = 24\nretention_bytes = 1073741824\npayload_retention_bytes = 4194304\n[tenants.north]\n\
+         payload_retention_hours = 0.5\nretention_bytes = 1048576\npayload_retention_bytes = 2097152\n",
     );
     let limits = Settings::load_from(&flags(&[("config", &path)]), NO_ENV).unwrap().limits;
     let periods = ["north", "south"].map(|tenant| limits.payload_retention.of(tenant));
     assert_eq!(periods, [Some(1_800_000), Some(86_400_000)]);
     assert_eq!(limits.retention_bytes, Some(1 << 30));
+    assert_eq!(limits.tenants_retention_bytes.into_values().collect::<Vec<_>>(), [1 << 20]);
+    let bytes = ["north", "south"].map(|tenant| limits.payload_retention.bytes_of(tenant));
+    assert_eq!(bytes, [Some(2 << 20), Some(4 << 20)]);
 }
 
 #[test]

@@ -12,10 +12,13 @@ use casewire_data::token::Scope;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::{
-    Embedded, Gate, Receiver, Reply, Request,
-    host::{Host, fields, keys},
-    to, wait_until,
+use crate::{
+    binary::{Server, TOKEN, run},
+    support::{
+        Embedded, Gate, Receiver, Reply, Request,
+        host::{Host, fields, keys},
+        to, wait_until,
+    },
 };
 
 const CANARY: &str = "canary-of-seven";
@@ -87,13 +90,26 @@ async fn an_erased_event_shows_its_record_and_nothing_of_its_content() {
     assert_eq!(erased.status, 200, "{}", erased.text);
     assert_eq!(erased.data(), json!({"resource": "people/7", "status": "erased", "events": 1}));
     assert_eq!(holding(dir.path(), CANARY), Vec::<String>::new());
+    let again = host.call(Method::DELETE, "/events?resource=people/7", "").await.data();
+    assert_eq!(again, erased.data(), "asked again, the same");
+    let nobody = host.call(Method::DELETE, "/events?resource=peolpe/7", "").await;
+    assert_eq!(nobody.status, 200, "{}", nobody.text);
+    let nobody = nobody.data();
+    assert_eq!(keys(&nobody), ["resource", "status", "events", "detail"]);
+    assert_eq!((&nobody["status"], &nobody["events"]), (&json!("no_events"), &json!(0)));
+    let detail = nobody["detail"].as_str().unwrap();
+    assert!(detail.starts_with("no event about peolpe/7 is stored, so nothing was erased"), "{detail}");
+    for wrong in ["people", "/7", "people/", &format!("people/{}", "7".repeat(257))] {
+        let problem = host.call(Method::DELETE, &format!("/events?resource={wrong}"), "").await.problem(422);
+        assert_eq!(fields(&problem), ["resource"], "{wrong}");
+    }
 
     let shown = host.call(Method::GET, &format!("/events/{event}"), "").await.data();
     let record = ["id", "type", "created_at", "occurred_at", "resource", "erased_at"];
     assert_eq!(keys(&shown), record);
     let attempt = &host.call(Method::GET, &delivery, "").await.data()["attempts"][0];
     assert_eq!(attempt["status_code"], 200);
-    assert_eq!(attempt["response"], json!({"headers": {}, "body": ""}));
+    assert_eq!((attempt.get("response"), &attempt["erased"]), (None, &json!(true)), "it says so");
     host.call(Method::POST, &format!("{delivery}/retry"), "").await.problem(409);
     let repeated = host.call(Method::POST, "/events", &body("7", CANARY)).await.data();
     assert_eq!((repeated["id"].as_str(), &repeated["duplicate"]), (Some(event), &json!(true)));
@@ -105,6 +121,27 @@ async fn an_erased_event_shows_its_record_and_nothing_of_its_content() {
     let audit = host.call(Method::GET, "/audit?action=events.erase", "").await.data();
     assert_eq!(audit[0]["subject"], "people/7", "{audit}");
     host.stop().await;
+}
+
+#[test]
+fn the_command_says_plainly_that_there_was_nothing_to_erase() {
+    let dir = TempDir::new().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    let event = json!({ "type": "a.b", "data": 1, "resource": { "type": "people", "id": "7" } }).to_string();
+    server.connect().request("POST", "/events", &event).unwrap().id(202);
+    let url = server.url();
+    let erase = |resource: &str, more: &[&str]| {
+        let line = [&["events", "erase", "--resource", resource, "--yes", "--server", &url], more].concat();
+        let ended = run(&line, &[("CASEWIRE_TOKEN", TOKEN)]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        ended.stdout
+    };
+    let told = erase("People/7", &[]);
+    assert!(told.starts_with("no event about People/7 is stored, so nothing was erased\n"), "{told}");
+    assert!(told.contains("casewire events list --resource People/7"), "{told}");
+    let json: serde_json::Value = serde_json::from_str(&erase("People/7", &["--json"])).unwrap();
+    assert_eq!((&json["data"]["status"], &json["data"]["events"]), (&json!("no_events"), &json!(0)));
+    assert!(erase("people/7", &[]).contains("erased"), "what is there is erased");
 }
 
 #[tokio::test]
@@ -235,7 +272,7 @@ async fn what_is_erased_stays_so_over_restarts_and_is_never_sent() {
 async fn old_payloads_go_by_their_tenants_period_and_records_stay() {
     let north = Tenant::new("north").unwrap();
     let tenants_ms = [(north.clone(), 3_600_000)].into();
-    let payload_retention = PayloadRetention { default_ms: Some(1_000), tenants_ms };
+    let payload_retention = PayloadRetention { default_ms: Some(1_000), tenants_ms, ..Default::default() };
     let home = Embedded::with(move |builder| {
         builder.limits(Limits { payload_retention: payload_retention.clone(), ..Limits::default() })
     });

@@ -64,6 +64,7 @@ mod embedding;
 mod examples;
 mod own_dialects;
 
+mod byte_retention;
 mod tenant_retention;
 mod tidy;
 mod tls;

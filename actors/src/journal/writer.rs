@@ -15,7 +15,7 @@ use casewire_data::{
 };
 use tokio::sync::watch;
 
-use super::{Command, Committed, OnCommit, Queue, Reading, Waiter, fail};
+use super::{Command, Committed, News, OnCommit, Queue, Reading, Waiter, fail};
 use crate::{clock::Clock, envelope::Envelope, metrics::JournalCounts, span, unwritten::Unwritten};
 
 /// Writes that share one sync.
@@ -26,6 +26,8 @@ const SETTLE_WAIT: Duration = Duration::from_millis(2);
 pub(super) const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// Log bytes after which it is brought up earlier; bounds what a restart replays.
 const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
+/// How soon retention goes on that left some of what is due.
+const RETENTION_BEHIND: Duration = Duration::from_millis(200);
 /// The thread's state; [`WriterThread::run`] is its whole life.
 pub(super) struct WriterThread {
     pub(super) writer: Writer,
@@ -162,7 +164,7 @@ impl WriterThread {
             }
         }
         if !committed.is_empty() {
-            (self.on_commit)(committed);
+            (self.on_commit)(News::Committed(committed));
         }
     }
 
@@ -208,6 +210,13 @@ impl WriterThread {
                     );
                 }
                 Err(error) => self.fail(error),
+            }
+            let expired = self.writer.take_expired();
+            if !expired.is_empty() {
+                (self.on_commit)(News::Expired(expired));
+            }
+            if self.writer.retention_is_behind() {
+                self.retention_at = now + self.retention_every.min(RETENTION_BEHIND);
             }
         }
     }

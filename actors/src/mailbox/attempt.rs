@@ -158,6 +158,7 @@ impl Mailbox {
                 duration_us,
                 outcome: self.without_secrets(outcome, &made_by),
                 transit,
+                erased: false,
             },
             lane: turn.lane.filter(|_| matches!(fate, Fate::RetryAt(_))),
         };

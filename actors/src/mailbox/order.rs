@@ -290,9 +290,13 @@ impl Mailbox {
         }
     }
 
-    /// Retention may have taken what a case waits for.
+    /// Retention may have taken what others wait for, long before its time.
     pub(super) fn pass_over_expired(&mut self) {
         let ordinal = self.ordinal();
+        if matches!(self.order.kept, Kept::OfEndpoint) && self.retries.is_waiting() {
+            let now = self.now();
+            self.retries.note(now);
+        }
         let Some(cases) = self.order.cases_mut() else { return };
         let expired_through = self.surroundings.journal.store().expired_through(ordinal);
         if std::mem::replace(&mut cases.expired_through, expired_through) != expired_through {

@@ -100,8 +100,14 @@ fn an_attempt_is_stored_compactly_and_reads_back() {
     let body: Vec<u8> = (0..=255).cycle().take(4_096).collect();
     let outcome = Outcome::Answered { status: 500, headers: vec![("a".into(), "b".into())], body };
     for outcome in [outcome, failed(FailureClass::Timeout)] {
-        let attempt =
-            Attempt { number: 1, started_at: NOW, duration_us: 9, outcome, transit: Transit::default() };
+        let attempt = Attempt {
+            number: 1,
+            started_at: NOW,
+            duration_us: 9,
+            outcome,
+            transit: Transit::default(),
+            erased: false,
+        };
         let stored = rmp_serde::to_vec(&attempt).unwrap();
         assert!(stored.len() < 4_096 + 64, "{} bytes", stored.len());
         assert_eq!(rmp_serde::from_slice::<Attempt>(&stored).unwrap(), attempt);
@@ -112,7 +118,7 @@ fn an_attempt_is_stored_compactly_and_reads_back() {
 fn an_attempt_that_was_stored_without_its_transit_is_read() {
     let outcome = failed(FailureClass::Timeout);
     let transit = Transit { dns_us: NonZeroU32::new(1), ..Transit::default() };
-    let attempt = Attempt { number: 3, started_at: NOW, duration_us: 9, outcome, transit };
+    let attempt = Attempt { number: 3, started_at: NOW, duration_us: 9, outcome, transit, erased: false };
     let before = rmp_serde::to_vec(&(attempt.number, NOW, attempt.duration_us, &attempt.outcome)).unwrap();
     let read = rmp_serde::from_slice::<Attempt>(&before).unwrap();
     assert_eq!(read, Attempt { transit: Transit::default(), ..attempt });

@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        PoisonError, RwLock,
+        Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -20,6 +20,8 @@ use crate::event::Tenant;
 pub struct Horizons {
     highest: AtomicU64,
     by_tenant: RwLock<BTreeMap<Tenant, u64>>,
+    /// Where those are to go that have more bytes than they may.
+    asked: Mutex<BTreeMap<Tenant, u64>>,
 }
 
 impl Horizons {
@@ -49,6 +51,17 @@ impl Horizons {
     /// Whether a tenant's event is gone.
     pub fn has_taken(&self, tenant: &str, seq: u64) -> bool {
         self.may_have_taken(seq) && seq <= self.of(tenant)
+    }
+
+    /// Asks the writer to take tenants' events up to these: they have more bytes than they may. Stands for what was asked
+    /// before.
+    pub fn ask(&self, through: BTreeMap<Tenant, u64>) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = through;
+    }
+
+    /// What was asked for last.
+    pub fn asked(&self) -> BTreeMap<Tenant, u64> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All of them, for a checkpoint.

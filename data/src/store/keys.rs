@@ -15,6 +15,7 @@
 //! 0b seq endpoint            a route that the event itself does not have: it was replayed to an endpoint that missed it
 //! 0c position                an erasure that is not done, by where the log asks for it
 //! 0d start                   how a segment was swept for old payloads
+//! 0e start tenant            what of a segment is a tenant's, and without one, how many tenants have some
 //! ```
 
 use crate::{Timestamp, order::Lane};
@@ -162,6 +163,24 @@ pub fn swept(start: u64) -> Vec<u8> {
 
 /// How all segments were swept.
 pub const SWEPT: &[u8] = &[13];
+
+/// Key of what of a segment is whose.
+pub fn shares(start: u64) -> Vec<u8> {
+    join(&[SHARES, &start.to_be_bytes()])
+}
+
+/// Key of what of a segment is a tenant's.
+pub fn share(start: u64, tenant: &str) -> Vec<u8> {
+    join(&[&shares(start), tenant.as_bytes()])
+}
+
+/// The tenant that a key of what is whose names.
+pub fn shares_tenant(key: &[u8]) -> Option<&str> {
+    key.get(9..).and_then(|name| std::str::from_utf8(name).ok())
+}
+
+/// What of all segments is whose.
+pub const SHARES: &[u8] = &[14];
 
 /// Key of a route that an event got later.
 pub fn late(seq: u64, endpoint: u32) -> Vec<u8> {

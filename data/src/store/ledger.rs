@@ -306,6 +306,7 @@ mod tests {
             duration_us: 1,
             outcome,
             transit: Transit::default(),
+            erased: false,
         };
         Settled { endpoint, seq, event_position: 0, parked, floor: seq / 2, fate, attempt, lane: None }
     }

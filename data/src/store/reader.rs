@@ -351,9 +351,7 @@ impl Store {
         let attempts = attempts.into_iter().map(|position| self.attempt_at(position));
         let mut attempts = attempts.collect::<Result<Vec<_>>>()?;
         if self.is_erased(event) {
-            for attempt in &mut attempts {
-                remains::strip(attempt);
-            }
+            attempts.iter_mut().for_each(remains::strip_erased);
         }
         Ok(Trace { standing, attempts })
     }
@@ -376,7 +374,7 @@ impl Store {
     /// Takes from an attempt what it may hold of its event's content, if that was erased.
     pub fn strip(&self, event: &Event, attempt: &mut Attempt) {
         if self.is_erased(event) {
-            remains::strip(attempt);
+            remains::strip_erased(attempt);
         }
     }
 

@@ -172,6 +172,14 @@ pub struct Lost {
     pub dead: u64,
 }
 
+/// The endpoint that an entry about one delivery names, without the rest: it comes first in all of them.
+pub fn endpoint(body: &[u8]) -> Result<u32> {
+    let mut reader = rmp_serde::Deserializer::from_read_ref(body.get(1..).unwrap_or_default());
+    u32::deserialize(&mut reader).map_err(|_| {
+        Error::new(ErrorKind::Damaged, "an entry in the log names no endpoint; run `casewire journal verify`")
+    })
+}
+
 /// What of an event is packed as one, as it is read; [`HeadOf`] writes it.
 #[derive(Deserialize)]
 struct Head {

@@ -104,9 +104,9 @@ fn as_first_written(settled: &Settled) -> Vec<u8> {
     out
 }
 
-/// Takes away what an attempt may hold of a content. Tells whether there was anything.
+/// Takes away what an attempt may hold of a content, and notes that. Tells whether there was anything.
 pub fn strip(attempt: &mut Attempt) -> bool {
-    match &mut attempt.outcome {
+    let had = match &mut attempt.outcome {
         Outcome::Answered { headers, body, .. } => {
             let had = !headers.is_empty() || !body.is_empty();
             headers.clear();
@@ -119,7 +119,16 @@ pub fn strip(attempt: &mut Attempt) -> bool {
             true
         }
         Outcome::Failed { .. } => false,
-    }
+    };
+    // One byte, where one at least has gone.
+    attempt.erased |= had;
+    had
+}
+
+/// As [`strip`], for an attempt of an event that is erased: nothing is kept of an answer, be it that there was nothing.
+pub fn strip_erased(attempt: &mut Attempt) {
+    strip(attempt);
+    attempt.erased |= attempt.outcome.status().is_some();
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::{
     record::{EventBody, Expired, Lost},
     retry_journal::{PendingRows, RetryJournal},
     segment::Segment,
+    shares::Shares,
     tenant_retention,
     view::RetryRow,
     writer::Writer,
@@ -23,7 +24,10 @@ pub fn enforce(writer: &mut Writer, now: Timestamp) -> Result<u64> {
     let mut given_up = 0;
     while let Some((oldest, next)) = oldest_two(writer) {
         // No event in a segment is newer than the next one's beginning.
-        if next.header.created_at >= horizon && !is_too_large(writer) {
+        if next.header.created_at >= horizon
+            && !is_too_large(writer)
+            && !is_over_for_all(writer, &oldest, &next)?
+        {
             break;
         }
         given_up += drop_segment(writer, &oldest, &next)?;
@@ -36,10 +40,11 @@ pub fn enforce(writer: &mut Writer, now: Timestamp) -> Result<u64> {
     Ok(given_up)
 }
 
-/// Forgets how segments were swept that are gone, and what was erased in them.
+/// Forgets how segments were swept that are gone, what in them was whose, and what was erased in them.
 fn forget_sweeps(writer: &Writer) -> Result<()> {
     let Some(oldest) = writer.shared.log.segments().first().cloned() else { return Ok(()) };
     writer.shared.erasures.forget(writer.shared.view().ledger.expired_through);
+    writer.shared.journal.remove_below(keys::SHARES, &keys::shares(oldest.header.start))?;
     writer.shared.journal.remove_below(keys::SWEPT, &keys::swept(oldest.header.start)).map(drop)
 }
 
@@ -56,6 +61,18 @@ fn forget_deleted(writer: &mut Writer, horizon: Timestamp) {
 fn is_too_large(writer: &Writer) -> bool {
     let bytes = || writer.shared.log.segments().iter().map(|segment| segment.disk_bytes()).sum::<u64>();
     writer.options.retention_bytes.is_some_and(|most| bytes() > most)
+}
+
+/// Whether the retention of each tenant that has events in the oldest segment has taken them: then its file is of no use
+/// to anybody. Not seen where nobody counts what is whose.
+fn is_over_for_all(writer: &Writer, oldest: &Segment, next: &Segment) -> Result<bool> {
+    let (horizons, through) = (&writer.shared.horizons, next.header.first_seq - 1);
+    if !horizons.may_have_taken(through) {
+        return Ok(false);
+    }
+    let shares = Shares::known(&writer.shared.journal, oldest)?;
+    Ok(shares
+        .is_some_and(|shares| shares.owners().all(|tenant| horizons.has_taken(tenant.as_str(), through))))
 }
 
 fn oldest_two(writer: &Writer) -> Option<(Arc<Segment>, Arc<Segment>)> {
@@ -92,8 +109,10 @@ fn expire(writer: &mut Writer, oldest: &Segment, next: &Segment) -> Result<u64> 
     Ok(given_up)
 }
 
-/// How many deliveries are lost to endpoints that are still there.
-pub fn given_up(writer: &Writer, lost: &[Lost]) -> u64 {
+/// How many deliveries are lost to endpoints that are still there, which are told.
+pub fn given_up(writer: &mut Writer, lost: &[Lost]) -> u64 {
+    let waited = lost.iter().filter(|lost| lost.unread + lost.parked > 0);
+    writer.expired.extend(waited.map(|lost| lost.endpoint));
     let view = writer.shared.view();
     let open = lost.iter().filter(|lost| !view.ledger.is_closed(lost.endpoint));
     open.map(|lost| lost.unread + lost.parked).sum()

@@ -1,12 +1,13 @@
 //! The sweep: takes contents out of the log's files, segment by segment, on a thread of its own.
 //!
-//! What goes is what was asked for ([`Erasure`]), and payloads older than their tenant's period. The newest segment is
+//! What goes is what was asked for ([`Erasure`]), and payloads older than their tenant's period; see the module
+//! `byte_retention` for those that are too many. The newest segment is
 //! still appended to, so what is to go from it waits until it is sealed. Payloads go by segments too: each is read and
 //! rewritten once when all its payloads of a tenant are old enough, and again only for those that waited for a delivery
 //! then.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -22,6 +23,7 @@ use super::{
     retry_journal::PendingRows,
     rewriting::{self, Marked, go_on},
     segment::Segment,
+    shares::Shares,
     view::RetryRow,
 };
 use crate::{
@@ -38,8 +40,10 @@ const AGAIN_PARTS: i64 = 8;
 pub struct SweepTerms<'a> {
     /// The time.
     pub now: Timestamp,
-    /// How long payloads are kept.
+    /// How long payloads are kept, and how many bytes of them.
     pub payloads: &'a PayloadRetention,
+    /// How many bytes of some tenants' events are kept, with all that is noted of them.
+    pub tenants_bytes: &'a BTreeMap<Tenant, u64>,
     /// Whose endpoint it is.
     pub tenant_of: &'a dyn Fn(u32) -> Option<Tenant>,
     /// Ends the sweep early, with `Closed`.
@@ -97,6 +101,11 @@ impl Sweep {
         Self { erasures, seqs: HashSet::new(), position: 0, report }
     }
 
+    /// One that goes by what is due alone.
+    pub(super) fn of_no_erasures() -> Self {
+        Self { erasures: Vec::new(), seqs: HashSet::new(), position: 0, report: SweepReport::default() }
+    }
+
     /// Before which position of the log all erasures were asked for that it carries out; absent if there are none.
     pub fn done_before(&self) -> Option<u64> {
         self.erasures.last().map(|(asked, _)| asked + 1)
@@ -114,15 +123,9 @@ impl Sweep {
             let swept = store.is_to_be_swept(segment, next, terms)?;
             if swept || !self.erasures.is_empty() {
                 let due = |tenant: &str| swept && terms.is_due(next, tenant);
-                let found = self.find(store, segment, &due, terms)?;
-                if !found.marked.is_empty()
-                    && rewriting::rewrite(&store.shared.log, segment, &found.marked, terms.stop)?
-                {
-                    self.report.events += found.events;
-                    self.report.segments += 1;
-                }
+                let kept = self.take_out(store, segment, &due, terms)?;
                 if swept {
-                    store.note_sweep(segment, terms, found.kept)?;
+                    store.note_sweep(segment, terms, kept)?;
                 }
             }
             self.position = next.header.start;
@@ -135,6 +138,26 @@ impl Sweep {
             self.report.by_erasure = counted;
         }
         Ok(!found.marked.is_empty())
+    }
+
+    /// Takes out of a segment what its erasures are about, and contents of tenants that are `due`. Tells whether some of
+    /// those waited for a delivery, and stay.
+    pub(super) fn take_out(
+        &mut self,
+        store: &Store,
+        segment: &Arc<Segment>,
+        due: &dyn Fn(&str) -> bool,
+        terms: &SweepTerms<'_>,
+    ) -> Result<bool> {
+        let found = self.find(store, segment, due, terms)?;
+        if !found.marked.is_empty() {
+            Shares::forget(&store.shared.journal, segment)?;
+            if rewriting::rewrite(&store.shared.log, segment, &found.marked, terms.stop)? {
+                self.report.events += found.events;
+                self.report.segments += 1;
+            }
+        }
+        Ok(found.kept)
     }
 
     fn find(

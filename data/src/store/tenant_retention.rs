@@ -1,5 +1,5 @@
-//! Retention of tenants that keep their events for less time than others: a horizon for each, which goes up segment by
-//! segment, while the segments stay.
+//! Retention of tenants that keep their events for less time than others, or may keep only so many bytes of them: a horizon
+//! for each, which goes up segment by segment, while the segments stay.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,18 +19,16 @@ use super::{
 use crate::{Timestamp, error::Result, event::Tenant};
 
 /// Raises the horizons that are due; tells how many deliveries were given up. All publishing waits for it, so it reads
-/// one segment at the most, and leaves what is behind that to the next time.
+/// one segment at the most, and leaves what is behind that to the next time, which is to come soon then.
 pub fn enforce(writer: &mut Writer, now: Timestamp) -> Result<u64> {
     let mut lost = 0;
-    for (tenant, period) in writer.options.tenants_retention_ms.clone() {
-        let before = now.plus_millis(-period);
+    writer.retention_is_behind = false;
+    for (tenant, due_through) in due(writer, now) {
         for pair in writer.shared.log.segments().windows(2) {
-            let (segment, next) = (&pair[0], &pair[1]);
-            // No event in a segment is newer than the next one's beginning.
-            if next.header.created_at >= before {
+            let (segment, through) = (&pair[0], pair[1].header.first_seq - 1);
+            if through > due_through {
                 break;
             }
-            let through = next.header.first_seq - 1;
             let expired_through = writer.shared.view().ledger.expired_through;
             if through <= expired_through.max(writer.shared.horizons.of(tenant.as_str())) {
                 continue;
@@ -51,11 +49,28 @@ pub fn enforce(writer: &mut Writer, now: Timestamp) -> Result<u64> {
             writer.log_tenant_expiry(&expired)?;
             forget_rows(&writer.shared.journal, &expired)?;
             if !concerned.is_empty() {
+                writer.retention_is_behind = true;
                 return Ok(lost);
             }
         }
     }
     Ok(lost)
+}
+
+/// Up to which event those of tenants are to go, by their age or by their bytes.
+fn due(writer: &Writer, now: Timestamp) -> BTreeMap<Tenant, u64> {
+    let mut due = writer.shared.horizons.asked();
+    let segments = writer.shared.log.segments();
+    for (tenant, period) in &writer.options.tenants_retention_ms {
+        let before = now.plus_millis(-period);
+        // No event in a segment is newer than the next one's beginning.
+        let is_old = |next: &&Arc<Segment>| next.header.created_at < before;
+        if let Some(next) = segments.iter().skip(1).take_while(is_old).last() {
+            let through = due.entry(tenant.clone()).or_default();
+            *through = (*through).max(next.header.first_seq - 1);
+        }
+    }
+    due
 }
 
 /// Endpoints, not known to be of another tenant, for which something may wait up to an event, or is a dead letter.

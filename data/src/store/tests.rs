@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod batch;
+mod byte_retention;
 mod damage;
 mod erasure;
 mod exclusive;
@@ -89,8 +90,14 @@ fn publish(writer: &mut Writer, events: Vec<NewEvent>, routes: &[u32], now: Time
 
 fn settled(event: &Event, endpoint: u32, parked: bool, floor: u64, fate: Fate) -> Write {
     let outcome = Outcome::Answered { status: 200, headers: Vec::new(), body: Vec::new() };
-    let attempt =
-        Attempt { number: 1, started_at: NOW, duration_us: 5, outcome, transit: Transit::default() };
+    let attempt = Attempt {
+        number: 1,
+        started_at: NOW,
+        duration_us: 5,
+        outcome,
+        transit: Transit::default(),
+        erased: false,
+    };
     let (seq, event_position) = (event.seq, event.position);
     Write::Settle(Settled { endpoint, seq, event_position, parked, floor, fate, attempt, lane: None })
 }

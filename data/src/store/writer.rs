@@ -2,7 +2,7 @@
 
 mod staging;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Shared, StoreOptions,
@@ -104,6 +104,10 @@ pub struct Writer {
     /// The last batch's bytes, to be written over by the next.
     pub(super) buffer: Vec<u8>,
     pub(super) sync_watch: Option<Box<dyn SyncWatch>>,
+    /// More is due than what [`Writer::enforce_retention`] took.
+    pub(super) retention_is_behind: bool,
+    /// Endpoints of which retention took deliveries that waited, since somebody asked.
+    pub(super) expired: BTreeSet<u32>,
 }
 
 impl Writer {
@@ -308,6 +312,18 @@ impl Writer {
         let begun = self.begin_segment_if_due(now);
         let result = begun.and_then(|()| super::retention::enforce(self, now));
         result.inspect_err(|error| self.fail(error))
+    }
+
+    /// Whether the last [`Writer::enforce_retention`] may have left some of what is due, lest publishing wait for it: call
+    /// it again before its time.
+    pub fn retention_is_behind(&self) -> bool {
+        self.retention_is_behind
+    }
+
+    /// Endpoints of which retention has taken deliveries that waited, since this was asked last: others may have waited for
+    /// those.
+    pub fn take_expired(&mut self) -> BTreeSet<u32> {
+        std::mem::take(&mut self.expired)
     }
 
     /// The registry as it stands.

@@ -33,6 +33,9 @@ pub(in super::super) struct AttemptView<'a> {
     /// What the receiver answered, for tokens with the scope `payload:read`.
     #[serde(skip_serializing_if = "Option::is_none")]
     response: Option<ResponseView<'a>>,
+    /// What the receiver answered is not kept any more: it was erased with the event's content. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased: Option<bool>,
 }
 
 /// What each step took, in milliseconds to the microsecond. Those that there were not are absent: the first three when
@@ -77,7 +80,8 @@ impl<'a> AttemptView<'a> {
     pub(super) fn new(attempt: &'a Attempt, payload: bool) -> Self {
         let (status_code, error, response) = match &attempt.outcome {
             Outcome::Answered { status, headers, body } => {
-                (Some(*status), None, payload.then(|| ResponseView::new(headers, body)))
+                let is_shown = payload && !attempt.erased;
+                (Some(*status), None, is_shown.then(|| ResponseView::new(headers, body)))
             }
             Outcome::Failed { class, message } => {
                 (None, Some(FailureView { class: class.as_str(), message }), None)
@@ -93,6 +97,7 @@ impl<'a> AttemptView<'a> {
             status_code,
             error,
             response,
+            erased: attempt.erased.then_some(true),
         }
     }
 }

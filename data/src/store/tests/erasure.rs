@@ -13,7 +13,13 @@ use crate::{
 };
 
 const CANARY: &str = "canary-of-seven";
-pub const NEVER: PayloadRetention = PayloadRetention { default_ms: None, tenants_ms: BTreeMap::new() };
+pub const NEVER: PayloadRetention = PayloadRetention {
+    default_ms: None,
+    tenants_ms: BTreeMap::new(),
+    default_bytes: None,
+    tenants_bytes: BTreeMap::new(),
+};
+const NO_BYTES: BTreeMap<Tenant, u64> = BTreeMap::new();
 
 pub fn person(id: &str) -> Resource {
     Resource { kind: "people".to_owned(), id: id.to_owned() }
@@ -34,7 +40,7 @@ fn answered(event: &Event, endpoint: u32, fate: Fate) -> Write {
     let headers = vec![("x-said".to_owned(), said.clone())];
     let outcome = Outcome::Answered { status: 200, headers, body: said.into_bytes() };
     let transit = Transit::default();
-    let attempt = Attempt { number: 1, started_at: NOW, duration_us: 5, outcome, transit };
+    let attempt = Attempt { number: 1, started_at: NOW, duration_us: 5, outcome, transit, erased: false };
     let (seq, event_position, floor) = (event.seq, event.position, event.seq);
     Write::Settle(Settled { endpoint, seq, event_position, parked: false, floor, fate, attempt, lane: None })
 }
@@ -65,7 +71,7 @@ pub fn erase(writer: &mut Writer, id: &str) {
 pub fn sweep(writer: &mut Writer, store: &Store, payloads: &PayloadRetention, now: Timestamp) -> SweepReport {
     let (mut sweep, stop) = (Sweep::new(store), AtomicBool::new(false));
     let tenant_of = |_| Some(Tenant::default());
-    let terms = SweepTerms { now, payloads, tenant_of: &tenant_of, stop: &stop };
+    let terms = SweepTerms { now, payloads, tenants_bytes: &NO_BYTES, tenant_of: &tenant_of, stop: &stop };
     if sweep.go(store, &terms).unwrap() {
         assert!(writer.seal(now).unwrap());
         assert!(!sweep.go(store, &terms).unwrap());
@@ -101,7 +107,7 @@ fn seven_is_erased(store: &Store) {
         assert_eq!(found.content.data.is_empty(), seven);
         let attempts = store.trace(event, 1).unwrap().attempts;
         let bare = |attempt: &Attempt| matches!(&attempt.outcome, Outcome::Answered { status: 200, headers, body } if headers.is_empty() && body.is_empty());
-        assert!(attempts.iter().all(|attempt| bare(attempt) == seven));
+        assert!(attempts.iter().all(|attempt| bare(attempt) == seven && attempt.erased == seven));
         assert_eq!(attempts.len(), usize::from(event.seq <= 4));
     }
     let due = store
@@ -150,7 +156,13 @@ fn an_erasure_outlives_a_kill_and_a_loss_of_power_at_every_step() {
     }
     let (mut going, stop) = (Sweep::new(&store), AtomicBool::new(false));
     let tenant_of = |_| Some(Tenant::default());
-    let terms = SweepTerms { now: NOW, payloads: &NEVER, tenant_of: &tenant_of, stop: &stop };
+    let terms = SweepTerms {
+        now: NOW,
+        payloads: &NEVER,
+        tenants_bytes: &NO_BYTES,
+        tenant_of: &tenant_of,
+        stop: &stop,
+    };
     assert!(going.go(&store, &terms).unwrap() && writer.seal(NOW).unwrap());
     let sealed = images();
     assert!(!going.go(&store, &terms).unwrap());
@@ -257,6 +269,7 @@ fn old_payloads_of_a_tenant_go_segment_by_segment_once_and_those_that_wait_stay(
     let of_the_south = PayloadRetention {
         default_ms: Some(15 * MINUTE_MS),
         tenants_ms: [(north, 10_000 * MINUTE_MS)].into(),
+        ..PayloadRetention::default()
     };
     let mut after = |minutes: i64| {
         sweep(&mut writer, &store, &of_the_south, NOW.plus_millis(minutes * MINUTE_MS)).segments

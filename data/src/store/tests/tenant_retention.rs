@@ -169,9 +169,16 @@ fn contents_are_in_no_file_once_they_were_swept() {
     };
     assert!(holds());
     enforce(&mut writer, at(60));
-    let payloads = PayloadRetention { default_ms: None, tenants_ms: [(north(), 20 * MINUTE_MS)].into() };
+    let payloads =
+        PayloadRetention { tenants_ms: [(north(), 20 * MINUTE_MS)].into(), ..PayloadRetention::default() };
     let (stop, tenant_of) = (AtomicBool::new(false), |_| Some(north()));
-    let terms = SweepTerms { now: at(60), payloads: &payloads, tenant_of: &tenant_of, stop: &stop };
+    let terms = SweepTerms {
+        now: at(60),
+        payloads: &payloads,
+        tenants_bytes: &BTreeMap::new(),
+        tenant_of: &tenant_of,
+        stop: &stop,
+    };
     let mut sweep = Sweep::new(&store);
     sweep.go(&store, &terms).unwrap();
     assert_eq!(sweep.report.events, 1);
