@@ -53,6 +53,7 @@ mod receivers;
 mod refusals;
 mod verifiers;
 
+mod console;
 mod log;
 mod metrics;
 mod operational;
