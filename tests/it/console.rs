@@ -44,7 +44,7 @@ fn a_person_signs_in_sees_what_failed_and_sends_it_again() {
     receiver.wait("both attempts", |attempts| attempts.len() == 2);
     browser.click("Dead letters");
     browser.sees("dead");
-    browser.click(&format!("{event}.{id}"));
+    browser.click(&event);
     browser.sees("Attempt 2");
     api.request("PATCH", &path, &json!({ "url": receiver.url("/up") }).to_string()).unwrap().data(200);
     browser.click("Retry now");

@@ -43,7 +43,8 @@ async function pages(path, query, columns, empty) {
 }
 
 const DELIVERY_COLUMNS = [
-  ["Delivery", (one) => deliveryLink(one.id)],
+  ["Delivery of", (one) => deliveryLink(one.id, one.event_id)],
+  ["To", (one) => endpointLink(one.endpoint_id)],
   ["Type", (one) => one.type],
   ["State", (one) => state(one.status)],
   ["Attempts#", (one) => one.attempts],
@@ -198,7 +199,7 @@ async function events(_, query) {
 async function event(id) {
   const path = `/events/${encodeURIComponent(id)}`;
   const { data: one } = await get(path);
-  const list = await pages(`${path}/deliveries`, {}, [["Endpoint", (each) => endpointLink(each.endpoint_id)], ...DELIVERY_COLUMNS], "No endpoint took it.");
+  const list = await pages(`${path}/deliveries`, {}, DELIVERY_COLUMNS, "No endpoint took it.");
   return [el("h1", {}, one.type), json(one), el("h2", {}, "Deliveries"), list];
 }
 
