@@ -24,6 +24,7 @@ mod views;
 
 mod audit;
 mod backup;
+mod console;
 mod deliveries;
 mod endpoints;
 mod event_types;
@@ -105,6 +106,7 @@ fn operations() -> Vec<Operation> {
         backup::operations(),
         metrics::operations(),
         health::operations(),
+        console::operations(),
         vec![told],
     ]
     .into_iter()

@@ -55,6 +55,7 @@ mod receivers;
 mod refusals;
 mod verifiers;
 
+mod console;
 mod log;
 mod metrics;
 mod operational;
