@@ -209,6 +209,7 @@ mod tests {
             duration_us: 5,
             outcome: outcome(body),
             transit: Transit::default(),
+            erased: false,
         };
         let settled = |body: &[u8]| Settled {
             endpoint: 1,
