@@ -23,8 +23,14 @@ fn about(id: &str, number: usize, bytes: usize) -> NewEvent {
 fn answered(event: &Event) -> Write {
     let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
     let outcome = Outcome::Answered { status: 200, headers, body: b"{\"ok\":true}".to_vec() };
-    let attempt =
-        Attempt { number: 1, started_at: NOW, duration_us: 5, outcome, transit: Transit::default() };
+    let attempt = Attempt {
+        number: 1,
+        started_at: NOW,
+        duration_us: 5,
+        outcome,
+        transit: Transit::default(),
+        erased: false,
+    };
     let (seq, event_position, floor) = (event.seq, event.position, event.seq);
     Write::Settle(Settled {
         endpoint: 1,
@@ -80,7 +86,7 @@ fn gives_most_of_the_disk_back(take: impl Fn(&mut Writer, &Store)) {
 #[test]
 fn payloads_that_are_too_old_give_most_of_the_disk_back() {
     gives_most_of_the_disk_back(|writer, store| {
-        let periods = PayloadRetention { default_ms: Some(15 * MINUTE_MS), tenants_ms: BTreeMap::new() };
+        let periods = PayloadRetention { default_ms: Some(15 * MINUTE_MS), ..NEVER };
         assert!(sweep(writer, store, &periods, NOW.plus_millis(16 * MINUTE_MS)).segments > 5);
     });
 }
