@@ -229,7 +229,9 @@ mod tests {
                     of(Kind::Settled, &written, PUBLISHED_AT).unwrap().expect("it had an answer");
                 assert!(remains.len() <= written.len());
                 remains.resize(written.len(), 0);
-                let read: Settled = codec::unpack(&remains, "an attempt").unwrap();
+                let mut read: Settled = codec::unpack(&remains, "an attempt").unwrap();
+                // The oldest form has no room to say so; of an event that is erased, readers say it all the same.
+                read.attempt.erased = false;
                 assert_eq!(read, settled(b""));
             }
         }
