@@ -63,7 +63,7 @@ pub use casewire_data::{
     replay::{ReplayQuery, ReplayState, ReplayStatus},
     retry::RetrySchedule,
     route::Choice,
-    schema::Schema,
+    schema::{Effort, Schema},
     scope::{EventScope, Source},
     secret::{RetiringSecret, Secret},
     signature::verify,

@@ -5,6 +5,7 @@ use casewire_data::{
     event::{Actor, NewEvent, Resource, Tenant},
     id::EventId,
     limits, operational,
+    schema::Effort,
     store::{Publication, Published},
 };
 use serde::Serialize;
@@ -96,15 +97,18 @@ impl Publisher {
         receipts.pop().ok_or_else(gone)
     }
 
-    /// Publishes up to 1,000 events, all or nothing, with one durable write. The error names the event at fault.
+    /// Publishes up to 1,000 events, all or nothing, with one durable write. The error names the events at fault, and the first
+    /// of them in its message.
     pub async fn publish_batch(&self, events: Vec<NewEvent>) -> Result<Vec<Receipt>> {
         if events.is_empty() || events.len() > limits::BATCH_EVENTS_MAX {
             let message =
                 format!("a batch has 1 to {} events, not {}", limits::BATCH_EVENTS_MAX, events.len());
             return Err(Error::field("events", message));
         }
-        for (index, event) in events.iter().enumerate() {
-            check(event).map_err(|error| error.under(&format!("events[{index}]")))?;
+        let refusal = |(index, event)| Some(check(event).err()?.under(&format!("events[{index}]")));
+        let refused: Vec<_> = events.iter().enumerate().filter_map(refusal).collect();
+        if !refused.is_empty() {
+            return Err(Error::of_batch(refused, events.len()));
         }
         self.commit(events, |index, error| error.under(&format!("events[{index}]"))).await
     }
@@ -127,9 +131,10 @@ impl Publisher {
         }
         let event_types = events.iter().map(|event| &event.event_type);
         let matched = self.tree.matcher.matches(&self.tenant, event_types).await.map_err(|_| gone())?;
+        let mut effort = Effort::default();
         let routed = events.into_iter().zip(matched).enumerate().map(|(index, (event, matched))| {
             // Refused with the event in hand, since one that repeats an earlier event by its key is not refused.
-            let routes = self.check_schema(&event).and_then(|()| matched.routes(&event));
+            let routes = self.check_schema(&event, &mut effort).and_then(|()| matched.routes(&event));
             (event, routes.map_err(|error| place(index, error)))
         });
         let events = routed.collect();
@@ -139,9 +144,9 @@ impl Publisher {
     }
 
     /// Whether an event is as the schema has it that is registered for its type now.
-    fn check_schema(&self, event: &NewEvent) -> Result<()> {
+    fn check_schema(&self, event: &NewEvent, effort: &mut Effort) -> Result<()> {
         let registered = self.tree.directory.with_schema(&self.tenant, &event.event_type);
-        registered.map_or(Ok(()), |registered| registered.check(&event.data))
+        registered.map_or(Ok(()), |registered| registered.check(&event.data, effort))
     }
 }
 

@@ -390,10 +390,10 @@ impl Settings {
     fn load_from(flags: &Flags, env: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let env = |variable: &str| env(variable).filter(|value| !value.is_empty());
         let mut settings = Self::default();
-        if let Some(path) = flags.get("config").map(str::to_owned).or_else(|| env("CASEWIRE_CONFIG")) {
-            for entry in file::read(path.as_ref())? {
-                settings.set(&entry).map_err(|why| wrong(&entry.source, &why))?;
-            }
+        let file = flags.get("config").map(str::to_owned).or_else(|| env("CASEWIRE_CONFIG"));
+        let entries = file.map_or(Ok(Vec::new()), |path| file::read(path.as_ref()))?;
+        for entry in &entries {
+            settings.set(entry).map_err(|why| wrong(&entry.source, &why))?;
         }
         for key in KEYS {
             if let Some(value) = env(&key.variable()) {
@@ -403,6 +403,11 @@ impl Settings {
         for key in KEYS {
             if let Some(value) = flags.get(key.flag) {
                 settings.apply(key, value).map_err(|why| wrong(&format!("--{}", key.flag), &why))?;
+            }
+        }
+        for entry in &entries {
+            if let file::Setting::Tenant(tenant, key) = &entry.setting {
+                tenants::check(key, tenant, &settings.limits).map_err(|why| wrong(&entry.source, &why))?;
             }
         }
         settings.limits.check()?;

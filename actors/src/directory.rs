@@ -40,7 +40,7 @@ pub struct Census {
 
 impl Census {
     fn place(&mut self, endpoint: &Endpoint) -> &mut usize {
-        match (endpoint.status, &endpoint.status_reason) {
+        match (endpoint.status, &*endpoint.status_reason) {
             (EndpointStatus::Active, _) => &mut self.active,
             (EndpointStatus::Paused, None) => &mut self.paused,
             (EndpointStatus::Paused, Some(_)) => &mut self.disabled,

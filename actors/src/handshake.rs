@@ -75,7 +75,7 @@ impl Handshakes {
 
 /// What a receiver is asked for the sake of an endpoint.
 pub struct Question {
-    url: String,
+    url: Box<str>,
     tls: Option<Arc<EndpointTls>>,
     probe: Probe,
     dialect: Arc<Dialect>,

@@ -18,6 +18,7 @@ pub mod crowd;
 pub mod envelope;
 pub mod shard;
 pub mod surroundings;
+pub mod traffic;
 
 pub mod mailbox;
 pub mod operational;

@@ -1,7 +1,7 @@
 //! The mailbox of one endpoint: what is under way for it, and when the next thing is.
 //!
 //! It holds a bounded window of deliveries; all others wait in the journal, which it reads on from when there is room.
-//! What is to be done is decided in `casewire_data` (window, pace, judge); the mailbox does it.
+//! What is to be done is decided in `casewire_data` (window, pace, turn, judge); the mailbox does it.
 
 mod attempt;
 mod backlog;
@@ -23,7 +23,14 @@ use std::{
 };
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, WeakAddr};
-use casewire_data::{Timestamp, health::Health, order::Lane, pace::Pace, window::Window};
+use casewire_data::{
+    Timestamp,
+    health::Health,
+    order::Lane,
+    pace::Pace,
+    turn::{Room, room},
+    window::Window,
+};
 use rustc_hash::FxHashMap as HashMap;
 use tokio::task::AbortHandle;
 
@@ -206,7 +213,7 @@ impl Mailbox {
         let now = self.surroundings.clock.at(clock);
         // Else what it waited for once would wake it again and again while nothing may begin.
         self.share.wait_until(None);
-        while !self.is_held() && self.intake.is_begun() && self.order.is_known() && !self.is_alone() {
+        while !self.is_held() && self.intake.is_begun() && self.order.is_known() {
             let in_order = self.window.floor() < self.plan.endpoint.held_through;
             if in_order && self.retries.is_reading() {
                 // What was attempted before the pause goes first.
@@ -217,35 +224,32 @@ impl Mailbox {
                 break;
             }
             let Some(turn) = self.next_turn(in_order, now) else {
-                self.pace.rests(now);
+                // What waits for the one before it loses nothing of its rate.
+                if !self.has_turns() {
+                    self.pace.rests(now);
+                }
                 break;
             };
             if self.surroundings.journal.store().is_erased(&turn.envelope.event) {
-                self.cancel(&turn);
+                self.cancel(&turn, now);
                 continue;
             }
             self.begin(turn, clock, context);
         }
     }
 
-    /// What is under way is to be alone: a replayed delivery where an order is kept, whichever case it is of.
-    fn is_alone(&self) -> bool {
-        self.order.is_kept() && self.replays.is_under_way()
-    }
-
-    /// What was answered but is not written yet counts too: a crash would repeat it.
+    /// If not, another attempt's end or another event brings it back here, or the journal does.
     fn may_begin_another(&self, allowed: usize) -> bool {
-        let in_flight = self.in_flight.len();
-        if in_flight + self.unwritten.count() < allowed {
-            return true;
+        let look = || room(self.in_flight.len(), self.unwritten.count(), allowed);
+        match look() {
+            Room::Free => true,
+            Room::AfterWriting if self.has_turns() || self.replays.has_turns() => {
+                self.unwritten.wait();
+                self.surroundings.journal.hurry();
+                look() == Room::Free
+            }
+            Room::AfterWriting | Room::Full => false,
         }
-        if in_flight >= allowed || !(self.has_turns() || self.replays.has_turns()) {
-            // Another attempt's end, or another event, brings it back here.
-            return false;
-        }
-        self.unwritten.wait();
-        self.surroundings.journal.hurry();
-        in_flight + self.unwritten.count() < allowed
     }
 
     /// Something live waits for its turn, or will in a moment.
@@ -254,20 +258,22 @@ impl Mailbox {
         has_new || self.retries.is_busy() || self.order.has_next()
     }
 
-    /// Retries come first: they are older, and bounded by what was read. Replays have their share, if they may overtake
-    /// what was held.
+    /// A replay has its share, unless it would overtake what was held.
     fn next_turn(&mut self, in_order: bool, now: Timestamp) -> Option<Turn> {
-        let is_ordered = self.order.is_kept();
-        if !is_ordered && let Some(due) = self.retries.next_turn() {
-            return Some(due);
-        }
-        let may_replay = self.replays.has_turns() && !in_order && (!is_ordered || self.in_flight.is_empty());
+        let may_replay = self.replays.has_turns() && !in_order;
         if may_replay && let Some(again) = self.next_replayed(now) {
             return Some(again);
         }
-        let live = if is_ordered { self.next_in_order() } else { self.next_new() };
         // All that was live may turn out to wait for its case: then nothing else would bring it back here.
-        live.or_else(|| if may_replay { self.next_replayed(now) } else { None })
+        self.next_live().or_else(|| if may_replay { self.next_replayed(now) } else { None })
+    }
+
+    /// Retries come before what is new: they are older, and bounded by what was read.
+    fn next_live(&mut self) -> Option<Turn> {
+        if self.order.is_kept() {
+            return self.next_in_order();
+        }
+        self.retries.next_turn().or_else(|| self.next_new())
     }
 
     fn next_new(&mut self) -> Option<Turn> {

@@ -88,13 +88,7 @@ impl Herald {
         let event = notice.into_event();
         let matched = self.operational.matcher.matches(&tenant, std::iter::once(&event.event_type)).await;
         let Ok(Some(matched)) = matched.map(|mut matched| matched.pop()) else { return };
-        let routes = match matched.routes(&event) {
-            Ok(routes) => without(&routes, about),
-            Err(error) => {
-                tracing::warn!(%tenant, kind = kind.as_str(), %error, "an operational event was not published");
-                return;
-            }
-        };
+        let routes = without(&matched.own_routes(&event), about);
         if routes.is_empty() {
             return;
         }

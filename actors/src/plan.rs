@@ -1,6 +1,6 @@
 //! How deliveries to one endpoint are made: all that can be worked out once, before the first event.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use casewire_data::{
     Error, Result, Timestamp,
@@ -59,9 +59,9 @@ impl Plan {
             .map(|earlier| (earlier.through, dialect.complete_params(&earlier.params)));
         Ok(Self {
             earlier_params: earlier_params.collect(),
-            schedule: endpoint.retry.clone().unwrap_or_else(|| config.retry.clone()),
+            schedule: endpoint.retry.as_ref().unwrap_or(&config.retry).clone(),
             deadline: deadline(&endpoint, config),
-            in_flight_max: endpoint.max_in_flight.unwrap_or(in_flight_max),
+            in_flight_max: endpoint.max_in_flight.map_or(in_flight_max, NonZeroU32::get),
             recipient,
             target: Target::new(&endpoint.url)?,
             tls: endpoint_tls(tls, endpoint.tls.as_deref())?,
@@ -149,7 +149,7 @@ fn blot(bytes: &mut [u8], secret: &[u8]) {
 /// How long one attempt to an endpoint may take, all in all.
 pub fn deadline(endpoint: &Endpoint, config: &Config) -> Duration {
     let milliseconds = match endpoint.timeout_seconds {
-        Some(seconds) => u64::from(seconds) * 1_000,
+        Some(seconds) => u64::from(seconds.get()) * 1_000,
         None => u64::from(config.limits.attempt_timeout_ms),
     };
     Duration::from_millis(milliseconds)

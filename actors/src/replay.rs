@@ -16,7 +16,7 @@ use casewire_data::{
     audit::{Act, Action, Principal},
     event::{Event, Tenant},
     id::{EndpointId, ReplayId, UlidSequence},
-    replay::{Replay, ReplayQuery},
+    replay::{Counted, Replay, ReplayQuery},
 };
 
 use self::course::Course;
@@ -110,10 +110,8 @@ pub struct BeginReplay {
     pub party: Party,
     /// What it is for.
     pub query: ReplayQuery,
-    /// How many deliveries that is.
-    pub count: u64,
-    /// The events that were counted: above the first, up to the second.
-    pub span: (u64, u64),
+    /// How many deliveries that is, and as of when.
+    pub counted: Counted,
 }
 
 impl Handler<BeginReplay> for Replays {
@@ -121,7 +119,7 @@ impl Handler<BeginReplay> for Replays {
 
     fn handle(&mut self, begin: BeginReplay, context: &mut Self::Context) -> Self::Result {
         use actix::AsyncContext;
-        let BeginReplay { endpoint, party, query, count, span } = begin;
+        let BeginReplay { endpoint, party, query, counted } = begin;
         let running = self.of(endpoint).map(|course| course.replay()).find(Replay::is_running);
         if let Some(Replay { id, .. }) = running {
             let message =
@@ -134,7 +132,7 @@ impl Handler<BeginReplay> for Replays {
         };
         let now = crate::clock::wall();
         let id = ReplayId::from_u128(self.ids.next(now, random));
-        let replay = Replay::new((id, endpoint), query, (count, span), now);
+        let replay = Replay::new((id, endpoint), query, counted, now);
         // Known at once, so that no second one begins while the disk syncs.
         let course = Rc::new(Course::new(replay.clone()));
         self.courses.insert(id, course);

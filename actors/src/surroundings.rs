@@ -20,6 +20,7 @@ use crate::{
     registry::Registry,
     replay::{ReplayLine, Replays},
     stats::StatsBook,
+    traffic::Traffic,
 };
 
 /// See the module.
@@ -38,6 +39,8 @@ pub struct Surroundings {
     pub tls: Arc<ClientConfig>,
     /// Who on this arbiter has work.
     pub crowd: Crowd,
+    /// What goes on in the whole engine.
+    pub traffic: Arc<Traffic>,
     /// Attempts under way.
     pub in_flight: Arc<InFlight>,
     /// Where mailboxes ask for what is to be replayed.

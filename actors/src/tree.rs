@@ -156,7 +156,7 @@ impl Tree {
         };
         let replays = Replays::new(kit, interrupted.into_values()).start();
 
-        let in_flight = Arc::new(InFlight::default());
+        let (in_flight, traffic) = (Arc::new(InFlight::default()), Arc::default());
         let stats = Arc::new(StatsBook::new(clock));
         let arbiters: Vec<_> = (0..config.workers.max(1)).map(|_| Arbiter::new()).collect();
         let addresses = arbiters.iter().enumerate().map(|(index, arbiter)| {
@@ -168,6 +168,7 @@ impl Tree {
                 config: config.clone(),
                 tls: tls.clone(),
                 crowd: Crowd::default(),
+                traffic: Arc::clone(&traffic),
                 in_flight: in_flight.clone(),
                 replays: line.clone(),
                 replayer: replays.clone(),
@@ -274,13 +275,13 @@ impl Stoppable {
 /// Pauses every endpoint whose dialect is gone, in the directory alone, so that it goes on by itself after a start with
 /// the dialect: to have forgotten a setting once changes nothing that is stored.
 fn pause_the_speechless(directory: &Directory, dialects: &Dialects) {
-    let mut gone = BTreeMap::<String, usize>::new();
+    let mut gone = BTreeMap::<Arc<str>, usize>::new();
     for paused in directory.all().iter().filter_map(|endpoint| endpoint.speechless(dialects)) {
         *gone.entry(paused.dialect.clone()).or_default() += 1;
         directory.put(Arc::new(paused));
     }
     for (dialect, endpoints) in gone {
-        tracing::error!(dialect, endpoints, "a dialect is gone; its endpoints are paused until it is back");
+        tracing::error!(%dialect, endpoints, "a dialect is gone; its endpoints are paused until it is back");
     }
 }
 

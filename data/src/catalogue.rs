@@ -19,7 +19,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{EventType, Tenant},
     limits, samples,
-    schema::Schema,
+    schema::{Effort, Schema},
 };
 
 /// An event type as a tenant registered it.
@@ -111,8 +111,13 @@ impl TypeDraft {
         wrong.into_result()?;
         if let Some(schema) = registered.schema.as_ref().filter(|_| !force) {
             let former = before.and_then(|before| before.sample.as_ref());
-            for sample in registered.sample.iter().chain(former).chain(samples) {
-                schema.check("sample", sample.as_bytes()).map_err(|error| broken(&error))?;
+            let given = registered.sample.iter().map(|it| ("given", it));
+            let former = former.into_iter().map(|it| ("registered before", it));
+            let shipped = samples.iter().map(|it| ("shipped", it));
+            let mut effort = Effort::default();
+            for (which, sample) in given.chain(former).chain(shipped) {
+                let fits = schema.check("sample", sample.as_bytes(), &mut effort);
+                fits.map_err(|error| broken(which, &error))?;
             }
         }
         Ok(registered)
@@ -132,8 +137,8 @@ impl RegisteredType {
     }
 
     /// Whether a payload is as the schema has it; anything is without one. The error names what does not fit by its place.
-    pub fn check(&self, data: &[u8]) -> Result<()> {
-        self.schema.as_ref().map_or(Ok(()), |schema| schema.check("data", data))
+    pub fn check(&self, data: &[u8], effort: &mut Effort) -> Result<()> {
+        self.schema.as_ref().map_or(Ok(()), |schema| schema.check("data", data, effort))
     }
 }
 
@@ -197,12 +202,15 @@ fn check_sample(sample: String) -> Result<String> {
     }
 }
 
-/// A sample no longer fits.
-fn broken(error: &Error) -> Error {
-    let places: Vec<_> =
-        error.field_errors().iter().map(|wrong| format!("{} {}", wrong.field, wrong.message)).collect();
+/// A sample does not fit.
+fn broken(which: &str, error: &Error) -> Error {
+    const SHOWN: usize = 5;
+    let wrong = error.field_errors();
+    let mut places: Vec<_> =
+        wrong.iter().take(SHOWN).map(|wrong| format!("{} {}", wrong.field, wrong.message)).collect();
+    places.extend((wrong.len() > SHOWN).then(|| "…".to_owned()));
     let message = format!(
-        "the schema does not fit a sample of the type: {}; correct one of the two, or force it (?force=true)",
+        "the sample {which} does not fit the schema: {}; correct one of the two, or force it (?force=true)",
         places.join("; ")
     );
     Error::new(ErrorKind::Conflict, message)
@@ -282,6 +290,11 @@ mod tests {
         let error = register(wrong, None, true).unwrap_err();
         let fields: Vec<_> = error.field_errors().iter().map(|it| it.field.as_str()).collect();
         assert_eq!(fields, ["description", "category", "sample", "schema.type"]);
+
+        // Not even what few read as it is written is altered.
+        let (sample, schema) = (r#"{"a":[1e400,-0.0],"a":"\ud800"}"#, r#"{ "x-a":"\udc00","maximum":1e400}"#);
+        let kept = register(draft(schema, Some(sample)), None, true).unwrap();
+        assert_eq!((kept.sample.as_deref(), kept.schema.unwrap().as_str()), (Some(sample), schema));
 
         let first = register(draft("true", Some("1")), None, false).unwrap();
         let second =

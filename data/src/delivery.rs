@@ -285,6 +285,8 @@ pub fn judge(
             let until = retry_after(headers, now);
             let effect = match status {
                 429 | 502 | 504 => EndpointEffect::Throttle { until },
+                // It says when it will be there again, which holds for whatever it would be sent (RFC 9110, 15.6.4).
+                503 if until.is_some() => EndpointEffect::Throttle { until },
                 _ => EndpointEffect::None,
             };
             (by_schedule(until), effect)

@@ -1,6 +1,6 @@
 //! An endpoint: where a tenant wants its events delivered, which of them, and how.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,7 @@ use crate::{
     retry::RetrySchedule,
     scope::EventScope,
     secret::{RetiringSecret, Secret},
+    seldom::Seldom,
 };
 
 pub(crate) mod changes;
@@ -51,7 +52,8 @@ pub struct EarlierParams {
     pub params: BTreeMap<String, String>,
 }
 
-/// An endpoint as the registry keeps it.
+/// An endpoint as the registry keeps it: once in memory for each there is, however many those are, so that whatever few
+/// have takes little room where it is not.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Its public id.
@@ -61,48 +63,48 @@ pub struct Endpoint {
     /// Whose endpoint it is.
     pub tenant: Tenant,
     /// Absolute `https` (or allowed `http`) URL, normalised by the URL standard.
-    pub url: String,
+    pub url: Box<str>,
     /// For people to read.
-    pub description: Option<String>,
+    pub description: Seldom<Option<String>>,
     /// A short name for people to read.
-    pub name: Option<String>,
+    pub name: Seldom<Option<String>>,
     /// Which event types it takes. One event matched by several patterns is one delivery.
-    pub events: Vec<Pattern>,
+    pub events: Arc<[Pattern]>,
     /// Whether it is delivered to.
     pub status: EndpointStatus,
     /// Why the engine paused it; absent if its owner did.
-    pub status_reason: Option<String>,
+    pub status_reason: Seldom<Option<String>>,
     /// What its deliveries are signed with: the newest first.
-    pub secrets: Vec<Secret>,
+    pub secrets: Box<[Secret]>,
     /// What else they are signed with, each until a time: the newest first. A version that does not know of it signs with
     /// the newest secret alone.
     #[serde(default)]
-    pub retiring: Vec<RetiringSecret>,
+    pub retiring: Seldom<Vec<RetiringSecret>>,
     /// The format that it speaks, pinned to a revision: `xpath@1`.
-    pub dialect: String,
+    pub dialect: Arc<str>,
     /// What its dialect must know of it beside the events, by name.
     #[serde(default)]
-    pub params: BTreeMap<String, String>,
+    pub params: Seldom<BTreeMap<String, String>>,
     /// Which of the events that its patterns match it takes.
     #[serde(default)]
-    pub scope: EventScope,
+    pub scope: Seldom<EventScope>,
     /// Which of those it takes by what they contain; all if absent.
     #[serde(default)]
     pub filter: Option<Arc<Filter>>,
     /// Static request headers, checked by [`check_header`](crate::dialect::check_header).
-    pub headers: BTreeMap<String, String>,
+    pub headers: Seldom<BTreeMap<String, String>>,
     /// Which of its deliveries are made one at a time and in publish order.
     #[serde(default, skip_serializing_if = "DeliveryOrder::is_none")]
     pub ordering: DeliveryOrder,
     /// Requests in flight at once; the engine's default if absent.
-    pub max_in_flight: Option<u32>,
+    pub max_in_flight: Option<NonZeroU32>,
     /// Requests that may begin in a second; as many as can be if absent.
     #[serde(default)]
     pub rate_limit_per_second: Option<RateLimit>,
     /// Seconds of one attempt; the engine's default if absent.
-    pub timeout_seconds: Option<u32>,
+    pub timeout_seconds: Option<NonZeroU32>,
     /// Its own retry schedule; the engine's default if absent.
-    pub retry: Option<RetrySchedule>,
+    pub retry: Seldom<Option<RetrySchedule>>,
     /// TLS of its own, if it speaks it otherwise than all do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Arc<EndpointTls>>,
@@ -112,7 +114,7 @@ pub struct Endpoint {
     pub held_through: u64,
     /// What `params` were for events up to a time, oldest first, so that a body stays the same over all attempts.
     #[serde(default)]
-    pub earlier_params: Vec<EarlierParams>,
+    pub earlier_params: Seldom<Vec<EarlierParams>>,
     /// That it is failing, as the engine noted last.
     #[serde(default)]
     pub failing: Option<Box<Failing>>,
@@ -139,7 +141,7 @@ impl Endpoint {
     pub fn disabled(&self, reason: String, now: Timestamp) -> Self {
         let mut changed = self.clone();
         changed.status = EndpointStatus::Paused;
-        changed.status_reason = Some(reason);
+        changed.status_reason = Some(reason).into();
         changed.touch(now);
         changed
     }
@@ -151,14 +153,14 @@ impl Endpoint {
     pub fn speechless(&self, dialects: &Dialects) -> Option<Self> {
         let gone = dialects.get(&self.dialect).is_err() && self.status == EndpointStatus::Active;
         let status = EndpointStatus::Paused;
-        gone.then(|| Self { status, status_reason: Some(self.speechless_reason()), ..self.clone() })
+        gone.then(|| Self { status, status_reason: Some(self.speechless_reason()).into(), ..self.clone() })
     }
 
     /// The endpoint as it is to be stored: active if it is paused only for want of its dialect.
     pub fn to_stored(&self) -> Self {
         let mut stored = self.clone();
         if self.is_speechless() {
-            (stored.status, stored.status_reason) = (EndpointStatus::Active, None);
+            (stored.status, stored.status_reason) = (EndpointStatus::Active, None.into());
         }
         stored
     }
@@ -184,15 +186,17 @@ impl Endpoint {
 
     /// Where its URL leads, without the path, which may hold what is not everybody's: `partner.example.com`.
     pub fn host(&self) -> &str {
-        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        let rest = self.url.split_once("://").map_or(&*self.url, |(_, rest)| rest);
         rest.split(['/', '?']).next().unwrap_or(rest)
     }
 
     /// Keeps the params that were in force for events up to `through`; the oldest are let go beyond a bound.
     pub fn keep_params(&mut self, params: BTreeMap<String, String>, through: u64) {
-        self.earlier_params.push(EarlierParams { through, params });
-        let excess = self.earlier_params.len().saturating_sub(limits::EARLIER_PARAMS_MAX);
-        self.earlier_params.drain(..excess);
+        self.earlier_params.change(|earlier| {
+            earlier.push(EarlierParams { through, params });
+            let excess = earlier.len().saturating_sub(limits::EARLIER_PARAMS_MAX);
+            earlier.drain(..excess);
+        });
     }
 
     fn touch(&mut self, now: Timestamp) {

@@ -40,6 +40,12 @@ pub struct FieldError {
     pub message: String,
 }
 
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
 /// A failure: its kind, a message that says what to do next, and the fields at fault.
 ///
 /// A failed delivery attempt is not an error; it is an [`Outcome`](crate::delivery::Outcome).
@@ -67,8 +73,8 @@ impl Error {
     pub fn fields(fields: Vec<FieldError>) -> Self {
         debug_assert!(!fields.is_empty(), "an error by fields names at least one");
         let message = match fields.as_slice() {
-            [only] => format!("{}: {}", only.field, only.message),
-            many => format!("{} fields are wrong", many.len()),
+            [first, _, ..] => format!("{} fields are wrong; first {first}", fields.len()),
+            few => few.iter().map(FieldError::to_string).collect(),
         };
         Self { kind: ErrorKind::Invalid, message, fields }
     }
@@ -79,7 +85,23 @@ impl Error {
         for field in &mut self.fields {
             field.field = format!("{prefix}.{}", field.field);
         }
-        self
+        if self.fields.is_empty() { self } else { Self::fields(self.fields) }
+    }
+
+    /// Of so many events those that are refused, each with its place in its fields: all of it is told as one error, but
+    /// for what nobody reads any more. `refused` must not be empty.
+    pub fn of_batch(refused: Vec<Self>, events: usize) -> Self {
+        const FIELDS_MAX: usize = 100;
+        let count = refused.len();
+        let mut refused = refused.into_iter();
+        let Some(first) = refused.next() else { return Self::fields(Vec::new()) };
+        if count == 1 {
+            return first;
+        }
+        let message = format!("{count} of {events} events are refused; first {}", first.message);
+        let others = refused.flat_map(|error| error.fields);
+        let fields = first.fields.into_iter().chain(others).take(FIELDS_MAX).collect();
+        Self { kind: first.kind, message, fields }
     }
 
     /// What kind of failure it is.

@@ -78,7 +78,8 @@ impl EventType {
             return wrong(&format!("is longer than {} bytes", limits::EVENT_TYPE_BYTES_MAX));
         }
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        if !name.split('.').all(|segment| !segment.is_empty() && segment.bytes().all(allowed)) {
+        let is_sound = |segment: &[u8]| !segment.is_empty() && segment.iter().copied().all(allowed);
+        if !name.as_bytes().split(|byte| *byte == b'.').all(is_sound) {
             return wrong("is not a dotted name of letters, digits, `_` and `-`");
         }
         Ok(Self(name.into()))

@@ -37,6 +37,7 @@ use crate::{
 };
 
 mod condition;
+mod part;
 mod place;
 mod seek;
 
@@ -60,6 +61,11 @@ struct Clause {
 impl Filter {
     /// Reads a filter; `None` for one that takes everything. The error names every path that is wrong, below `filter`.
     pub fn new(json: &str) -> Result<Option<Self>> {
+        Self::read(json, |clause| clause.mistake())
+    }
+
+    /// `mistake` is what is wrong with a clause that can be read.
+    fn read(json: &str, mistake: impl Fn(&Clause) -> Option<&'static str>) -> Result<Option<Self>> {
         let refuse = |message: String| Err(Error::field("filter", message));
         if json.len() > limits::FILTER_BYTES_MAX {
             return refuse(format!(
@@ -85,7 +91,11 @@ impl Filter {
             let field = format!("filter.{}", limits::shorten(&path));
             let place = Place::read(&path).map_err(|message| wrong.note(&field, message)).ok();
             let conditions = Condition::read(&field, raw, &mut wrong).into();
-            Some(Clause { path: path.into(), place: place?, conditions })
+            let clause = Clause { path: path.into(), place: place?, conditions };
+            match mistake(&clause) {
+                Some(message) => wrong.refuse(&field, message),
+                None => Some(clause),
+            }
         };
         let clauses: Box<[Clause]> = members.into_iter().filter_map(read).collect();
         let values: usize = clauses.iter().flat_map(|clause| &clause.conditions).map(Condition::values).sum();
@@ -114,11 +124,20 @@ impl Filter {
 
     /// The first path at which an event has not what is asked of it; absent if it is taken.
     pub fn unmet(&self, subject: &Subject<'_>) -> Option<&str> {
-        let unmet = |clause: &&Clause| {
-            let value = subject.value(&clause.place);
-            !clause.conditions.iter().all(|condition| condition.holds(value.as_ref()))
-        };
-        self.clauses.iter().find(unmet).map(|clause| &*clause.path)
+        self.clauses.iter().find(|clause| !subject.has(clause)).map(|clause| &*clause.path)
+    }
+}
+
+impl Clause {
+    /// What nobody can mean, as no event ever has it, or every one.
+    fn mistake(&self) -> Option<&'static str> {
+        if let Some(message) = self.place.mistake(&self.path) {
+            return Some(message);
+        }
+        let compares_texts = self.conditions.iter().all(Condition::compares_texts);
+        (self.place.is_text() && !compares_texts).then_some(
+            "is a string in every event that has it; compare it with strings, like \"5\", or ask whether it \"exists\"",
+        )
     }
 }
 
@@ -140,7 +159,8 @@ impl TryFrom<String> for Filter {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self> {
-        Self::new(&text)?.ok_or_else(|| Error::field("filter", "is stored without a path"))
+        // What was accepted once stays readable.
+        Self::read(&text, |_| None)?.ok_or_else(|| Error::field("filter", "is stored without a path"))
     }
 }
 
@@ -170,7 +190,24 @@ impl Lookout {
 pub struct Subject<'a> {
     event: &'a NewEvent,
     lookout: &'a Lookout,
-    found: OnceCell<Vec<Option<&'a [u8]>>>,
+    found: OnceCell<Vec<Found<'a>>>,
+}
+
+/// What stands at a place that is looked for: as it is written, and read when it is asked for first.
+#[derive(Debug)]
+struct Found<'a> {
+    json: Option<&'a [u8]>,
+    value: OnceCell<Option<Value<'a>>>,
+}
+
+impl<'a> Found<'a> {
+    fn at(json: Option<&'a [u8]>) -> Self {
+        Self { json, value: OnceCell::new() }
+    }
+
+    fn value(&self) -> Option<&Value<'a>> {
+        self.value.get_or_init(|| self.json.map(Value::of)).as_ref()
+    }
 }
 
 impl<'a> Subject<'a> {
@@ -184,14 +221,16 @@ impl<'a> Subject<'a> {
         self.event
     }
 
-    fn value(&self, place: &Place) -> Option<Value<'a>> {
-        let Place::Data(names) = place else { return place.beside(self.event) };
+    /// Whether all that is asked of a place holds there.
+    fn has(&self, Clause { place, conditions, .. }: &Clause) -> bool {
+        let holds = |value: Option<&Value<'_>>| conditions.iter().all(|condition| condition.holds(value));
+        let Place::Data(names) = place else { return holds(place.beside(self.event).as_ref()) };
         let found = self.found.get_or_init(|| {
             let mut found = vec![None; self.lookout.count];
             self.lookout.sought.find(&self.event.data, &mut found);
-            found
+            found.into_iter().map(Found::at).collect()
         });
-        found[self.lookout.sought.number_of(names)?].map(Value::of)
+        holds(self.lookout.sought.number_of(names).and_then(|number| found[number].value()))
     }
 }
 

@@ -31,7 +31,9 @@ pub mod pace;
 pub mod rate;
 pub mod replay;
 pub mod retry;
+pub mod seldom;
 pub mod stats;
+pub mod turn;
 pub mod window;
 
 pub mod dialect;

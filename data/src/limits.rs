@@ -76,6 +76,10 @@ pub const PREVIEW_EVENTS_MAX: u32 = 1_000;
 pub const SCHEMA_BYTES_MAX: usize = 64 * 1024;
 /// Schemas inside one schema, itself included.
 pub const SCHEMA_NODES_MAX: usize = 2_000;
+/// Bytes of all patterns of one schema, compiled; of each by itself 16 KiB.
+pub const SCHEMA_PATTERN_BYTES_MAX: usize = 256 * 1024;
+/// Values in all `enum`s and `const`s of one schema; a long text counts for each 64 bytes.
+pub const SCHEMA_VALUES_MAX: usize = 8_192;
 /// Bytes of an event type's sample.
 pub const SAMPLE_BYTES_MAX: usize = 64 * 1024;
 /// Event types that one tenant registers.

@@ -205,10 +205,14 @@ impl Pace {
         }
     }
 
-    /// Somebody asks for an attempt now: if the endpoint is down, the next probe is due.
+    /// Somebody asks for an attempt now: if the endpoint is down, the next probe is due, and if it asked for a rest, that
+    /// is over for one request, whose answer decides about others.
     pub fn probe_now(&mut self, now: Timestamp) {
         if let Some(down) = &mut self.down {
             down.probe_at = down.probe_at.min(now);
+        }
+        if self.not_before.take().is_some_and(|until| now < until) {
+            self.allowed = 1;
         }
     }
 
@@ -235,6 +239,19 @@ mod tests {
         assert_eq!((pace.allowed(at(99)), pace.allowed(at(100))), (0, 2));
         (0..20).for_each(|_| assert!(!pace.succeeded()));
         assert_eq!(pace.allowed(at(100)), 8);
+    }
+
+    #[test]
+    fn who_is_asked_for_now_is_called_in_spite_of_its_rest_with_one_request() {
+        let mut pace = Pace::new(8);
+        pace.throttled(Some(at(100)));
+        pace.probe_now(at(50));
+        assert_eq!((pace.allowed(at(50)), pace.waits_until(at(50))), (1, None));
+        pace.throttled(Some(at(200)));
+        assert_eq!(pace.allowed(at(150)), 0, "it asks again");
+        (0..8).for_each(|_| assert!(!pace.succeeded()));
+        pace.probe_now(at(300));
+        assert_eq!(pace.allowed(at(300)), 8, "a rest that is over changes nothing");
     }
 
     #[test]

@@ -167,6 +167,39 @@ mod tests {
         }
     }
 
+    /// Requests a second of an endpoint with always something to send, at a rate of 300 and eight at once. Each takes as
+    /// long as the next of these times says, in microseconds; a timer is up to two milliseconds late.
+    fn reached(mut takes: impl Iterator<Item = i64>) -> f64 {
+        const SECONDS: i64 = 20;
+        let (mut spacing, mut ends, mut now, mut begun) = (Spacing::new(limit(300.0)), Vec::new(), 0, 0_u32);
+        while now < SECONDS * 1_000_000 {
+            ends.retain(|end| *end > now);
+            while ends.len() < 8 && spacing.waits_until(Timestamp::from_micros(now)).is_none() {
+                spacing.begins(Timestamp::from_micros(now));
+                ends.push(now + takes.next().unwrap());
+                begun += 1;
+            }
+            let timer = spacing
+                .waits_until(Timestamp::from_micros(now))
+                .map(|at| at.as_micros() / 1_000 * 1_000 + 2_000);
+            let next = ends.iter().copied().chain(timer.filter(|_| ends.len() < 8)).min();
+            now = next.unwrap().max(now + 1);
+        }
+        f64::from(begun) / SECONDS as f64
+    }
+
+    #[test]
+    fn a_rate_is_reached_as_long_as_the_requests_at_once_allow_it_and_attempts_that_take_long_lose_none() {
+        let even = |millis: i64| reached(std::iter::repeat(millis * 1_000));
+        assert!((285.0..=300.0).contains(&even(1)) && (285.0..=300.0).contains(&even(20)), "{}", even(20));
+        // Now quick, now slow; and each second a stall of all that is in flight.
+        let mixed = reached((0..).map(|n: i64| if n % 4 == 0 { 60_000 } else { 4_000 }));
+        let stalled = reached((0..).map(|n: i64| if n % 300 < 8 { 70_000 } else { 15_000 }));
+        assert!(mixed >= 285.0 && stalled >= 285.0, "{mixed}, {stalled}");
+        // Beyond that it is they that bound it: eight of 47 ms are 170 a second.
+        assert!((165.0..=171.0).contains(&even(47)), "{}", even(47));
+    }
+
     #[test]
     fn a_pause_is_not_saved_up() {
         let mut spacing = Spacing::new(limit(1_000.0));

@@ -21,18 +21,8 @@ use crate::{
 pub const WINDOW_MAX: usize = 256;
 /// The mailbox asks for more when no more than this are left.
 pub const LOW_MARK: usize = WINDOW_MAX / 2;
-/// Replayed deliveries that are young at once (see `pace`): the thread that begins a live one has so many others to see
-/// to first. A receiver that takes its time gets more.
-pub const YOUNG_MAX: usize = 4;
-/// For how long after a live delivery more of them are expected, in milliseconds.
-const LIVE_MILLIS: i64 = 1_000;
-/// Milliseconds between two replayed deliveries as long as more live ones are expected: what they cost the machine is then
-/// little beside what is live, which would wait for it.
-const SPACING_MILLIS: i64 = 1;
 /// Replays of one endpoint that are remembered when they are over.
 pub const REMEMBERED_MAX: usize = 32;
-/// While live deliveries wait, so many of them begin for each replayed one.
-const LIVE_FOR_EACH: u32 = 3;
 
 /// Which deliveries a replay is for, by where they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -194,6 +184,21 @@ pub enum Seen {
     Passed,
 }
 
+/// What a query selects at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// So many deliveries.
+    pub count: u64,
+    /// The events that were looked at: above the first, up to the second.
+    pub span: (u64, u64),
+    /// Where the log ended then.
+    pub as_of: u64,
+}
+
+fn wherever() -> u64 {
+    u64::MAX
+}
+
 /// A replay, as the registry has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Replay {
@@ -207,6 +212,10 @@ pub struct Replay {
     pub count: u64,
     /// Its events: above the first, up to the second.
     pub span: (u64, u64),
+    /// Where the log ended when it was counted. What comes to an end later is none of it, or more would be sent than
+    /// was counted. Replays of builds that did not note it take what they find.
+    #[serde(default = "wherever")]
+    pub as_of: u64,
     /// When it began.
     pub started_at: Timestamp,
     /// When it was over.
@@ -226,19 +235,21 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// A replay of `count` deliveries of the events of a span that begins at a time.
+    /// A replay of what was counted, which begins at a time.
     pub fn new(
         (id, endpoint): (ReplayId, u32),
         query: ReplayQuery,
-        (count, span): (u64, (u64, u64)),
+        counted: Counted,
         started_at: Timestamp,
     ) -> Self {
+        let Counted { count, span, as_of } = counted;
         Self {
             id,
             endpoint,
             query,
             count,
             span,
+            as_of,
             started_at,
             finished_at: None,
             state: ReplayState::Running,
@@ -291,49 +302,16 @@ impl Replay {
     }
 }
 
-/// Until when no replayed delivery may begin, by when the last one began and the last live one.
-pub fn rests_until(
-    replayed: Option<Timestamp>,
-    live: Option<Timestamp>,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    let is_beside_live = live.is_some_and(|at| now < at.plus_millis(LIVE_MILLIS));
-    replayed.map(|at| at.plus_millis(SPACING_MILLIS)).filter(|until| is_beside_live && now < *until)
-}
-
-/// Whether a replayed delivery may begin: live ones come first. While some wait, replayed ones have a quarter of the
-/// requests that may be in flight, and every fourth turn. Otherwise they have all but a quarter, so that a live one
-/// which comes finds a place.
-pub fn may_begin(live_waits: bool, live_since: u32, replayed_in_flight: usize, allowed: usize) -> bool {
-    let quarter = (allowed / 4).max(1);
-    if live_waits {
-        live_since >= LIVE_FOR_EACH && replayed_in_flight < quarter
-    } else {
-        replayed_in_flight < allowed.saturating_sub(quarter).max(1)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn beside_live_deliveries_replayed_ones_keep_their_distance_and_alone_they_do_not() {
-        let at = Timestamp::from_millis;
-        let begun = Some(at(10_000));
-        assert_eq!(rests_until(begun, None, at(10_000)), None);
-        assert_eq!(rests_until(begun, Some(at(9_500)), at(10_000)), Some(at(10_001)));
-        assert_eq!(rests_until(begun, Some(at(9_500)), at(10_001)), None);
-        assert_eq!(rests_until(begun, Some(at(9_000)), at(10_000)), None, "no live one for a second");
-        assert_eq!(rests_until(None, Some(at(9_500)), at(10_000)), None);
-    }
 
     fn replay(count: u64) -> Replay {
         let window = (1..=4).map(|seq| Chosen { seq, position: seq * 100, attempts: 2, missing: false });
         let begun = Replay::new(
             (ReplayId::from_u128(1), 7),
             ReplayQuery::default(),
-            (count, (0, 9)),
+            Counted { count, span: (0, 9), as_of: 1_000 },
             Timestamp::default(),
         );
         Replay { window: window.collect(), ..begun }
@@ -349,19 +327,6 @@ mod tests {
         replay.end(ReplayState::Finished, Timestamp::from_millis(5));
         assert_eq!((replay.sent(), replay.skipped), (3, 3), "what was counted is sent or skipped");
         assert!(!replay.is_running() && replay.finished_at.is_some());
-    }
-
-    #[test]
-    fn live_deliveries_come_first_and_replayed_ones_are_never_left_without() {
-        for allowed in 1..=64 {
-            for in_flight in 0..allowed {
-                let quarter = (allowed / 4).max(1);
-                assert!(!may_begin(true, LIVE_FOR_EACH - 1, in_flight, allowed));
-                assert_eq!(may_begin(true, LIVE_FOR_EACH, in_flight, allowed), in_flight < quarter);
-                assert_eq!(may_begin(false, 0, in_flight, allowed), in_flight < (allowed - quarter).max(1));
-            }
-            assert!(may_begin(true, LIVE_FOR_EACH, 0, allowed) && may_begin(false, 0, 0, allowed));
-        }
     }
 
     #[test]

@@ -210,14 +210,24 @@ impl Matched {
                 express(terms, event).map_err(|error| terms.refusal(&error))?;
             }
         }
-        let taken = self.scoped.iter().filter(|terms| terms.takes(&subject)).map(|terms| terms.ordinal());
+        Ok(self.taken_by(&subject))
+    }
+
+    /// Where an event of the engine's own goes, which has no publisher who could complete it: a dialect that cannot say
+    /// it fails at that, for its endpoint alone.
+    pub fn own_routes(&self, event: &NewEvent) -> Routes {
+        self.taken_by(&Subject::new(event, &self.lookout))
+    }
+
+    fn taken_by(&self, subject: &Subject<'_>) -> Routes {
+        let taken = self.scoped.iter().filter(|terms| terms.takes(subject)).map(|terms| terms.ordinal());
         let mut taken = taken.peekable();
         if taken.peek().is_none() {
-            return Ok(self.plain.clone());
+            return self.plain.clone();
         }
         let mut routes: Vec<u32> = self.plain.iter().copied().chain(taken).collect();
         routes.sort_unstable();
-        Ok(routes.into())
+        routes.into()
     }
 }
 

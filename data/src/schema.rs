@@ -4,15 +4,23 @@
 //!
 //! - References reach into the schema itself, `#/$defs/…`: nothing is ever fetched, from the network or from files. Named
 //!   anchors, dynamic references and `unevaluated…` are not there.
-//! - A `pattern` is matched in linear time, so it has neither look-around nor back-references.
+//! - A `pattern` is one of ECMA-262, matched in linear time, so it has neither look-around nor back-references, nor
+//!   Unicode properties.
 //! - Unknown keywords are refused as mistakes, unless they begin with `x-`. `format`, titles and the like say something to
 //!   people and refuse nothing.
 //! - Numbers are compared to the last digit.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use self::{check::Check, compile::Compiler, pattern::Pattern};
+pub use self::effort::Effort;
+use self::{
+    check::Check,
+    compile::{Compiler, Origin},
+    pattern::Pattern,
+};
 use crate::{
     error::{Error, FieldError, Result},
     json::{Number, Tree},
@@ -22,6 +30,9 @@ use crate::{
 mod argument;
 mod check;
 mod compile;
+mod ecma;
+mod effort;
+mod keywords;
 mod pattern;
 #[cfg(test)]
 mod tests;
@@ -30,9 +41,9 @@ mod tests;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Schema {
-    text: Box<str>,
+    text: Arc<str>,
     /// The root first.
-    nodes: Box<[Node]>,
+    nodes: Arc<[Node]>,
 }
 
 /// One schema within a schema.
@@ -46,6 +57,9 @@ enum Node {
 
 /// A node, by its place among all.
 type NodeId = usize;
+
+/// The name of a member, in UTF-8 but for halves of surrogate pairs.
+type Name = Box<[u8]>;
 
 /// One thing that must hold. Those about texts, numbers, arrays or objects hold for all else.
 #[derive(Clone, Debug)]
@@ -86,13 +100,13 @@ enum Rule {
         least: u64,
         most: u64,
     },
-    Required(Box<[Box<str>]>),
+    Required(Box<[Name]>),
     Members(Box<Members>),
     Names(NodeId),
     /// If there is a member, these must be there too, and this must hold of the object.
     Dependent {
-        name: Box<str>,
-        required: Box<[Box<str>]>,
+        name: Name,
+        required: Box<[Name]>,
         node: Option<NodeId>,
     },
     All(Box<[NodeId]>),
@@ -108,12 +122,12 @@ enum Rule {
 
 #[derive(Clone, Debug, Default)]
 struct Members {
-    named: Vec<(Box<str>, NodeId)>,
+    named: Vec<(Name, NodeId)>,
     patterned: Vec<(Pattern, NodeId)>,
     rest: Option<NodeId>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Type {
     Null,
     Boolean,
@@ -161,6 +175,10 @@ impl Type {
 impl Schema {
     /// Reads a schema. The error names every keyword that is wrong by its place, `schema.properties.amount.minimum`.
     pub fn new(json: &str) -> Result<Self> {
+        Self::read(json, Origin::Caller)
+    }
+
+    fn read(json: &str, origin: Origin) -> Result<Self> {
         let refuse = |message: String| Err(Error::field("schema", message));
         if json.len() > limits::SCHEMA_BYTES_MAX {
             return refuse(format!(
@@ -177,7 +195,7 @@ impl Schema {
             Err(error) => return refuse(format!("is not JSON: {error}")),
         };
         let root = Tree::of(raw.get().as_bytes());
-        let nodes = Compiler::compile(&root)?.into();
+        let nodes = Compiler::compile(&root, origin)?.into();
         Ok(Self { text: raw.get().into(), nodes })
     }
 
@@ -187,9 +205,9 @@ impl Schema {
     }
 
     /// Holds a value, which must be valid JSON, against the schema. The error names what does not fit by its place below
-    /// `field`, `data.items[3].kind`.
-    pub fn check(&self, field: &str, json: &[u8]) -> Result<()> {
-        let wrong = Check::new(&self.nodes).run(field, &Tree::of(json));
+    /// `field`, `data.items[3].kind`. What it takes is taken off what there is for all values of a request.
+    pub fn check(&self, field: &str, json: &[u8], effort: &mut Effort) -> Result<()> {
+        let wrong = Check::run(&self.nodes, field, json, effort);
         if wrong.is_empty() { Ok(()) } else { Err(Error::fields(wrong)) }
     }
 }
@@ -202,7 +220,7 @@ impl PartialEq for Schema {
 
 impl From<Schema> for String {
     fn from(schema: Schema) -> Self {
-        schema.text.into()
+        schema.as_str().to_owned()
     }
 }
 
@@ -210,6 +228,6 @@ impl TryFrom<String> for Schema {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self> {
-        Self::new(&text)
+        Self::read(&text, Origin::Journal)
     }
 }

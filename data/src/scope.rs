@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Result},
     event::NewEvent,
     limits,
+    seldom::Usual,
 };
 
 /// By which way an event came about: an actor's kind that an endpoint can choose by.
@@ -54,6 +55,11 @@ pub struct EventScope {
     /// Whether only what the sandbox of the dialect's system takes is taken; what that is, the dialect knows.
     #[serde(default)]
     pub sandbox: bool,
+}
+
+impl Usual for EventScope {
+    const USUAL: &'static Self =
+        &Self { agencies: BTreeSet::new(), sources: BTreeSet::new(), sandbox: false };
 }
 
 impl EventScope {

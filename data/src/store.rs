@@ -35,6 +35,7 @@ mod ledger;
 mod listing;
 mod log;
 mod manifest;
+mod packed;
 mod reader;
 mod record;
 mod registry_log;
@@ -77,7 +78,7 @@ pub use replays::{ReplayFilter, ReplaySlice};
 pub use restore::{RestoreReport, restore};
 pub use sweep::{Sweep, SweepReport, SweepTerms};
 pub use sync::SyncWatch;
-pub use verify::{AuditReport, StatsReport, VerifyReport, stats, verify, verify_audit};
+pub use verify::{AuditReport, StatsReport, VerifyReport, stats, verify, verify_audit, verify_audit_against};
 pub use writer::{Publication, Published, Write, Writer, Written};
 
 use crate::{
@@ -161,7 +162,14 @@ pub fn open(dir: &Path, options: StoreOptions, now: Timestamp) -> Result<(Writer
         }
     };
     let active = match log.segments().last() {
-        Some(newest) => newest.clone(),
+        Some(newest) if !newest.is_packed() => newest.clone(),
+        // Nothing is appended to a packed one. It is the newest if damage took what came behind it, and nobody knows.
+        Some(packed) => log.begin_segment(SegmentHeader {
+            start: packed.end(),
+            first_seq: view.next_seq.max(packed.header.first_seq),
+            last_id: view.last_id.max(packed.header.last_id),
+            created_at: now,
+        })?,
         None => log.begin_segment(SegmentHeader { start: 0, first_seq: 1, last_id: 0, created_at: now })?,
     };
     if data_format < format::FORMAT {

@@ -28,7 +28,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .with([
                 Parameter::query("since", schema::time, "Done at this time or later."),
                 Parameter::query("until", schema::time, "Done before this time."),
-                Parameter::query("actor", schema::label, actor),
+                Parameter::query("actor", schema::audit_principal, actor),
                 Parameter::query("action", schema::audit_action, "What was done."),
                 parameter::TENANT,
                 parameter::LIMIT,

@@ -2,11 +2,7 @@
 
 use std::time::Instant;
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header::CONTENT_TYPE},
-    web::Payload,
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Payload};
 use casewire_data::{Error, ErrorKind, limits, token::Scope};
 use serde_json::value::RawValue;
 
@@ -47,23 +43,13 @@ pub(super) async fn make(request: HttpRequest, payload: Payload) -> Result<HttpR
             "a backup holds every tenant's data; the operator makes it, with a token of the tenant `default`",
         ));
     }
-    let draft = draft(&request, payload).await?;
+    let text = body::read_if_sent(&request, payload).await?;
+    let draft: BackupDraft = text.as_deref().map(fields::read_body).transpose()?.unwrap_or_default();
     let begun = Instant::now();
     let report = caller.engine().backup_by(caller.principal(), draft.name).await.map_err(problem)?;
     tracing::info!(path = %report.path.display(), bytes = report.bytes, "made a backup");
     let made = BackupView::new(&report, begun.elapsed());
     Ok(answer::unstored(answer::one(StatusCode::CREATED, &made)))
-}
-
-async fn draft(request: &HttpRequest, payload: Payload) -> Result<BackupDraft, Problem> {
-    if request.headers().contains_key(CONTENT_TYPE) {
-        let text = body::read(request, payload).await?;
-        return if text.is_empty() { Ok(BackupDraft::default()) } else { fields::read_body(&text) };
-    }
-    if body::read_bytes(payload).await?.is_empty() {
-        return Ok(BackupDraft::default());
-    }
-    Err(Problem::unsupported_media("send JSON, with `Content-Type: application/json`, or no body"))
 }
 
 /// What is wrong with the disk, and where: whoever asks is the operator.
@@ -84,7 +70,8 @@ struct BackupDraft {
 }
 
 fn description() -> Object {
-    let name = schema::some_text(limits::BACKUP_NAME_BYTES_MAX);
+    let name =
+        schema::pattern(&format!("[A-Za-z0-9][A-Za-z0-9._-]{{0,{}}}", limits::BACKUP_NAME_BYTES_MAX - 1));
     Object::new("BackupDraft").optional("name", name, "What it is to be called; the time if absent.")
 }
 

@@ -25,10 +25,11 @@ pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Stri
     read_within(request, payload, TIME_MAX).await
 }
 
-/// Reads a body that may be left out: neither a byte of it, nor a type.
+/// Reads a body that may be left out. Without a byte of it nothing was sent, whatever type is announced: many clients
+/// announce one with everything.
 pub(super) async fn read_if_sent(request: &HttpRequest, payload: Payload) -> Result<Option<String>, Problem> {
     if request.headers().contains_key(CONTENT_TYPE) {
-        return read(request, payload).await.map(Some);
+        return read(request, payload).await.map(|text| Some(text).filter(|text| !text.is_empty()));
     }
     // A body without a type is refused for that.
     if read_bytes(payload).await?.is_empty() {

@@ -16,9 +16,9 @@ use super::{
     body,
     fields::{self, Fields, Read, Wrong, refused, wrong},
     operation::{Operation, Success},
-    page::{LIMIT_MAX, Page},
     parameter, path_id,
     problem::Problem,
+    query::Query,
     schema::{self, Object},
     views::EndpointView,
 };
@@ -70,7 +70,7 @@ pub(super) fn operations() -> Vec<Operation> {
 /// GET /endpoints: complete without paging up to 200.
 pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = Caller::authorize(&request, Scope::EndpointsRead)?;
-    let page = Page::of(&request, LIMIT_MAX)?;
+    let page = Query::page_of_all(&request)?;
     let (endpoints, next) = page.cut(caller.tenant().endpoints().await?, |info| info.endpoint.id);
     let dialect = caller.engine().default_dialect();
     let views: Vec<_> = endpoints.iter().map(|info| EndpointView::new(info, dialect)).collect();
@@ -111,9 +111,7 @@ pub(super) async fn delete(request: HttpRequest) -> Result<HttpResponse, Problem
 
 fn described_draft() -> Object {
     let object = Object::new("EndpointDraft")
-        .example(
-            json!({ "url": "https://partner.example.com/webhooks", "events": ["cases.*", "people.created"] }),
-        )
+        .example(json!({ "url": "https://partner.example.com/webhooks", "events": ["cases.*"] }))
         .required(
             "url",
             schema::url(),
@@ -150,7 +148,6 @@ fn alike(object: Object) -> Object {
         "Delays after the first attempt and each one after it.",
     );
     let labels = schema::list(schema::some_text(limits::LABEL_BYTES_MAX), limits::AGENCIES_MAX);
-    let headers = schema::texts_by_name(schema::text(limits::HEADER_VALUE_BYTES_MAX), limits::HEADERS_MAX);
     let (in_flight, seconds) = (limits::IN_FLIGHT_MAX.into(), limits::ATTEMPT_TIMEOUT_SECONDS_MAX.into());
     let pem = || schema::some_text(limits::TLS_PEM_BYTES_MAX);
     let tls = Object::new("TlsGiven")
@@ -174,7 +171,7 @@ fn alike(object: Object) -> Object {
         .optional("sources", schema::ways(), "Takes events that came about in these ways only.")
         .optional("sandbox", schema::yes_or_no(), "It belongs to the sandbox of the dialect's system.")
         .optional("filter", schema::filter(), "Takes events by what they contain; all of it must hold.")
-        .optional("headers", headers, "Static request headers.")
+        .optional("headers", schema::headers(), "Static request headers.")
         .optional("ordering", schema::ordering(), "What goes out one at a time and in publish order.")
         .optional("max_in_flight", schema::whole(1, in_flight), "Requests in flight at once.")
         .optional("rate_limit_per_second", schema::rate(), "Requests that may begin in a second.")

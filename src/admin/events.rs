@@ -209,7 +209,7 @@ fn draft() -> Object {
             "What it is about. Events of one resource can be kept in order.",
         )
         .optional("agency", label(), "The agency that it belongs to, by which endpoints can choose.")
-        .optional("tags", schema::texts_by_name(label(), limits::TAGS_MAX), "Names and values of your own.")
+        .optional("tags", schema::tags(), "Names and values of your own.")
 }
 
 impl<'a> Read<'a> for NewEvent {

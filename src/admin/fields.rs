@@ -191,12 +191,24 @@ macro_rules! read_whole_number {
                 let range = format!("a whole number from {} to {}", <$number>::MIN, <$number>::MAX);
                 match raw.get().as_bytes() {
                     [b'-' | b'0'..=b'9', ..] => serde_json::from_str(raw.get())
-                        .map_err(|_| wrong(format!("is {}; send {range}", shorten(raw.get())))),
+                        .ok()
+                        .or_else(|| Self::try_from(whole(raw.get())?).ok())
+                        .ok_or_else(|| wrong(format!("is {}; send {range}", shorten(raw.get())))),
                     _ => Err(mistyped(raw, &range)),
                 }
             }
         }
     )*};
+}
+
+/// The whole number that is written like `30.0` or `3e1`. To JSON Schema it is an integer, and some programs write all
+/// numbers so.
+#[expect(clippy::cast_possible_truncation, reason = "it is whole and within 53 bits")]
+fn whole(text: &str) -> Option<i64> {
+    /// Up to here every whole number has a double of its own.
+    const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
+    let number: f64 = serde_json::from_str(text).ok()?;
+    (number.fract() == 0.0 && number.abs() <= EXACT_MAX).then_some(number as i64)
 }
 
 read_whole_number!(u32, u64, i64);
@@ -300,6 +312,10 @@ mod tests {
             (r#"{"text":"t","number":4294967296}"#, &["number"]),
             (r#"{"text":"t","number":-1}"#, &["number"]),
             (r#"{"text":"t","number":1e400}"#, &["number"]),
+            (r#"{"text":"t","number":1.5}"#, &["number"]),
+            (r#"{"text":"t","number":30.0}"#, &[]),
+            (r#"{"text":"t","number":3e1}"#, &[]),
+            (r#"{"text":"t","number":4294967296.0}"#, &["number"]),
             (
                 r#"{"text":"t","list":["a",1,[]],"map":{"a":1,"b":"2","b":"3"}}"#,
                 &["list[1]", "list[2]", "map.a", "map.b"],

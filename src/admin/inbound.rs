@@ -32,7 +32,7 @@ use crate::inbound::{Entrance, decoded};
 const TYPES: &[&str] = &["application/json", "application/cloudevents+json", "application/vnd.api+json"];
 
 pub(super) fn operations() -> Vec<Operation> {
-    let source = || Parameter::path("source", schema::remark, "The name or id of the source.");
+    let source = || Parameter::path("source", schema::source_name_or_id, "The name or id of the source.");
     vec![
         Operation::new(Method::OPTIONS, "/inbound/{source}", "askSource", |route| route.to(receive))
             .about(

@@ -24,6 +24,7 @@ mod views;
 
 mod audit;
 mod backup;
+mod console;
 mod deliveries;
 mod endpoints;
 mod event_types;
@@ -105,6 +106,7 @@ fn operations() -> Vec<Operation> {
         backup::operations(),
         metrics::operations(),
         health::operations(),
+        console::operations(),
         vec![told],
     ]
     .into_iter()
@@ -114,6 +116,11 @@ fn operations() -> Vec<Operation> {
 
 async fn no_such_path() -> Result<&'static str, Problem> {
     Err(Problem::no_such_path())
+}
+
+/// Whoever asks beside the prefix hears where it is.
+pub(crate) async fn beside(prefix: &str) -> Result<&'static str, Problem> {
+    Err(Problem::beside(prefix))
 }
 
 /// The engine whose routes these are.

@@ -66,6 +66,18 @@ const PROBLEMS: [Described; 12] = [
     ),
 ];
 
+/// What belongs together, in the order of a table of contents.
+const TAGS: [(&str, &str); 8] = [
+    ("endpoints", "Where events are delivered to, how they have been doing, and sending to them again."),
+    ("events", "Publishing, and what was published."),
+    ("event-types", "The catalogue: which types there are, and what their payloads must fit."),
+    ("deliveries", "What became of events, attempt by attempt."),
+    ("sources", "Other systems whose webhooks are taken in."),
+    ("inbound", "Where those systems send."),
+    ("tokens", "Who may call."),
+    ("operating", "Health, figures, the audit, backups and this document."),
+];
+
 /// The same whatever the prefix; made when somebody asks for it first.
 static PARTS: LazyLock<Parts> = LazyLock::new(|| Parts::of(&super::operations()));
 
@@ -89,6 +101,7 @@ struct Document<'a> {
     openapi: &'static str,
     info: Value,
     servers: [Value; 1],
+    tags: Value,
     paths: &'a Map<String, Value>,
     components: &'a Value,
 }
@@ -106,6 +119,7 @@ impl Document<'_> {
                 "license": license,
             }),
             servers: [json!({ "url": prefix })],
+            tags: TAGS.iter().map(|(name, about)| json!({ "name": name, "description": about })).collect(),
             paths: &PARTS.paths,
             components: &PARTS.components,
         }

@@ -2,12 +2,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use actix_web::HttpRequest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use casewire_data::FieldError;
-use url::form_urlencoded;
-
-use super::{fields::Wrong, problem::Problem};
 
 /// The most items that one page holds (http-api).
 pub(super) const LIMIT_MAX: usize = 200;
@@ -24,33 +19,7 @@ pub(super) struct Page<Id> {
     after: Option<Id>,
 }
 
-impl<Id: FromStr + Display + Ord + Copy> Page<Id> {
-    /// Reads `limit` and `cursor` from the query; other parameters are none of its business.
-    pub(super) fn of(request: &HttpRequest, limit_default: usize) -> Result<Self, Problem> {
-        Self::parse(request.query_string(), limit_default).map_err(Problem::from)
-    }
-
-    fn parse(query: &str, limit_default: usize) -> Result<Self, Wrong> {
-        let mut wrong = Vec::new();
-        let mut refuse =
-            |field: &str, message: String| wrong.push(FieldError { field: field.to_owned(), message });
-        let mut page = Self { limit: limit_default, after: None };
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*name {
-                "limit" => match value.parse() {
-                    Ok(limit) if (1..=LIMIT_MAX).contains(&limit) => page.limit = limit,
-                    _ => refuse("limit", limit_rule()),
-                },
-                "cursor" => match read_cursor(&value) {
-                    Some(id) => page.after = Some(id),
-                    None => refuse("cursor", CURSOR_RULE.to_owned()),
-                },
-                _ => {}
-            }
-        }
-        if wrong.is_empty() { Ok(page) } else { Err(wrong) }
-    }
-
+impl<Id: Ord> Page<Id> {
     /// The page of so many items at most, behind the last one of the page before.
     pub(super) fn new(limit: usize, after: Option<Id>) -> Self {
         Self { limit, after }
@@ -60,7 +29,10 @@ impl<Id: FromStr + Display + Ord + Copy> Page<Id> {
     ///
     /// Goes by the ids and not by positions, so that pages stay whole when something is created or
     /// deleted between them.
-    pub(super) fn cut<T>(self, mut items: Vec<T>, id: impl Fn(&T) -> Id) -> (Vec<T>, Option<String>) {
+    pub(super) fn cut<T>(self, mut items: Vec<T>, id: impl Fn(&T) -> Id) -> (Vec<T>, Option<String>)
+    where
+        Id: Display,
+    {
         items.sort_by_key(|item| std::cmp::Reverse(id(item)));
         let start = self.after.map_or(0, |after| items.partition_point(|item| id(item) >= after));
         items.drain(..start);
@@ -92,38 +64,17 @@ mod tests {
 
     use super::*;
 
-    fn page(query: &str) -> Result<Page<EndpointId>, Wrong> {
-        Page::parse(query, LIMIT_DEFAULT)
-    }
-
     #[test]
     fn pages_follow_each_other_although_items_come_and_go() {
         let ids = |range: std::ops::Range<u128>| range.map(EndpointId::from_u128).collect::<Vec<_>>();
-        let (first, next) = page("limit=2").unwrap().cut(ids(1..6), |id| *id);
+        let (first, next) = Page::new(2, None).cut(ids(1..6), |id| *id);
         assert_eq!(first, [5, 4].map(EndpointId::from_u128));
 
         let mut without_the_last_and_with_a_new_one = ids(1..8);
         without_the_last_and_with_a_new_one.retain(|id| *id != first[1]);
-        let query = format!("limit=3&cursor={}", next.unwrap());
-        let (second, next) = page(&query).unwrap().cut(without_the_last_and_with_a_new_one, |id| *id);
+        let after = read_cursor(&next.unwrap());
+        let (second, next) = Page::new(3, after).cut(without_the_last_and_with_a_new_one, |id| *id);
         assert_eq!(second, [3, 2, 1].map(EndpointId::from_u128));
         assert_eq!(next, None, "nothing follows");
-    }
-
-    #[test]
-    fn a_wrong_limit_or_cursor_is_named() {
-        for (query, field) in [
-            ("limit=0", "limit"),
-            ("limit=201", "limit"),
-            ("limit=-1", "limit"),
-            ("limit=", "limit"),
-            ("limit=ten", "limit"),
-            ("cursor=", "cursor"),
-            ("cursor=%FF", "cursor"),
-            ("cursor=d2hfMDFK", "cursor"),
-        ] {
-            assert_eq!(page(query).unwrap_err()[0].field, field, "{query}");
-        }
-        assert_eq!(page("limit=200&other=1").unwrap(), Page { limit: 200, after: None });
     }
 }

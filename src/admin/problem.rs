@@ -77,6 +77,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "there is no such path; /openapi.json has those that there are")
     }
 
+    /// 404: nothing of the program's is at this path.
+    pub(super) fn beside(prefix: &str) -> Self {
+        let detail = format!("there is nothing here; every path of the API begins with {prefix}/");
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
     /// 405 with the methods that the path does have.
     pub(super) fn method_not_allowed(allow: &str) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("this path takes {allow}"))

@@ -14,7 +14,7 @@ use url::form_urlencoded;
 
 use super::{
     fields::Wrong,
-    page::{CURSOR_RULE, LIMIT_DEFAULT, LIMIT_MAX, limit_rule, read_cursor},
+    page::{CURSOR_RULE, LIMIT_DEFAULT, LIMIT_MAX, Page, limit_rule, read_cursor},
     problem::{FIELD_ERRORS_MAX, Problem},
 };
 
@@ -44,13 +44,24 @@ impl Query {
         read(&value).map_err(|message| self.wrong.push(FieldError { field: name.to_owned(), message })).ok()
     }
 
+    /// `limit` and `cursor` of a list that is complete up to the most that a page holds, and has nothing else.
+    pub(super) fn page_of_all<Id: FromStr + Ord>(request: &HttpRequest) -> Result<Page<Id>, Problem> {
+        let mut query = Self::of(request);
+        let (limit, after) = query.limit_and_cursor(LIMIT_MAX);
+        query.finish().map(|()| Page::new(limit, after))
+    }
+
     /// `limit` and `cursor`.
     pub(super) fn page<Id: FromStr>(&mut self) -> (usize, Option<Id>) {
+        self.limit_and_cursor(LIMIT_DEFAULT)
+    }
+
+    fn limit_and_cursor<Id: FromStr>(&mut self, limit_default: usize) -> (usize, Option<Id>) {
         let limit = self.optional("limit", |value| {
             value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(limit_rule)
         });
         let after = self.optional("cursor", |value| read_cursor(value).ok_or_else(|| CURSOR_RULE.to_owned()));
-        (limit.unwrap_or(LIMIT_DEFAULT), after)
+        (limit.unwrap_or(limit_default), after)
     }
 
     /// A flag: false if it is absent.
@@ -168,6 +179,24 @@ mod tests {
         let left: Vec<_> = query.parameters.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(left, ["limit", "pageSize"]);
         assert!(query.finish().is_err());
+    }
+
+    #[test]
+    fn a_wrong_limit_or_cursor_is_named() {
+        for (query, field) in [
+            ("limit=0", "limit"),
+            ("limit=201", "limit"),
+            ("limit=-1", "limit"),
+            ("limit=", "limit"),
+            ("limit=ten", "limit"),
+            ("cursor=", "cursor"),
+            ("cursor=%FF", "cursor"),
+            ("cursor=d2hfMDFK", "cursor"),
+        ] {
+            let mut read = Query::parse(query);
+            read.page::<EndpointId>();
+            assert_eq!(read.wrong[0].field, field, "{query}");
+        }
     }
 
     #[test]

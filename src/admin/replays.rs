@@ -17,9 +17,10 @@ use super::{
     body,
     fields::{self, Fields, Read, Wrong, refused},
     operation::{Operation, Success},
-    page::{LIMIT_DEFAULT, Page},
+    page::Page,
     parameter, path_id,
     problem::Problem,
+    query::Query,
     schema::{self, Object},
     views::{ReplayAnswerView, ReplayView},
 };
@@ -82,9 +83,12 @@ pub(super) async fn begin(request: HttpRequest, payload: Payload) -> Result<Http
 /// GET /endpoints/{id}/replays
 pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = Caller::authorize(&request, Scope::DeliveriesRead)?;
-    let page = Page::of(&request, LIMIT_DEFAULT)?;
-    let replays = caller.tenant().replays(path_id(&request)?).await?;
-    let (replays, next) = page.cut(replays, |replay| replay.id);
+    let endpoint = path_id(&request)?;
+    let mut query = Query::of(&request);
+    let (limit, after) = query.page();
+    query.finish()?;
+    let replays = caller.tenant().replays(endpoint).await?;
+    let (replays, next) = Page::new(limit, after).cut(replays, |replay| replay.id);
     let views: Vec<_> = replays.iter().map(ReplayView::new).collect();
     Ok(answer::list(StatusCode::OK, &views, next))
 }

@@ -61,8 +61,10 @@ pub(super) fn set(item: Schema) -> Schema {
 }
 
 /// Names with texts, at most so many.
-pub(super) fn texts_by_name(value: Schema, most: usize) -> Schema {
-    json_schema!({ "type": "object", "additionalProperties": value, "maxProperties": most })
+fn texts_by_name(name: Schema, value: Schema, most: usize) -> Schema {
+    json_schema!({
+        "type": "object", "propertyNames": name, "additionalProperties": value, "maxProperties": most
+    })
 }
 
 /// A schema that has more to say.
@@ -146,8 +148,8 @@ words! {
     };
     /// Patterns of event types.
     event_patterns = {
-        let most = list(some_text(limits::PATTERN_BYTES_MAX), limits::PATTERNS_MAX);
-        with(most, "examples", json!([["cases.*", "people.created"]]))
+        let glob = with(pattern(r"[A-Za-z0-9_.*?\[\]!-]+"), "maxLength", limits::PATTERN_BYTES_MAX);
+        with(list(glob, limits::PATTERNS_MAX), "examples", json!([["cases.*", "cases.created"]]))
     };
     /// Whether an endpoint is delivered to.
     endpoint_status = one_of(["active", "paused"]);
@@ -166,23 +168,45 @@ words! {
     /// How a replay is doing.
     replay_state = one_of(ReplayState::ALL.map(ReplayState::as_str));
     /// How deliveries stand that are sent again.
-    replay_statuses = set(one_of(ReplayStatus::ALL.map(ReplayStatus::as_str)));
+    replay_statuses = with(set(one_of(ReplayStatus::ALL.map(ReplayStatus::as_str))), "minItems", 1);
     /// Why an endpoint would not take an event.
     choice = one_of(["pattern", "scope", "filter", "dialect"]);
     /// Scopes of a token.
-    scopes = set(one_of(Scope::ALL.map(Scope::as_str)));
+    scopes = with(set(one_of(Scope::ALL.map(Scope::as_str))), "minItems", 1);
     /// The ways in which events come about.
     ways = set(one_of([Source::Ui, Source::Api].map(Source::as_str)));
     /// A tenant.
-    tenant = some_text(limits::TENANT_BYTES_MAX);
+    tenant = pattern(&format!("[a-z0-9_-]{{1,{}}}", limits::TENANT_BYTES_MAX));
     /// Where deliveries go.
-    url = with(some_text(limits::URL_BYTES_MAX), "format", "uri");
+    url = with(with(text(limits::URL_BYTES_MAX), "format", "uri"), "pattern", "^https?://");
     /// A secret.
-    secret = with(some_text(limits::SECRET_CHARS_MAX), "examples", json!(["whsec_…"]));
+    secret = with(pattern("[!-~]+"), "maxLength", limits::SECRET_CHARS_MAX);
     /// A dialect, with its revision.
-    dialect = with(text(limits::LABEL_BYTES_MAX), "examples", json!(["xpath@1"]));
+    dialect = {
+        let named = with(pattern(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*@[0-9]+"), "maxLength", limits::LABEL_BYTES_MAX);
+        with(named, "examples", json!(["xpath@1"]))
+    };
     /// What a dialect must know.
-    params = texts_by_name(text(limits::PARAM_VALUE_BYTES_MAX), limits::PARAMS_MAX);
+    params = {
+        let name = pattern(&format!("[a-z0-9_]{{1,{}}}", limits::PARAM_NAME_BYTES_MAX));
+        texts_by_name(name, text(limits::PARAM_VALUE_BYTES_MAX), limits::PARAMS_MAX)
+    };
+    /// Request headers.
+    headers = {
+        let name = pattern("[A-Za-z0-9!#$%&'*+.^_`|~-]+");
+        // Visible ASCII, and spaces inside of it.
+        let value = pattern("([!-~]([ -~]*[!-~])?)?");
+        texts_by_name(name, with(value, "maxLength", limits::HEADER_VALUE_BYTES_MAX), limits::HEADERS_MAX)
+    };
+    /// Labels of an event.
+    tags = texts_by_name(label(), label(), limits::TAGS_MAX);
+    /// Who did something, as the audit is asked for it.
+    audit_principal = pattern(&format!("(host|engine|operator|{}{ULID})", TokenId::PREFIX));
+    /// A source, by its name or its id.
+    source_name_or_id = {
+        let name = limits::SOURCE_NAME_BYTES_MAX;
+        pattern(&format!("([a-z0-9-]{{1,{name}}}|{}{ULID})", SourceId::PREFIX))
+    };
     /// The name of a source.
     source_name = pattern(&format!("[a-z0-9-]{{1,{}}}", limits::SOURCE_NAME_BYTES_MAX));
     /// A word of a program's.
@@ -265,4 +289,79 @@ fn or_null(mut schema: Schema) -> Schema {
         words.push(Value::Null);
     }
     schema
+}
+
+#[cfg(test)]
+mod tests {
+    use casewire_data::{
+        audit::PrincipalFilter, dialect::check_header, event::EventType, event::Tenant, pattern::Pattern,
+    };
+
+    use super::*;
+
+    const TEXTS: [&str; 30] = [
+        "",
+        "a",
+        "A",
+        "a.b",
+        "a..b",
+        ".a",
+        "a.",
+        "a_b-1",
+        "a b",
+        "a/b",
+        "ä",
+        "a*",
+        "*",
+        "a.*",
+        "a.?",
+        "a.[bc]",
+        "a.[!b]",
+        "a\u{0}",
+        "a\n",
+        "\n",
+        "host",
+        "hosts",
+        "engine",
+        "operator",
+        "tok_01J1C6ZGQ6FQTH2X6M2VS3P0XW",
+        "tok_01J1C6ZGQ6FQTH2X6M2VS3P0X",
+        "wh_01J1C6ZGQ6FQTH2X6M2VS3P0XW",
+        "~",
+        "(",
+        "x-a",
+    ];
+
+    #[test]
+    fn what_a_word_allows_its_reader_takes_and_nothing_else() {
+        let long = ["a".repeat(64), "a".repeat(65), "a".repeat(128), "a".repeat(129)];
+        let agree = |schema: Schema, read: &dyn Fn(&str) -> bool| {
+            let schema = schema.to_value();
+            let validator = jsonschema::draft202012::new(&schema).unwrap();
+            for text in TEXTS.into_iter().chain(long.iter().map(String::as_str)) {
+                assert_eq!(validator.is_valid(&json!(text)), read(text), "{text:?} by {schema}");
+            }
+        };
+        agree(tenant(), &|text| Tenant::new(text).is_ok());
+        agree(event_type(), &|text| EventType::new(text).is_ok());
+        agree(audit_principal(), &|text| PrincipalFilter::parse(text).is_ok());
+        agree(
+            with(headers().get("propertyNames").unwrap().clone().try_into().unwrap(), "maxLength", 1_000),
+            &// A name may be fit for a header and yet be kept for the engine.
+            |text| check_header(text, "").is_ok() || text == "host",
+        );
+        agree(headers().get("additionalProperties").unwrap().clone().try_into().unwrap(), &|text| {
+            check_header("x", text).is_ok()
+        });
+    }
+
+    #[test]
+    fn a_pattern_of_event_types_is_not_refused_for_its_characters() {
+        let schema = event_patterns().to_value();
+        let validator = jsonschema::draft202012::new(&schema).unwrap();
+        for text in TEXTS {
+            let told = validator.is_valid(&json!([text]));
+            assert!(told || Pattern::new(text).is_err(), "{text:?}");
+        }
+    }
 }

@@ -13,9 +13,9 @@ use super::{
     body,
     fields::{self, Fields, Read, Wrong},
     operation::{Operation, Success},
-    page::{LIMIT_MAX, Page},
     parameter, path_id,
     problem::Problem,
+    query::Query,
     schema::{self, Object},
     views::SourceView,
 };
@@ -60,7 +60,7 @@ pub(super) fn operations() -> Vec<Operation> {
 /// GET /sources: complete without paging up to 200.
 pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = Caller::authorize(&request, Scope::EndpointsRead)?;
-    let page = Page::of(&request, LIMIT_MAX)?;
+    let page = Query::page_of_all(&request)?;
     let (sources, next) = page.cut(caller.tenant().sources().await?, |source| source.id);
     let prefix = prefix(&request);
     let views: Vec<_> = sources.iter().map(|source| SourceView::new(source, prefix)).collect();

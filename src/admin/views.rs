@@ -18,6 +18,7 @@ mod trial;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
 };
 
 use casewire_data::{
@@ -175,17 +176,17 @@ impl<'a> EndpointView<'a> {
             created_at: endpoint.created_at.to_rfc3339_seconds(),
             updated_at: endpoint.updated_at.to_rfc3339_seconds(),
             name: endpoint.name.as_deref(),
-            dialect: Some(endpoint.dialect.as_str()).filter(|dialect| *dialect != default_dialect),
-            params: Some(&endpoint.params).filter(|params| !params.is_empty()),
+            dialect: Some(&*endpoint.dialect).filter(|dialect| *dialect != default_dialect),
+            params: Some(&*endpoint.params).filter(|params| !params.is_empty()),
             agencies: Some(&scope.agencies).filter(|agencies| !agencies.is_empty()),
             sources: (!scope.sources.is_empty())
                 .then(|| scope.sources.iter().map(|it| it.as_str()).collect()),
             filter: endpoint.filter.as_ref().and_then(|filter| serde_json::from_str(filter.as_str()).ok()),
-            headers: Some(&endpoint.headers).filter(|headers| !headers.is_empty()),
+            headers: Some(&*endpoint.headers).filter(|headers| !headers.is_empty()),
             ordering: (!endpoint.ordering.is_none()).then(|| endpoint.ordering.as_str()),
-            max_in_flight: endpoint.max_in_flight,
+            max_in_flight: endpoint.max_in_flight.map(NonZeroU32::get),
             rate_limit_per_second: endpoint.rate_limit_per_second.map(RateView::new),
-            timeout_seconds: endpoint.timeout_seconds,
+            timeout_seconds: endpoint.timeout_seconds.map(NonZeroU32::get),
             retry: endpoint
                 .retry
                 .as_ref()

@@ -22,11 +22,18 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Who did what, newest first.
+    #[command(after_help = "Examples:
+  casewire audit list --since 2026-11-01T00:00:00Z
+  casewire audit list --actor tok_… --limit 200")]
     List(ListArgs),
     /// Follow the chain of hashes from the first entry to the last; 1 with the first entry that is broken.
     ///
-    /// Reads a data directory and changes nothing; a server may run on it. Note the hash of the newest entry elsewhere, and
-    /// it proves later that nothing up to there was changed.
+    /// Reads a data directory and changes nothing; a server may run on it. Note the hash of the newest entry elsewhere:
+    /// with --noted it proves later that nothing up to there was changed, not even by somebody who wrote all of it anew.
+    #[command(after_help = "Examples:
+  casewire audit verify --data-dir /var/lib/casewire
+  casewire audit verify --data-dir /var/lib/casewire --json | jq -r .newest_sha256 >> noted-elsewhere
+  casewire audit verify --data-dir /var/lib/casewire --noted \"$(tail -1 noted-elsewhere)\"")]
     Verify(VerifyArgs),
 }
 
@@ -58,6 +65,18 @@ struct VerifyArgs {
     /// The data directory, or a backup of one.
     #[arg(long, value_name = "DIR", env = "CASEWIRE_DATA_DIR", default_value = "casewire-data")]
     data_dir: PathBuf,
+    /// The hash of the newest entry as it was noted earlier; 1 if no entry has it.
+    #[arg(long, value_name = "SHA-256", value_parser = sha256)]
+    noted: Option<[u8; 32]>,
+}
+
+/// A SHA-256 in 64 hex digits.
+fn sha256(text: &str) -> Result<[u8; 32], String> {
+    let wrong = || "is not a SHA-256; give the 64 hex digits that `audit verify` printed".to_owned();
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    let digits = digits.filter(|digits| digits.len() == 64).ok_or_else(wrong)?;
+    Ok(std::array::from_fn(|at| digits[2 * at] << 4 | digits[2 * at + 1]))
 }
 
 /// Runs one action and prints what it found.
@@ -65,7 +84,10 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
     match args.action {
         Action::List(args) => list(&args, json).await,
         Action::Verify(args) => {
-            let report = store::verify_audit(&args.data_dir)?;
+            let report = match args.noted {
+                None => store::verify_audit(&args.data_dir)?,
+                Some(noted) => store::verify_audit_against(&args.data_dir, noted)?,
+            };
             if json {
                 let report = serde_json::to_value(&report);
                 output::json(&report.map_err(|error| Failure::failed(error.to_string()))?);

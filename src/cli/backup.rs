@@ -15,6 +15,10 @@ use super::{
 
 /// What `backup` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  casewire backup
+  casewire backup --name before-the-upgrade
+  casewire backup --data-dir /var/lib/casewire --to /mnt/copy     (no server runs on it)")]
 pub(super) struct Args {
     /// What it is called in the server's folder of backups (`serve --backup-dir`); the time if absent.
     #[arg(long)]

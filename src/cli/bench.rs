@@ -43,13 +43,17 @@ mod steady;
 
 /// What `bench` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  casewire bench
+  casewire bench fanout --seconds 3
+  casewire bench steady --retention-seconds 60")]
 pub(super) struct Args {
     /// What to measure; the short ones one after the other if not given: isolation, fanout, publish, latency, http, match.
     scenario: Option<Scenario>,
     /// Rounds of each of the compared runs; they alternate.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Seconds of each run [default: 5; publish, http: 3; steady: 600].
+    /// Seconds of each run [default: 5; publish, http: 3; replay: 10; steady: 600].
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: Option<u64>,
     /// Endpoints that each event goes to [default: 1,10,100; steady: 10].
@@ -126,8 +130,8 @@ enum Scenario {
     Scale,
     /// A log of many events: how soon an engine that has it starts, its memory, and whether its rates hold.
     LongLog,
-    /// A replay of many deliveries, to the only endpoint and to one of ten: what live ones notice of it, beside the same
-    /// load without it.
+    /// A replay of many deliveries, to the only endpoint, to one of ten, and to one without live events beside others: what
+    /// live ones notice of it, beside the same load without it.
     Replay,
     /// Pages of lists of deliveries and events, at every depth and by every filter.
     Lists,

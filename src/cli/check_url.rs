@@ -12,6 +12,9 @@ use crate::settings::{Flags, Settings};
 
 /// What `check-url` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  casewire check-url https://partner.example.com/webhooks
+  casewire check-url http://10.1.2.3/in --egress-allow 10.1.2.0/24")]
 pub(super) struct Args {
     /// The URL that an endpoint would have.
     url: String,

@@ -152,9 +152,12 @@ impl Client {
         let server = &self.server;
         Failure::Failed(match error {
             SendRequestError::Connect(ConnectError::Io(error)) => {
-                format!(
-                    "cannot reach {server}: {error}; start it with `casewire serve`, or name it with --server"
-                )
+                let next = match error.kind() {
+                    // What came back was no TLS.
+                    std::io::ErrorKind::InvalidData => "does it speak https?",
+                    _ => "start it with `casewire serve`, or name it with --server",
+                };
+                format!("cannot reach {server}: {error}; {next}")
             }
             SendRequestError::Timeout => format!("{server} did not answer within {} s", TIMEOUT.as_secs()),
             other => format!("cannot reach {server}: {other}; is --server right?"),
@@ -171,12 +174,18 @@ pub(super) fn segment(text: &str) -> String {
 fn problem(status: u16, body: &Bytes) -> String {
     let problem: Value = serde_json::from_slice(body).unwrap_or_default();
     let part = |name: &str| problem[name].as_str().map(printable).unwrap_or_default();
+    let next = match status {
+        401 => "; give one with --token or CASEWIRE_TOKEN",
+        404 if problem["detail"].is_null() => "; is --server right, its prefix included?",
+        _ => "",
+    };
     let mut text = match (part("title"), part("detail")) {
         (title, detail) if title.is_empty() && detail.is_empty() => format!("the server answered {status}"),
         (title, detail) if detail.is_empty() => format!("{title} ({status})"),
         (title, detail) if title.is_empty() => format!("{detail} ({status})"),
         (title, detail) => format!("{title} ({status}): {detail}"),
     };
+    text.push_str(next);
     for error in problem["errors"].as_array().into_iter().flatten() {
         let part = |name: &str| error[name].as_str().map(printable).unwrap_or_default();
         let line = format!("{}: {}", part("field"), part("message"));
@@ -201,6 +210,10 @@ mod tests {
             "Unprocessable (422): 1 field is wrong\n  events[0]: there is no `cases.reopened`"
         );
         assert_eq!(problem(502, &Bytes::from_static(b"<html>")), "the server answered 502");
+        assert_eq!(
+            problem(404, &Bytes::new()),
+            "the server answered 404; is --server right, its prefix included?"
+        );
     }
 
     #[test]

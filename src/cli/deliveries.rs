@@ -25,7 +25,11 @@ enum Action {
   casewire deliveries list --endpoint wh_… --json | jq -r '.data[].id'")]
     List(ListArgs),
     /// One delivery with its attempts: how long each step took, in milliseconds, to whom it went, what came of it.
-    #[command(visible_alias = "show")]
+    #[command(
+        visible_alias = "show",
+        after_help = "Example:
+  casewire deliveries get evt_….wh_…"
+    )]
     Get {
         /// The delivery, evt_….wh_….
         #[arg(value_name = "DELIVERY_ID")]
@@ -34,6 +38,9 @@ enum Action {
         server: ServerArgs,
     },
     /// Attempt a delivery again now, whatever its state.
+    #[command(after_help = "Examples:
+  casewire deliveries retry evt_….wh_…
+  casewire deliveries list --status dead --json | jq -r '.data[].id' | xargs -n 1 casewire deliveries retry")]
     Retry {
         /// The delivery, evt_….wh_….
         #[arg(value_name = "DELIVERY_ID")]
@@ -98,7 +105,8 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
     Ok(())
 }
 
-/// The delivery a line a field, then a table of its attempts. What receivers answered is for `--json`.
+/// The delivery a line a field, then a table of its attempts, then what the last of them was answered, if the token may
+/// see that. What the others were is for `--json`.
 fn delivery(delivery: &Value) {
     let mut fields = delivery.clone();
     let attempts =
@@ -110,6 +118,29 @@ fn delivery(delivery: &Value) {
         let steps = ["ms", "dns", "connect", "tls", "first_byte"];
         output::table(&[&["attempt", "started_at"], &steps[..], &["address", "outcome"]].concat(), &rows);
     }
+    attempts
+        .as_array()
+        .and_then(|all| all.last())
+        .into_iter()
+        .flat_map(answer)
+        .for_each(|it| output::line(&it));
+}
+
+/// What an attempt was answered: headers, then the body, line by line.
+fn answer(attempt: &Value) -> Vec<String> {
+    let response = &attempt["response"];
+    let headers = response["headers"].as_object().into_iter().flatten();
+    let headers: Vec<_> = headers
+        .map(|(name, value)| format!("  {}: {}", output::printable(name), output::text(value)))
+        .collect();
+    let body = response["body"].as_str().into_iter().flat_map(str::lines);
+    let body: Vec<_> = body.map(|line| format!("  {}", output::printable(line))).collect();
+    if headers.is_empty() && body.is_empty() {
+        return Vec::new();
+    }
+    let title = format!("answer to attempt {}", output::text(&attempt["number"]));
+    let between = (!headers.is_empty() && !body.is_empty()).then(String::new);
+    [String::new(), title].into_iter().chain(headers).chain(between).chain(body).collect()
 }
 
 fn attempt(attempt: &Value) -> Vec<String> {
@@ -171,5 +202,23 @@ mod tests {
         });
         let row = ["2", "2026-04-29T09:15:00Z", "0.1", "", "", "", "", "", "connect: connection refused"];
         assert_eq!(attempt(&failed), row);
+    }
+
+    #[test]
+    fn what_an_attempt_was_answered_is_shown_line_by_line_and_cannot_steer_the_terminal() {
+        let answered = json!({
+            "number": 3, "response": {"headers": {"content-type": "text/plain"}, "body": "no\r\nsuch \u{1b}[2J\tcase"},
+        });
+        let shown = [
+            "",
+            "answer to attempt 3",
+            "  content-type: text/plain",
+            "",
+            "  no",
+            "  such \u{fffd}[2J\u{fffd}case",
+        ];
+        assert_eq!(answer(&answered), shown);
+        assert!(answer(&json!({"number": 1, "error": {"class": "dns", "message": "x"}})).is_empty());
+        assert!(answer(&json!({"number": 1, "response": {"headers": {}, "body": ""}})).is_empty());
     }
 }

@@ -24,12 +24,21 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// All dialects, with a line on each.
+    #[command(after_help = "Examples:
+  casewire dialect list
+  casewire dialect list --dialects ./dialects")]
     List(FolderArgs),
     /// All that there is to know of one.
+    #[command(after_help = "Example:
+  casewire dialect show xpath@1")]
     Show(show::Args),
     /// Compile files of your own and name every mistake by its line; 1 if there is any.
+    #[command(after_help = "Example:
+  casewire dialect check own@1.toml")]
     Check(check::Args),
     /// Print the exact request that an endpoint would be sent for an event.
+    #[command(after_help = "Example:
+  casewire dialect render --dialect xpath@1 --event event.json")]
     Render(render::Args),
 }
 

@@ -10,7 +10,9 @@ use super::{
     Failure, Outcome,
     body::{insert, list_of, object_of},
     client::{Client, ServerArgs, segment},
-    json_value, output, pair,
+    json_value,
+    listing::{self, SizeArgs},
+    output, pair,
 };
 
 /// What `endpoints` takes.
@@ -23,9 +25,16 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// All endpoints, newest first.
-    List(ServerArgs),
+    #[command(after_help = "Examples:
+  casewire endpoints list
+  casewire endpoints list --json | jq -r '.data[] | select(.status == \"paused\") | .id'")]
+    List(ListArgs),
     /// One endpoint.
-    #[command(visible_alias = "show")]
+    #[command(
+        visible_alias = "show",
+        after_help = "Example:
+  casewire endpoints get wh_…"
+    )]
     Get(IdArgs),
     /// Create an endpoint; its secret is shown this once.
     #[command(after_help = "Examples:
@@ -36,20 +45,39 @@ enum Action {
     /// See which of the last events an endpoint would take, before it is created.
     ///
     /// Takes what `create` takes, without --url. Nothing is stored or sent.
+    #[command(after_help = "Examples:
+  casewire endpoints preview --event 'cases.*'
+  casewire endpoints preview --event 'cases.*' --filter '{\"data.amount\":{\"gte\":1000}}' --last 1000")]
     Preview(PreviewArgs),
     /// Change what is given; the rest stays.
+    #[command(after_help = "Examples:
+  casewire endpoints update wh_… --event 'cases.*' --event people.created
+  casewire endpoints update wh_… --filter null --rate-limit-per-second 5
+  casewire endpoints update wh_… --tls-ca ca.pem")]
     Update(UpdateArgs),
     /// Delete an endpoint; its waiting deliveries are cancelled.
+    #[command(after_help = "Example:
+  casewire endpoints delete wh_…")]
     Delete(IdArgs),
     /// How it has been doing: attempts of the last 24 hours, success, latency, and what waits.
+    #[command(after_help = "Examples:
+  casewire endpoints stats wh_…
+  casewire endpoints stats wh_… --json | jq .data.backlog")]
     Stats(IdArgs),
     /// Send it a sample event now, signed like any other, and see what it answers; also if it is paused.
     ///
     /// Nothing follows from how it goes, but the exit code: 1 if the receiver did not take it.
+    #[command(after_help = "Examples:
+  casewire endpoints test wh_…
+  casewire endpoints test wh_… --type cases.created && echo taken")]
     Test(TestArgs),
     /// Hold its events until it is resumed.
+    #[command(after_help = "Example:
+  casewire endpoints pause wh_…")]
     Pause(IdArgs),
     /// Deliver what was held, and go on.
+    #[command(after_help = "Example:
+  casewire endpoints resume wh_…")]
     Resume(IdArgs),
     /// Send again what is dead, was delivered, or was missed; --dry-run counts it first.
     Replay(replays::BeginArgs),
@@ -57,12 +85,25 @@ enum Action {
     #[command(subcommand)]
     Replays(replays::Action),
     /// Show the secrets in force; the audit has it.
+    #[command(after_help = "Example:
+  casewire endpoints secret wh_…")]
     Secret(IdArgs),
     /// Give it a new secret, shown this once, and keep the old one in force for a while.
     ///
     /// Where a signature can stand beside others, deliveries carry both meanwhile. Elsewhere the old secret signs until its
     /// end: give the new one to the receiver before.
+    #[command(after_help = "Examples:
+  casewire endpoints rotate wh_…                        the old one stays in force for a day
+  casewire endpoints rotate wh_… --overlap-seconds 0    it leaked: the old one ends now")]
     Rotate(RotateArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    #[command(flatten)]
+    page: SizeArgs,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -210,9 +251,9 @@ struct RestArgs {
 /// Runs one action and prints the endpoint, or the endpoints, that it is about.
 pub(super) async fn run(args: Args, json: bool) -> Outcome {
     let answer = match args.action {
-        Action::List(server) => {
-            let answer = Client::new(&server)?.get("/endpoints").await?;
-            output::list(&answer, &["id", "status", "events", "url", "description"], json);
+        Action::List(ListArgs { page, server }) => {
+            let answer = page.get(&Client::new(&server)?, "/endpoints", &[]).await?;
+            listing::print(&answer, &["id", "status", "events", "url", "description"], json);
             return Ok(());
         }
         Action::Get(args) => Client::new(&args.server)?.get(&path(&args.id)).await?,

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{json, value::RawValue};
 
 use super::{
     Failure, Outcome,
-    body::insert,
     client::{Client, ServerArgs, segment},
     listing::{self, SizeArgs},
     output,
@@ -22,6 +22,8 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// All event types by name: those registered, and those that come with the dialects in use.
+    #[command(after_help = "Example:
+  casewire event-types list --limit 200")]
     List {
         #[command(flatten)]
         page: SizeArgs,
@@ -29,13 +31,27 @@ enum Action {
         server: ServerArgs,
     },
     /// One event type, with its sample and its schema.
+    #[command(after_help = "Example:
+  casewire event-types show cases.created")]
     Show(TypeArgs),
     /// Register an event type, or replace it as a whole: what is not given, it does not have.
     ///
     /// With a schema, nothing is published of the type that does not fit. A schema that does not fit the sample given, the
     /// one before or the one that is shipped is refused unless it is forced.
+    #[command(after_help = "Examples:
+  casewire event-types set fees.paid --description 'A fee was paid.' --category Fees
+  echo '{\"amount\":3}' > sample.json
+  echo '{\"required\":[\"amount\"],\"properties\":{\"amount\":{\"type\":\"integer\"}}}' > schema.json
+  casewire event-types set fees.paid --sample sample.json --schema schema.json
+  casewire publish fees.paid --data '{}'        # refused: data.amount is missing
+  casewire event-types set fees.paid --schema stricter.json --force
+
+Schemas are JSON Schema 2020-12. A $ref reaches into the schema itself, like #/$defs/name; a keyword that is not
+supported is refused by its place, never passed over.")]
     Set(SetArgs),
     /// Take an event type out of the catalogue, with its schema.
+    #[command(after_help = "Example:
+  casewire event-types delete fees.paid")]
     Delete(TypeArgs),
 }
 
@@ -87,7 +103,8 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
         Action::Set(args) => {
             let force = if args.force { "?force=true" } else { "" };
             let path = format!("{}{force}", path(&args.event_type));
-            Client::new(&args.server)?.put(&path, &args.body()?).await?
+            let [sample, schema] = [&args.sample, &args.schema].map(|it| it.as_deref().map(read).transpose());
+            Client::new(&args.server)?.put(&path, &args.body(sample?, schema?)).await?
         }
         Action::Delete(args) => {
             Client::new(&args.server)?.delete(&path(&args.event_type)).await?;
@@ -107,22 +124,32 @@ pub(super) async fn run(args: Args, json: bool) -> Outcome {
     Ok(())
 }
 
+/// An event type as the HTTP API takes it; JSON as it is written in its file.
+#[derive(Serialize)]
+struct TypeBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deprecated: bool,
+}
+
 impl SetArgs {
-    fn body(&self) -> Result<Map<String, Value>, Failure> {
-        let mut body = Map::new();
-        insert(&mut body, "description", self.description.clone().map(Value::from));
-        insert(&mut body, "category", self.category.clone().map(Value::from));
-        insert(&mut body, "sample", self.sample.as_deref().map(read).transpose()?);
-        insert(&mut body, "schema", self.schema.as_deref().map(read).transpose()?);
-        insert(&mut body, "deprecated", self.deprecated.then_some(Value::Bool(true)));
-        Ok(body)
+    fn body(&self, sample: Option<Box<RawValue>>, schema: Option<Box<RawValue>>) -> TypeBody<'_> {
+        let (description, category) = (self.description.as_deref(), self.category.as_deref());
+        TypeBody { description, category, sample, schema, deprecated: self.deprecated }
     }
 }
 
-fn read(path: &Path) -> Result<Value, Failure> {
+fn read(path: &Path) -> Result<Box<RawValue>, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-    serde_json::from_str(&text).map_err(|error| wrong(&error))
+    serde_json::from_str(&text).map_err(|error| wrong(&format!("is not JSON: {error}")))
 }
 
 fn path(event_type: &str) -> String {

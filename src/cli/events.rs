@@ -24,7 +24,12 @@ enum Action {
   casewire events list --type cases.created --limit 200 --json")]
     List(ListArgs),
     /// One event, with its payload if the token may see it.
-    #[command(visible_alias = "get")]
+    #[command(
+        visible_alias = "get",
+        after_help = "Examples:
+  casewire events show evt_…
+  casewire events show evt_… --json | jq .data.data"
+    )]
     Show {
         /// The event, evt_….
         #[arg(value_name = "EVENT_ID")]
@@ -36,6 +41,8 @@ enum Action {
     ///
     /// Their records stay, without it. Deliveries that still wait are cancelled. It cannot be undone; backups that were
     /// made before still have the content. Where there is no event about the resource it says so, and is well all the same.
+    #[command(after_help = "Example:
+  casewire events erase --resource people/7 --yes")]
     Erase {
         /// The resource: people/7.
         #[arg(long, value_name = "TYPE/ID")]
@@ -47,6 +54,8 @@ enum Action {
         server: ServerArgs,
     },
     /// What became of one event, endpoint by endpoint.
+    #[command(after_help = "Example:
+  casewire events deliveries evt_…")]
     Deliveries {
         /// The event, evt_….
         #[arg(value_name = "EVENT_ID")]

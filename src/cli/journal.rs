@@ -17,8 +17,12 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Read every record and check it; 1 if anything is damaged. Changes nothing.
+    #[command(after_help = "Example:
+  casewire journal verify --data-dir /var/lib/casewire")]
     Verify(DirArgs),
     /// What is stored, in numbers.
+    #[command(after_help = "Example:
+  casewire journal stats --data-dir /var/lib/casewire")]
     Stats(DirArgs),
 }
 

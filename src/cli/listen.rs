@@ -17,6 +17,10 @@ mod account;
 
 /// What `listen` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  casewire listen --listen 127.0.0.1:9000 --secret whsec_…
+  casewire listen --reply 500,500,200 --delay 250ms
+  casewire listen --dialect github@1 --secret shared --count 10")]
 pub(super) struct Args {
     /// Where to listen; port 0 picks a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]

@@ -21,7 +21,7 @@ pub(super) struct PageArgs {
 /// Which page of a list.
 #[derive(Debug, clap::Args)]
 pub(super) struct SizeArgs {
-    /// How many at once, at most 200 [default: 50].
+    /// How many at once, at most 200.
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
     /// Where the page before said that there is more.

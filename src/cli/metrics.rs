@@ -10,6 +10,9 @@ use super::{
 
 /// What `metrics` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  casewire metrics
+  casewire metrics --json | jq '.data[] | select(.name == \"casewire_dead_letters\").value'")]
 pub(super) struct Args {
     #[command(flatten)]
     server: ServerArgs,

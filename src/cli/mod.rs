@@ -11,6 +11,7 @@ mod listing;
 mod output;
 mod receiver;
 mod server;
+mod width;
 
 mod demo;
 mod serve;

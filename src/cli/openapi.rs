@@ -4,6 +4,9 @@ use super::{Failure, Outcome, output};
 
 /// What `openapi` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  casewire openapi > openapi.json
+  casewire openapi --prefix /webhooks > openapi.json")]
 pub(super) struct Args {
     /// Where the routes are mounted.
     #[arg(long, value_name = "PATH", default_value = "/v2.3/webhooks")]

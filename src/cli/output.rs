@@ -4,12 +4,23 @@ use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value;
 
+use super::width::{self, width};
+
 /// Prints one line, and ends the program quietly when nobody reads any more (`casewire … | head`).
 pub(super) fn line(text: &str) {
     let mut out = io::stdout().lock();
-    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
+    printed(writeln!(out, "{text}").and_then(|()| out.flush()));
+}
+
+/// Ends the program if something could not be printed: quietly if nobody reads any more, else as a failure (its disk is
+/// full), lest half a list be taken for all of it.
+fn printed(written: io::Result<()>) {
+    let Err(error) = written else { return };
+    if error.kind() == io::ErrorKind::BrokenPipe {
         std::process::exit(0);
     }
+    complain(&format!("cannot write what was asked for: {error}"));
+    std::process::exit(1);
 }
 
 /// Prints one line of a program that goes on whether or not anybody reads it.
@@ -39,12 +50,10 @@ pub(super) fn bytes(bytes: &[u8]) {
     } else {
         out.write_all(bytes)
     };
-    if written.and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
-    }
+    printed(written.and_then(|()| out.flush()));
 }
 
-/// Prints an answer that is a list: as it is, or as a table with these fields of each item.
+/// Prints an answer that is all of a list: as it is, or as a table with these fields of each item.
 pub(super) fn list(answer: &Value, fields: &[&str], as_json: bool) {
     if as_json {
         return json(answer);
@@ -52,9 +61,6 @@ pub(super) fn list(answer: &Value, fields: &[&str], as_json: bool) {
     let row = |item: &Value| fields.iter().map(|name| text(&item[name])).collect();
     let rows: Vec<_> = answer["data"].as_array().into_iter().flatten().map(row).collect();
     table(fields, &rows);
-    if answer["next_cursor"].is_string() {
-        line("(there are more)");
-    }
 }
 
 /// Prints rows below their headings, columns aligned.
@@ -69,10 +75,11 @@ pub(super) fn aligned(headings: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let rows: Vec<Vec<String>> = std::iter::once(headings.iter().map(|text| (*text).to_owned()).collect())
         .chain(rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()))
         .collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let widest = |column: usize| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..headings.len()).map(widest).collect();
     let row = |row: &Vec<String>| {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let padded = |(cell, most): (&String, &usize)| format!("{cell}{}", " ".repeat(most - width(cell)));
+        let cells: Vec<_> = row.iter().zip(&widths).map(padded).collect();
         cells.join("  ").trim_end().to_owned()
     };
     rows.iter().map(row).collect()
@@ -99,9 +106,10 @@ pub(super) fn text(value: &Value) -> String {
     }
 }
 
-/// Text that cannot steer the terminal.
+/// Text that cannot steer the terminal, nor turn around what stands beside it.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    let steers = |c: char| c.is_control() || width::is_directional(c);
+    text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -114,11 +122,16 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [vec!["wh_1".to_owned(), "é".to_owned()], vec!["x".to_owned(), "longer".to_owned()]];
         assert_eq!(aligned(&["id", "name"], &rows), ["id    name", "wh_1  é", "x     longer"]);
+
+        let rows = ["案件", "e\u{301}", "plain"].map(|name| vec![name.to_owned(), "|".to_owned()]);
+        let lines = aligned(&["name", ""], &rows);
+        assert_eq!(lines, ["name", "案件   |", "e\u{301}      |", "plain  |"]);
     }
 
     #[test]
     fn text_of_others_cannot_steer_the_terminal() {
         assert_eq!(text(&json!("a\u{1b}[2Jb\n")), "a\u{fffd}[2Jb\u{fffd}");
+        assert_eq!(text(&json!("a\u{202e}b\u{2066}")), "a\u{fffd}b\u{fffd}");
         assert_eq!(text(&json!(["cases.*", 1])), "cases.*, 1");
         assert_eq!(text(&json!({"a": "\u{9b}2J"})), "{\"a\":\"\u{fffd}2J\"}");
     }

@@ -8,6 +8,8 @@ use super::{Failure, Outcome, output};
 
 /// What `restore` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  casewire restore /var/lib/casewire/backups/before-the-upgrade --data-dir /var/lib/casewire-new")]
 pub(super) struct Args {
     /// The backup: the folder that `casewire backup` told.
     backup: PathBuf,

@@ -6,7 +6,7 @@ use actix_rt::signal::unix::{Signal, SignalKind, signal};
 use casewire_data::{event::Tenant, token::Scope};
 use futures_util::future::{Either, select};
 use serde_json::json;
-use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
+use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt};
 
 use super::{Failure, Outcome, output, server};
 use crate::{
@@ -21,6 +21,9 @@ const RED_SECONDS: u64 = 10;
 
 /// What `serve` takes: every setting.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  casewire serve --data-dir /var/lib/casewire --listen 0.0.0.0:8080
+  CASEWIRE_EGRESS_ALLOW=10.0.0.0/8 casewire serve --config /etc/casewire.toml")]
 pub(super) struct Args {
     #[command(flatten)]
     settings: Flags,
@@ -87,7 +90,13 @@ pub(super) fn open(settings: &Settings) -> Result<Engine, Failure> {
     if let Some(token) = &settings.admin_token {
         builder = builder.admin_token(token.secret().to_owned());
     }
-    Ok(builder.start()?)
+    builder.start().map_err(|error| match error.field_errors() {
+        // Which there are is known only now.
+        [only] if only.field == "dialect" => {
+            Failure::Usage(format!("dialect, from a flag, the environment or the file: {}", only.message))
+        }
+        _ => error.into(),
+    })
 }
 
 /// Whether the data directory is empty or not there; the engine creates it then.
@@ -103,14 +112,17 @@ fn is_fresh(dir: &Path) -> Result<bool, Failure> {
 }
 
 fn log_to_stderr(filter: &str, json: bool) -> Outcome {
-    let filter = EnvFilter::try_new(filter).map_err(|error| Failure::Usage(format!("log: {error}")))?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(BoxMakeWriter::new(io::stderr))
+    let filter: Targets = filter.parse().map_err(|error| Failure::Usage(format!("log: {error}")))?;
+    let log = fmt::layer()
+        .with_writer(io::stderr)
         // A line that cannot be written is lost. To complain of it there would end the thread that logged it.
         .log_internal_errors(false);
     // A second subscriber can't be set; the first one then serves as well.
-    let _ = if json { log.json().try_init() } else { log.with_ansi(false).try_init() };
+    let _ = if json {
+        registry().with(log.json()).with(filter).try_init()
+    } else {
+        registry().with(log.with_ansi(false)).with(filter).try_init()
+    };
     Ok(())
 }
 

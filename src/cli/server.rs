@@ -10,7 +10,7 @@ use actix_web::{App, HttpServer, dev::ServerHandle, web};
 
 use super::Failure;
 use crate::{
-    admin::health,
+    admin::{self, health},
     engine::{Engine, ShutdownReport},
 };
 
@@ -41,10 +41,16 @@ pub(super) fn workers() -> usize {
 pub(super) fn run(engine: &Engine, listener: TcpListener, prefix: &str) -> Result<ServerHandle, Failure> {
     let (engine, prefix) = (engine.clone(), prefix.to_owned());
     let app = move || {
+        let told = prefix.clone();
+        let beside = move || {
+            let prefix = told.clone();
+            async move { admin::beside(&prefix).await }
+        };
         App::new()
             .app_data(engine.clone())
             .service(web::scope(&prefix).configure(engine.admin()))
             .configure(health::routes)
+            .default_service(web::to(beside))
     };
     let server = HttpServer::new(app)
         .workers(workers())

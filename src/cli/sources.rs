@@ -6,6 +6,7 @@ use super::{
     Failure, Outcome,
     body::{insert, object_of},
     client::{Client, ServerArgs, segment},
+    listing::{self, SizeArgs},
     output, pair,
 };
 
@@ -23,14 +24,32 @@ enum Action {
   CASEWIRE_SOURCE_SECRET=shared-with-github casewire sources create code --dialect github@1")]
     Create(CreateArgs),
     /// All sources, newest first.
-    List(ServerArgs),
+    #[command(after_help = "Example:
+  casewire sources list")]
+    List(ListArgs),
     /// One source.
-    #[command(visible_alias = "get")]
+    #[command(
+        visible_alias = "get",
+        after_help = "Example:
+  casewire sources show src_…"
+    )]
     Show(IdArgs),
     /// Change what is given; the rest stays.
+    #[command(after_help = "Example:
+  CASEWIRE_SOURCE_SECRET=another casewire sources update src_…")]
     Update(UpdateArgs),
     /// Delete a source; nothing comes in by it any more.
+    #[command(after_help = "Example:
+  casewire sources delete src_…")]
     Delete(IdArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    #[command(flatten)]
+    page: SizeArgs,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -81,9 +100,9 @@ struct UpdateArgs {
 /// Runs one action and prints the source, or the sources, that it is about.
 pub(super) async fn run(args: Args, json: bool) -> Outcome {
     let answer = match args.action {
-        Action::List(server) => {
-            let answer = Client::new(&server)?.get("/sources").await?;
-            output::list(&answer, &["id", "name", "dialect", "url", "description"], json);
+        Action::List(ListArgs { page, server }) => {
+            let answer = page.get(&Client::new(&server)?, "/sources", &[]).await?;
+            listing::print(&answer, &["id", "name", "dialect", "url", "description"], json);
             return Ok(());
         }
         Action::Create(args) => Client::new(&args.server)?.post("/sources", &args.body()).await?,

@@ -10,6 +10,9 @@ use super::{
 
 /// What `status` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  casewire status && echo up
+  casewire status --server https://cases.example.com/v2.3/webhooks")]
 pub(super) struct Args {
     #[command(flatten)]
     server: ServerArgs,

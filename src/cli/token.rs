@@ -29,8 +29,13 @@ enum Action {
   casewire token create --scope admin --data-dir /var/lib/casewire   (no server runs on it)")]
     Create(CreateArgs),
     /// All tokens, newest first, without their secrets.
+    #[command(after_help = "Examples:
+  casewire token list
+  casewire token list --tenant north")]
     List(ListArgs),
     /// Delete a token; nobody is let in by it any more.
+    #[command(after_help = "Example:
+  casewire token delete tok_…")]
     Delete(DeleteArgs),
 }
 

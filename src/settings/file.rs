@@ -38,7 +38,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<Entry>, Error> {
     })?;
     let table = DeTable::parse(&text).map_err(|error| {
         let line = line_of(&text, error.span().unwrap_or_default());
-        Error::new(ErrorKind::Invalid, format!("{shown} line {line}: {}", error.message()))
+        let key = key_of(&text, line).map(|key| format!(", {key}")).unwrap_or_default();
+        Error::new(ErrorKind::Invalid, format!("{shown} line {line}{key}: {}", error.message()))
     })?;
     let mut entries = Vec::new();
     let mut add = |path: &[&str], span, value: &DeValue<'_>| {
@@ -107,6 +108,13 @@ fn plain(value: &DeValue<'_>) -> Option<String> {
         }
         DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Table(_) => None,
     }
+}
+
+/// The key before the `=` of a line, which is not TOML. Never what stands behind it: that may be a token.
+fn key_of(text: &str, line: usize) -> Option<&str> {
+    let (key, _) = text.lines().nth(line - 1)?.split_once('=')?;
+    let is_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    Some(key.trim()).filter(|key| !key.is_empty() && key.chars().all(is_key))
 }
 
 /// Lines count from 1.

@@ -10,10 +10,12 @@ pub(super) struct TenantKey {
     pub(super) apply: fn(&mut Limits, &Tenant, &str) -> Result<(), String>,
 }
 
+const RETENTION_HOURS: &str = "retention_hours";
+
 /// Every setting of a tenant. What is not given is as for all.
 pub(super) const TENANT_KEYS: &[TenantKey] = &[
     TenantKey {
-        name: "retention_hours",
+        name: RETENTION_HOURS,
         apply: |limits, tenant, text| {
             limits.tenants_retention_ms.insert(tenant.clone(), millis(text, HOUR_MS)?);
             Ok(())
@@ -41,3 +43,18 @@ pub(super) const TENANT_KEYS: &[TenantKey] = &[
         },
     },
 ];
+
+/// Holds a tenant's setting against those for all, once all are known: which of them comes first in the file is nobody's
+/// concern.
+pub(super) fn check(key: &TenantKey, tenant: &Tenant, limits: &Limits) -> Result<(), String> {
+    let period = limits.tenants_retention_ms.get(tenant).filter(|_| key.name == RETENTION_HOURS);
+    if period.is_none_or(|period| *period <= limits.retention_ms) {
+        return Ok(());
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a period is far below 2^53 ms")]
+    let all_hours = limits.retention_ms as f64 / HOUR_MS;
+    Err(format!(
+        "is longer than retention_hours for all, {all_hours}, by which files go; raise that, and shorten the period of each \
+         tenant that is not to have it"
+    ))
+}

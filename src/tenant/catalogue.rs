@@ -11,6 +11,7 @@ use casewire_data::{
     catalogue::{self, RegisteredType, ShippedType, TypeDraft},
     dialect::Dialect,
     event::EventType,
+    operational::refuse_reserved,
 };
 
 use super::{TenantHandle, nothing};
@@ -63,14 +64,16 @@ impl TenantHandle {
 
     /// Registers an event type, in the place of what was registered before; answers it, and whether it is new.
     ///
-    /// `Conflict` if the schema does not fit the sample, the one before, or one that is shipped; not with `force`. From the
-    /// answer on nothing is published of the type that does not fit its schema.
+    /// `Invalid` for a type of the engine's own, which hosts do not publish and no schema is asked about. `Conflict` if the
+    /// schema does not fit the sample, the one before, or one that is shipped; not with `force`. From the answer on nothing
+    /// is published of the type that does not fit its schema.
     pub async fn put_event_type(
         &self,
         event_type: EventType,
         draft: TypeDraft,
         force: bool,
     ) -> Result<(CatalogueEntry, bool)> {
+        refuse_reserved(&event_type)?;
         let shipped = self.shipped(&event_type);
         let samples = shipped.iter().filter_map(|shipped| shipped.sample.clone()).collect();
         let (tenant, by) = (self.name.clone(), self.by.clone());
@@ -95,7 +98,7 @@ impl TenantHandle {
     fn spoken(&self) -> Vec<Arc<Dialect>> {
         let config = &self.tree.config;
         let endpoints = self.tree.directory.endpoints(&self.name);
-        let mut others: BTreeSet<&str> = endpoints.iter().map(|endpoint| endpoint.dialect.as_str()).collect();
+        let mut others: BTreeSet<&str> = endpoints.iter().map(|endpoint| &*endpoint.dialect).collect();
         others.remove(config.default_dialect.as_str());
         let all = std::iter::once(config.default_dialect.as_str()).chain(others);
         all.filter_map(|id| config.dialects.get(id).ok()).collect()

@@ -7,7 +7,7 @@ use casewire_data::{
     Result, Timestamp,
     endpoint::Endpoint,
     id::{EndpointId, ReplayId},
-    replay::{Replay, ReplayQuery, ReplayState},
+    replay::{Counted, Replay, ReplayQuery, ReplayState},
     route::{Choice, Terms},
     store::{ReplayFilter, Store},
 };
@@ -65,7 +65,7 @@ impl TenantHandle {
     pub async fn count_replay(&self, endpoint: EndpointId, query: ReplayQuery) -> Result<u64> {
         query.check()?;
         let endpoint = self.active_or_paused(endpoint)?;
-        self.count(&endpoint, &query).await.map(|(count, _)| count)
+        self.count(&endpoint, &query).await.map(|counted| counted.count)
     }
 
     /// Sends again what a query selects, oldest first; answers when it is counted and durable that it will be sent. Live
@@ -74,9 +74,9 @@ impl TenantHandle {
     pub async fn replay(&self, endpoint: EndpointId, query: ReplayQuery) -> Result<ReplayReport> {
         query.check()?;
         let stored = self.active_or_paused(endpoint)?;
-        let (count, span) = self.count(&stored, &query).await?;
+        let counted = self.count(&stored, &query).await?;
         let party = self.party(endpoint);
-        let begin = BeginReplay { endpoint: stored.ordinal, party, query, count, span };
+        let begin = BeginReplay { endpoint: stored.ordinal, party, query, counted };
         let replay = self.tree.replays.send(begin).await.map_err(|_| gone())??;
         Ok(ReplayReport::new(endpoint, replay))
     }
@@ -110,10 +110,11 @@ impl TenantHandle {
         self.tree.directory.endpoint(&self.name, id).ok_or_else(|| nothing("endpoint"))
     }
 
-    /// Counts slice by slice, so that others read in between. Also tells which events were looked at.
-    async fn count(&self, endpoint: &Arc<Endpoint>, query: &ReplayQuery) -> Result<(u64, (u64, u64))> {
+    /// Counts slice by slice, so that others read in between.
+    async fn count(&self, endpoint: &Arc<Endpoint>, query: &ReplayQuery) -> Result<Counted> {
         let asked = query.clone();
-        let span = self.tree.journal.read(move |store| store.replay_span(&asked)).await??;
+        let begin = move |store: &Store| Ok((store.position(), store.replay_span(&asked)?));
+        let (as_of, span) = self.tree.journal.read(begin).await??;
         let terms = Arc::new(Terms::new(endpoint.clone(), &self.tree.config.dialects));
         let (mut count, (mut place, through)) = (0, span);
         while place < through {
@@ -124,6 +125,7 @@ impl TenantHandle {
                     endpoint: endpoint.ordinal,
                     query: &query,
                     through,
+                    as_of,
                 };
                 store.replayable(&filter, place, |event| terms.choose(&event.content) == Choice::Taken)
             };
@@ -131,6 +133,6 @@ impl TenantHandle {
             count += slice.chosen.len() as u64;
             place = slice.place;
         }
-        Ok((count, span))
+        Ok(Counted { count, span, as_of })
     }
 }

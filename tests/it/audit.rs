@@ -163,7 +163,7 @@ async fn what_the_host_and_the_engine_do_is_told_too_and_outlasts_a_restart() {
     let event = home.publish("a.b").await;
     let delivery = home.until(event, good, DeliveryStatus::Delivered).await.id;
     let tenant = home.tenant();
-    wait_until(async || tenant.endpoint(gone).await.unwrap().endpoint.status_reason.clone(), Option::is_some)
+    wait_until(async || tenant.endpoint(gone).await.unwrap().endpoint.status_reason.is_some(), |gone| *gone)
         .await;
     tenant.retry_delivery(delivery).await.unwrap();
     let draft = SourceDraft { name: "court".into(), dialect: "standard@1".into(), ..SourceDraft::default() };
@@ -221,6 +221,14 @@ fn the_program_lists_verifies_beside_the_server_and_names_the_first_broken_entry
     assert_eq!(beside["entries"], 5);
     assert_eq!(server.terminate().code, Some(0));
     assert_eq!(serde_json::from_str::<Value>(&verify().stdout).unwrap(), beside);
+
+    let newest = beside["newest_sha256"].as_str().unwrap();
+    let against = |noted: &str| run(&["audit", "verify", "--data-dir", path, "--noted", noted], &[]);
+    let held = against(&newest.to_uppercase());
+    assert!(held.code == Some(0) && held.stdout.contains("noted    entry 5"), "{held:?}");
+    let other = against(&"0".repeat(64));
+    assert!(other.code == Some(1) && other.stderr.contains("none of the 5 entries"), "{other:?}");
+    assert_eq!(against(&newest[1..]).code, Some(2), "not a hash");
 
     let folder = fs::read_dir(dir.path().join("audit")).unwrap();
     let file = folder.map(|entry| entry.unwrap().path()).next().unwrap();

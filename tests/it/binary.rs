@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails in a test fails the test, in helper functions too")]
 
+mod browser;
 mod dice;
 mod http;
 mod listener;
@@ -10,6 +11,7 @@ mod server;
 
 use std::time::Duration;
 
+pub use browser::Browser;
 pub use dice::Dice;
 pub use http::Connection;
 pub use listener::Listener;

@@ -23,7 +23,8 @@ const EVENTS: usize = 40;
 /// What a data directory holds: for each event its bytes, whom it goes to and what became of it.
 type Content = BTreeMap<String, (Vec<u8>, Vec<(u32, DeliveryStanding)>)>;
 
-/// A data directory with events that were delivered and events that wait, left by a clean stop.
+/// A data directory with events that were delivered and events that wait, left by a clean stop; of half of those that
+/// were delivered the content may be erased.
 struct Original {
     dir: TempDir,
     ids: Vec<String>,
@@ -31,7 +32,7 @@ struct Original {
 }
 
 impl Original {
-    fn make() -> Self {
+    fn make(erased: bool) -> Self {
         let dir = TempDir::new().unwrap();
         let receiver = Receiver::start(|attempt| if attempt.path == "/good" { 200 } else { 500 });
         let server = Server::start(dir.path(), &[("CASEWIRE_RETRY_SCHEDULE_SECONDS", "86400")]);
@@ -41,11 +42,17 @@ impl Original {
         let ids: Vec<_> = (0..EVENTS)
             .map(|number| {
                 let event_type = if number % 4 == 0 { "cases.closed" } else { "cases.created" };
-                let event = json!({ "type": event_type, "data": { "number": number } });
+                let resource = json!({ "type": "people", "id": (number % 2).to_string() });
+                let event = json!({ "type": event_type, "data": { "number": number }, "resource": resource });
                 connection.request("POST", "/events", &event.to_string()).unwrap().id(202)
             })
             .collect();
         receiver.wait("every attempt", |attempts| attempts.len() == EVENTS + EVENTS / 4);
+        if erased {
+            // Their file is packed then, and another one is begun.
+            let answer = connection.request("DELETE", "/events?resource=people/1", "").unwrap();
+            assert_eq!(answer.status, 200, "{}", answer.text);
+        }
         assert_eq!(server.terminate().code, Some(0));
         let content = open(copy(dir.path()).path(), &ids).expect("nothing is damaged yet").0;
         assert_eq!(content.len(), EVENTS);
@@ -107,7 +114,15 @@ fn open(dir: &Path, ids: &[String]) -> casewire::Result<(Content, usize)> {
 
 #[test]
 fn a_flipped_bit_is_named_or_does_no_harm() {
-    let original = Original::make();
+    flips(&Original::make(false));
+}
+
+#[test]
+fn a_flipped_bit_is_named_or_does_no_harm_where_contents_were_erased() {
+    flips(&Original::make(true));
+}
+
+fn flips(original: &Original) {
     let mut dice = Dice::thrown();
     let mut named = 0;
     for file in original.files() {
@@ -135,7 +150,15 @@ fn a_flipped_bit_is_named_or_does_no_harm() {
 
 #[test]
 fn a_file_cut_short_is_named_or_loses_its_last_entries_alone() {
-    let original = Original::make();
+    cuts(&Original::make(false));
+}
+
+#[test]
+fn a_file_cut_short_is_named_or_loses_its_last_entries_alone_where_contents_were_erased() {
+    cuts(&Original::make(true));
+}
+
+fn cuts(original: &Original) {
     let span = setting("CASEWIRE_TRUNCATIONS", 400);
     let segments =
         original.files().into_iter().filter(|file| file.extension().is_some_and(|it| it == "segment"));
@@ -166,7 +189,7 @@ fn a_file_cut_short_is_named_or_loses_its_last_entries_alone() {
 
 #[test]
 fn after_a_clean_stop_a_cut_log_is_named() {
-    let original = Original::make();
+    let original = Original::make(false);
     let file = Path::new("log/0000000000000000.segment");
     let bytes = fs::read(original.dir.path().join(file)).unwrap();
     for keep in [bytes.len() - 1, bytes.len() / 2, 64, 0] {
@@ -187,7 +210,7 @@ fn damaged(original: &Original) -> (TempDir, &'static str) {
 
 #[test]
 fn the_program_names_the_damage_and_does_not_start() {
-    let original = Original::make();
+    let original = Original::make(false);
     let (image, file) = damaged(&original);
     let ended = Server::try_start(image.path(), &[]).err().expect("it does not start");
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -201,7 +224,7 @@ fn the_program_names_the_damage_and_does_not_start() {
 
 #[test]
 fn a_retry_journal_that_is_gone_or_rubbish_is_made_anew() {
-    let original = Original::make();
+    let original = Original::make(false);
     let gone = copy(original.dir.path());
     fs::remove_dir_all(gone.path().join("retry")).unwrap();
     assert!(open(gone.path(), &original.ids).unwrap().0 == original.content, "the retry journal was gone");

@@ -298,3 +298,31 @@ async fn old_payloads_go_by_their_tenants_period_and_records_stay() {
     assert_eq!(&theirs.content.data[..], br#"{"said":"of-the-north"}"#);
     home.shutdown().await;
 }
+
+/// What `casewire_journal_bytes` says.
+fn journal_bytes(home: &Embedded) -> u64 {
+    let page = home.engine.metrics();
+    let line = page.lines().find_map(|line| line.strip_prefix("casewire_journal_bytes ")).unwrap();
+    line.parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_erasure_of_small_payloads_gives_their_disk_back() {
+    let home = Embedded::start();
+    let receiver = Receiver::willing();
+    home.subscribe(to(receiver.url(), &["*"])).await;
+    // A KiB each, in which hardly two letters are alike.
+    let said: String = (0..300).map(|n| format!("{:x}", n * n * 31)).collect();
+    let mut events: Vec<_> = (0..999).map(|_| about("7", &said[..900])).collect();
+    events.iter_mut().for_each(|event| event.tags.clear());
+    events.push(about("8", "of-eight"));
+    let receipts = home.tenant().publish_batch(events).await.unwrap();
+    receiver.received(receipts.len()).await;
+    let before = journal_bytes(&home);
+    assert_eq!(home.tenant().erase(person("7")).await.unwrap().events, Some(999));
+    let after = journal_bytes(&home);
+    assert!(after * 100 < before * 35, "{after} of {before}");
+    let kept = home.tenant().event(receipts[999].id).await.unwrap();
+    assert_eq!(&kept.content.data[..], br#"{"said":"of-eight"}"#);
+    home.shutdown().await;
+}

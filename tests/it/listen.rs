@@ -86,7 +86,11 @@ async fn what_the_engine_sends_is_verified_and_understood_and_what_was_tampered_
         let status = async || tenant.delivery(delivery).await.unwrap().status;
         wait_until(status, |status| *status == DeliveryStatus::Delivered).await;
         let endpoint = tenant.endpoint(endpoint).await.unwrap().endpoint;
-        assert_eq!((endpoint.status, &endpoint.status_reason), (EndpointStatus::Active, &None), "{dialect}");
+        assert_eq!(
+            (endpoint.status, endpoint.status_reason.as_deref()),
+            (EndpointStatus::Active, None),
+            "{dialect}"
+        );
 
         if secret.is_some() {
             tamper(&listener, &told);

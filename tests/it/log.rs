@@ -1,5 +1,12 @@
 //! One event can be followed in the log, from publish to its last attempt, by its id.
 
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -72,4 +79,30 @@ fn every_line_of_an_event_has_its_id_endpoint_and_attempt() {
         assert_eq!((&span["name"], &span["event"]), (&json!("event"), &json!(delivered)), "{line}");
         assert_eq!((&span["tenant"], &span["event_type"]), (&json!("default"), &json!("a.good")), "{line}");
     }
+}
+
+#[test]
+fn all_that_serve_writes_as_json_is_json_and_the_page_on_it_says_so() {
+    let dir = TempDir::new().unwrap();
+    let stderr = dir.path().join("stderr");
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_casewire"));
+    serve.args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir.path().join("data"));
+    let serve = serve.env("CASEWIRE_LOG", "casewire=debug").stdout(Stdio::piped());
+    let mut serve = serve.stderr(File::create(&stderr).unwrap()).spawn().unwrap();
+    let mut announced = BufReader::new(serve.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let listening = |line: &String| serde_json::from_str::<Value>(line).expect(line)["listening"].is_string();
+    assert!(announced.any(|line| listening(&line)));
+    serve.kill().unwrap();
+    serve.wait().unwrap();
+    for line in announced.chain(fs::read_to_string(stderr).unwrap().lines().map(str::to_owned)) {
+        serde_json::from_str::<Value>(&line).expect(&line);
+    }
+
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/README.md");
+    let page = fs::read_to_string(page).unwrap();
+    let followed = page.lines().find(|line| line.contains("| jq -c 'select(.fields.event")).unwrap();
+    assert!(
+        followed.contains("casewire serve --json 2>&1 |"),
+        "jq ends at the first line that is none: {followed}"
+    );
 }

@@ -18,6 +18,7 @@ mod filter;
 mod identity;
 mod outcomes;
 mod schedule;
+mod schemas;
 mod scopes;
 
 mod ordering;
@@ -39,6 +40,7 @@ mod restart;
 mod shutdown;
 
 mod backup;
+mod command_line;
 mod corruption;
 mod crash;
 mod power_loss;
@@ -53,6 +55,7 @@ mod receivers;
 mod refusals;
 mod verifiers;
 
+mod console;
 mod log;
 mod metrics;
 mod operational;

@@ -2,7 +2,8 @@
 
 use actix_web::http::Method;
 use casewire::{
-    DeliveryStatus, EndpointDraft, EndpointStatus, ErrorKind, EventQuery, NewEvent, RetrySchedule,
+    DeliveryStatus, EndpointDraft, EndpointStatus, ErrorKind, EventQuery, FailureClass, NewEvent,
+    RetrySchedule,
 };
 use serde_json::{Value, json};
 
@@ -67,6 +68,29 @@ async fn a_dead_letter_is_told_to_who_subscribes_and_to_nobody_else() {
     assert_eq!(everything.events(), [event, after]);
     failing.received_all(&[after]).await;
     assert_eq!(failing.events(), [event, after], "nothing about itself");
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_dialect_cannot_say_a_notice_keeps_it_from_nobody_else() {
+    let home = home();
+    let (failing, mute, watcher) =
+        (Receiver::start(|_| Reply::status(500)), Receiver::willing(), Receiver::willing());
+    let endpoint = home.subscribe(to(failing.url(), &["cases.*"])).await;
+    // It takes its header from `data.action`, which no notice has.
+    let github = EndpointDraft {
+        dialect: Some("github@1".into()),
+        secret: Some("a-secret-that-we-share".into()),
+        ..to(mute.url(), &["casewire.*"])
+    };
+    let mute_one = home.subscribe(github).await;
+    home.subscribe(to(watcher.url(), &["casewire.*"])).await;
+    let event = home.publish("cases.created").await;
+    home.until(event, endpoint, DeliveryStatus::Dead).await;
+    told(&watcher, 1).await;
+    let record = home.until(watcher.events()[0], mute_one, DeliveryStatus::Dead).await;
+    assert_eq!(record.attempts[0].outcome.failure_class(), Some(FailureClass::Request));
+    home.shutdown().await;
+    assert_eq!((mute.count(), watcher.count()), (0, 1));
 }
 
 #[tokio::test]

@@ -214,7 +214,7 @@ async fn an_endpoint_whose_dialect_is_gone_holds_its_events_and_sends_them_when_
     home = home.restart().await;
     let gone = home.tenant().endpoint(endpoint).await.unwrap().endpoint;
     assert_eq!(gone.status, EndpointStatus::Paused);
-    let reason = gone.status_reason.clone().unwrap();
+    let reason = gone.status_reason.as_ref().unwrap();
     assert!(reason.contains("own@1.toml") && reason.contains("--dialects"), "{reason}");
     let event = NewEvent::new("case.opened", r#"{"n":1}"#).unwrap();
     let held = home.tenant().publish(event).await.unwrap();
@@ -234,6 +234,6 @@ async fn an_endpoint_whose_dialect_is_gone_holds_its_events_and_sends_them_when_
     home = home.restart().await;
     home.until(held.id, endpoint, DeliveryStatus::Delivered).await;
     let back = home.tenant().endpoint(endpoint).await.unwrap().endpoint;
-    assert_eq!((back.status, &back.status_reason), (EndpointStatus::Active, &None));
+    assert_eq!((back.status, back.status_reason.as_deref()), (EndpointStatus::Active, None));
     assert_eq!((back.name.as_deref(), &back.secrets), (Some("Harbor"), &before.secrets));
 }

@@ -83,11 +83,15 @@ async fn strain_halves_what_is_in_flight_and_each_success_adds_one() {
 }
 
 #[tokio::test]
-async fn a_429_with_retry_after_gives_the_whole_endpoint_a_rest() {
+async fn a_429_or_503_with_retry_after_gives_the_whole_endpoint_a_rest() {
+    tokio::join!(rests_after(429), rests_after(503));
+}
+
+async fn rests_after(status: u16) {
     let home = Embedded::start();
     let number = AtomicUsize::new(0);
     let receiver = Receiver::start(move |_| match number.fetch_add(1, Ordering::SeqCst) {
-        0 => Reply::status(429).with("Retry-After", 2),
+        0 => Reply::status(status).with("Retry-After", 2),
         _ => Reply::status(204),
     });
     let endpoint = home.subscribe(limited(&receiver, 1)).await;
@@ -100,6 +104,22 @@ async fn a_429_with_retry_after_gives_the_whole_endpoint_a_rest() {
     let requests = receiver.requests();
     let rest = requests[1].at - requests[0].replied.unwrap() + Duration::from_millis(1);
     assert!(rest >= Duration::from_secs(2), "the next request of any event came after {rest:?}");
+}
+
+#[tokio::test]
+async fn what_an_operator_sends_again_does_not_wait_for_the_end_of_a_rest() {
+    let home = Embedded::start();
+    let number = AtomicUsize::new(0);
+    let receiver = Receiver::start(move |_| match number.fetch_add(1, Ordering::SeqCst) {
+        0 => Reply::status(429).with("Retry-After", 3_600),
+        _ => Reply::status(204),
+    });
+    let endpoint = home.subscribe(limited(&receiver, 1)).await;
+    let event = home.publish("cases.created").await;
+    let retrying = home.until_retrying(event, endpoint).await;
+    home.tenant().retry_delivery(retrying.id).await.unwrap();
+    home.until(event, endpoint, DeliveryStatus::Delivered).await;
+    assert_eq!(receiver.count(), 2);
 }
 
 #[tokio::test]

@@ -61,6 +61,9 @@ fn what_was_acknowledged_survives_a_loss_of_power_at_every_sync() {
             Server::start_through(strace(&trace), dir.path(), &[("CASEWIRE_SEGMENT_BYTES_MAX", "65536")]);
         promised.endpoints.insert(server.endpoint(&receiver.url("/hook"), &["cases.*"]).0);
         publish(&server, run, &mut promised);
+        // Files that hold some of what was promised are written anew.
+        let erased = server.connect().request("DELETE", "/events?resource=people/7", "").unwrap();
+        assert_eq!(erased.status, 200, "{}", erased.text);
         let ended = if terminate { server.terminate() } else { server.kill() };
         assert_eq!(ended.code, terminate.then_some(0), "{ended:?}");
     }
@@ -135,6 +138,11 @@ fn publish(server: &Server, run: usize, promised: &mut Promised) {
             let mut connection = server.connect();
             thread::spawn(move || {
                 let one = |number: usize| {
+                    if number.is_multiple_of(12) {
+                        let erasable =
+                            r#"{"type":"cases.created","data":1,"resource":{"type":"people","id":"7"}}"#;
+                        connection.request("POST", "/events", erasable).unwrap().id(202);
+                    }
                     // Now and then an event of more than a sector, and one of more than a page of the retry journal.
                     let filler = "x".repeat([10, 700, 9_000][number % 3]);
                     let data = format!(r#"{{"marker":"{run}-{publisher}-{number}","filler":"{filler}"}}"#);

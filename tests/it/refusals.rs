@@ -143,7 +143,7 @@ async fn ecourtdate_is_sent_nothing_that_its_receiver_would_read_otherwise() {
 }
 
 #[tokio::test]
-async fn a_batch_is_refused_whole_and_names_the_first_place() {
+async fn a_batch_is_refused_whole_and_names_every_place_and_the_first_above_all() {
     let (home, receiver, all) = (Embedded::start(), Receiver::willing(), Receiver::willing());
     home.subscribe(to(all.url(), &["*"])).await;
     home.subscribe(ecourtdate(&receiver)).await;
@@ -151,7 +151,12 @@ async fn a_batch_is_refused_whole_and_names_the_first_place() {
     let fine = || NewEvent::new("cases.updated", "1").unwrap();
     let batch = vec![fine(), NewEvent::new("messages.sent", "{}").unwrap(), fine(), claim(None)];
     let error = home.engine.publisher().publish_batch(batch).await.unwrap_err();
-    assert_eq!(fields(&error), ["events[1].data.uuid"]);
+    let named = fields(&error);
+    assert!(
+        named[0] == "events[1].data.uuid" && named.iter().any(|it| it.starts_with("events[3].")),
+        "{named:?}"
+    );
+    assert!(error.message().starts_with("2 of 4 events are refused; first events[1].data.uuid: "), "{error}");
     assert_eq!(home.stored(&all).await, []);
     assert_eq!(receiver.count(), 0);
 }

@@ -143,6 +143,34 @@ async fn what_waits_or_is_under_way_is_not_sent_twice() {
 }
 
 #[tokio::test]
+async fn what_comes_to_its_end_while_a_replay_is_under_way_is_none_of_it() {
+    let (home, gate) = (home(), Gate::shut());
+    let held_up = gate.clone();
+    let receiver = Receiver::start(move |request| {
+        if request.text().contains("tasks.slow") {
+            held_up.pass();
+        }
+        Reply::status(204)
+    });
+    let endpoint = home.subscribe(to(receiver.url(), &["*"])).await;
+    let delivered = home.publish("cases.created").await;
+    home.until(delivered, endpoint, DeliveryStatus::Delivered).await;
+    let slow = home.publish("tasks.slow").await;
+    receiver.received(2).await;
+
+    // A paused endpoint gets its replay later, so that it is counted before the slow one is delivered, and sent after.
+    home.set_status(endpoint, EndpointStatus::Paused).await;
+    let replay = begin(&home, endpoint, all(&[ReplayStatus::Delivered])).await;
+    gate.open();
+    home.until(slow, endpoint, DeliveryStatus::Delivered).await;
+    home.set_status(endpoint, EndpointStatus::Active).await;
+    let report = until_over(&home, endpoint, replay.id).await;
+    assert_eq!((report.count, report.sent, report.skipped), (1, 1, 0));
+    home.shutdown().await;
+    assert_eq!(receiver.events(), [delivered, slow, delivered]);
+}
+
+#[tokio::test]
 async fn a_replayed_delivery_that_fails_is_retried_by_its_schedule_from_the_beginning_and_then_dead_again() {
     let (home, works) = (home(), Gate::shut());
     let receiver = receiver_behind(&works);

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use casewire_data::{Timestamp, limits::shorten};
-use rustls::{CertificateError, pki_types::UnixTime};
+use rustls::{CertificateError, OtherError, pki_types::UnixTime};
 
 /// Names of a certificate that are told of one that is for others.
 const NAMES_MAX: usize = 3;
@@ -26,6 +26,13 @@ pub(super) fn in_words(error: &CertificateError) -> String {
                 .to_owned()
         }
         CertificateError::Revoked => "was revoked".to_owned(),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "is not for servers; have one issued for server authentication".to_owned()
+        }
+        // The verifier's own errors come as a value without a type that could be named here.
+        CertificateError::Other(OtherError(own)) if own.to_string() == "CaUsedAsEndEntity" => {
+            "is an authority's (CA:TRUE), not a server's; have one issued with CA:FALSE".to_owned()
+        }
         CertificateError::BadSignature => "has a signature that does not match".to_owned(),
         other => return format!("certificate is not accepted: {}", shorten(&other.to_string())),
     };
@@ -90,6 +97,10 @@ mod tests {
                 "certificate is not for crm.example, but for 0.example, 1.example, 2.example and 2 more",
             ),
             (CertificateError::Revoked, "certificate was revoked"),
+            (
+                CertificateError::InvalidPurpose,
+                "certificate is not for servers; have one issued for server authentication",
+            ),
         ] {
             assert_eq!(in_words(&error), words);
         }

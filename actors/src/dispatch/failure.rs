@@ -45,10 +45,7 @@ impl Failure {
         let message = match cause {
             Some(rustls::Error::InvalidCertificate(wrong)) => certificate::in_words(wrong),
             Some(rustls::Error::InvalidMessage(_)) => "what came back is not TLS".to_owned(),
-            Some(rustls::Error::AlertReceived(AlertDescription::CertificateRequired)) => {
-                "the receiver demands a client certificate; give the endpoint one in tls.client_cert_pem"
-                    .to_owned()
-            }
+            Some(rustls::Error::AlertReceived(alert)) => refused(*alert),
             _ => format!("TLS failed: {}", in_words(error)),
         };
         Self::new(FailureClass::Tls, message)
@@ -81,6 +78,33 @@ impl Failure {
     }
 }
 
+/// Why the receiver broke the handshake off, as far as its alert tells (RFC 8446, 6.2).
+fn refused(alert: AlertDescription) -> String {
+    use AlertDescription as Alert;
+    let why = match alert {
+        Alert::CertificateRequired => {
+            "demands a client certificate; give the endpoint one in tls.client_cert_pem"
+        }
+        // Of TLS 1.2, this is also the answer to a client without the certificate that is asked of it.
+        Alert::HandshakeFailure | Alert::InsufficientSecurity => {
+            "shares no cipher with this client, or demands a client certificate (tls.client_cert_pem)"
+        }
+        Alert::ProtocolVersion => "speaks neither TLS 1.2 nor 1.3; have it brought up to date",
+        Alert::UnknownCA => "does not know who signed the client certificate; have its authority sign one",
+        Alert::CertificateExpired => "says that the client certificate has expired",
+        Alert::CertificateRevoked => "says that the client certificate was revoked",
+        Alert::BadCertificate | Alert::UnsupportedCertificate | Alert::CertificateUnknown => {
+            "does not accept the client certificate"
+        }
+        Alert::AccessDenied => "does not let this client in",
+        Alert::UnrecognisedName => "does not know the host name of the URL",
+        Alert::NoApplicationProtocol => "does not speak HTTP/1.1",
+        Alert::InternalError => "had an error of its own",
+        other => return format!("the receiver refused TLS with the alert {}", u8::from(other)),
+    };
+    format!("the receiver {why}")
+}
+
 fn in_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".into(),
@@ -92,5 +116,24 @@ fn in_words(error: &io::Error) -> String {
         io::ErrorKind::NetworkUnreachable => "no route to the network".into(),
         io::ErrorKind::TimedOut => "the host does not accept connections".into(),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_receiver_refuses_tls_is_told_in_plain_words() {
+        let words = |alert| {
+            let error = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::AlertReceived(alert));
+            Failure::tls(&error).message
+        };
+        for alert in (0..=u8::MAX).map(AlertDescription::from) {
+            let told = words(alert);
+            assert!(told.starts_with("the receiver ") && !told.contains(&format!("{alert:?}")), "{told}");
+        }
+        assert!(words(AlertDescription::HandshakeFailure).contains("tls.client_cert_pem"));
+        assert_eq!(words(AlertDescription::from(255)), "the receiver refused TLS with the alert 255");
     }
 }

@@ -11,6 +11,8 @@ use super::body::Framing;
 pub(super) const HEAD_BYTES_MAX: usize = 128 * 1024;
 /// Headers of a response.
 const HEADERS_MAX: usize = 128;
+/// How an alert begins, the answer to plain HTTP of whoever speaks TLS: its type, and the major version of all.
+const TLS_ALERT: &[u8] = &[21, 3];
 
 /// What has come of an answer so far.
 pub(super) struct Answer {
@@ -49,6 +51,9 @@ pub(super) fn parse(bytes: &[u8], judged: &[Box<str>]) -> Parsed {
             Parsed::Wrong { status: None, why: format!("the status {status:03}") }
         }
         (Ok(Status::Partial), status) => Parsed::Unfinished { status },
+        (Err(_), None) if bytes.starts_with(TLS_ALERT) => {
+            Parsed::Wrong { status: None, why: "it is TLS; let the URL begin with https".to_owned() }
+        }
         (Err(error), status) => Parsed::Wrong { status, why: error.to_string() },
         (Ok(Status::Complete(_)), Some(101)) => {
             Parsed::Wrong { status, why: "another protocol (101), which nobody asked for".to_owned() }

@@ -42,6 +42,9 @@ impl Mailbox {
         self.retries.begun(seq);
         self.replays.begun(seq, parked, replayed, started_at);
         self.pace.begins(started_at);
+        if !replayed {
+            self.surroundings.traffic.live(started_at);
+        }
         if turn.attempts == 0 && !replayed {
             self.surroundings.counts.first_attempt(turn.envelope.event.published_at, started_at);
         }
@@ -85,10 +88,13 @@ impl Mailbox {
     }
 
     /// Ends a delivery whose event's content was erased: there is nothing to send.
-    pub(super) fn cancel(&mut self, turn: &Turn) {
+    pub(super) fn cancel(&mut self, turn: &Turn, now: Timestamp) {
         if turn.replayed.is_some() {
             // The replay passes over it when it is asked for more.
             self.replays.look_again();
+            if self.order.is_kept() {
+                self.settled_in_order((turn.envelope.event.seq, turn.lane), false, Fate::Delivered, now);
+            }
             return;
         }
         let seq = turn.envelope.event.seq;
@@ -101,7 +107,7 @@ impl Mailbox {
         self.surroundings.journal.cancel(Cancelled { endpoint, seq, parked, floor });
         if self.order.is_kept() {
             // It is over, like one that was delivered.
-            self.settled_in_order(seq, turn.lane, parked, Fate::Delivered);
+            self.settled_in_order((seq, turn.lane), parked, Fate::Delivered, now);
         }
     }
 
@@ -156,13 +162,11 @@ impl Mailbox {
             },
             lane: turn.lane.filter(|_| matches!(fate, Fate::RetryAt(_))),
         };
-        if turn.replayed.is_some() {
-            self.replays.ended();
-        }
+        self.replays.settled(event.seq, turn.replayed.is_some(), fate);
         self.surroundings.journal.settle(settled, event, turn.replayed, &self.unwritten);
         if self.order.is_kept() {
             // After it in the journal, or a crash in between would leave a later one as the first of its case.
-            self.settled_in_order(event.seq, turn.lane, parked, fate);
+            self.settled_in_order((event.seq, turn.lane), parked, fate, now);
         }
         // Only now: a stop that sees nothing in flight counts what the journal was told.
         self.surroundings.in_flight.end(self.ordinal(), event.seq);

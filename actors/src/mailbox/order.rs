@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actix::{AsyncContext, Context, Handler, Message};
 use casewire_data::{
-    Result, limits,
+    Result, Timestamp, limits,
     order::{Arrival, DeliveryOrder, Lane, LaneRead, Lanes, SetAside},
     store::{BEHIND, Behind, Fate, Requeued, Row, Standing, Store},
 };
@@ -70,6 +70,23 @@ impl Order {
     /// Whether anything waits for anything else.
     pub(super) fn is_kept(&self) -> bool {
         !matches!(self.kept, Kept::Nothing)
+    }
+
+    /// Whether all waits for the one that is under way.
+    pub(super) fn is_of_endpoint(&self) -> bool {
+        matches!(self.kept, Kept::OfEndpoint)
+    }
+
+    /// Whether a replayed delivery may be under way, for all that its case knows.
+    pub(super) fn may_lend(&self, lane: Option<Lane>, seq: u64) -> bool {
+        self.cases().zip(lane).is_none_or(|(cases, lane)| cases.lanes.may_lend(lane, seq))
+    }
+
+    /// A replayed delivery is under way, for which its case waits.
+    pub(super) fn lend(&mut self, lane: Option<Lane>, seq: u64) {
+        if let Some((cases, lane)) = self.cases_mut().zip(lane) {
+            cases.lanes.lend(lane, seq);
+        }
     }
 
     /// An attempt is over, and the journal will be told in a moment.
@@ -213,11 +230,18 @@ impl Mailbox {
         }
     }
 
-    /// An attempt is over, and the journal has been told.
-    pub(super) fn settled_in_order(&mut self, seq: u64, lane: Option<Lane>, had_row: bool, fate: Fate) {
+    /// An attempt is over, and the journal has been told. `now` is the time by which the mailbox works on.
+    pub(super) fn settled_in_order(
+        &mut self,
+        (seq, lane): (u64, Option<Lane>),
+        had_row: bool,
+        fate: Fate,
+        now: Timestamp,
+    ) {
         self.order.settling = false;
-        let ended = !matches!(fate, Fate::RetryAt(_));
-        let now = self.now();
+        // What retention took meanwhile has no row, and would be waited for in vain.
+        let is_gone = || seq <= self.surroundings.journal.store().expired_through(self.ordinal());
+        let ended = !matches!(fate, Fate::RetryAt(_)) || is_gone();
         match (&mut self.order.kept, lane) {
             // There may be others with rows, from an earlier order or an operator.
             (Kept::OfEndpoint, _) if ended && had_row => self.retries.note(now),
@@ -283,6 +307,7 @@ impl Mailbox {
     /// The endpoint is to keep another order from now on. What is under way was begun in the one before.
     pub(super) fn change_order(&mut self) {
         self.set_all_aside();
+        self.replays.give_back();
         self.order = Order { kept: Kept::Changing, changes: self.order.changes + 1, settling: false };
     }
 

@@ -1,11 +1,16 @@
 //! Deliveries of a replay that wait in the mailbox. They give way to live ones, and are asked for when there is room.
+//!
+//! When one of them has its turn is decided in `casewire_data::turn`; here is looked up what that goes by.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use actix::{Context, Handler, Message};
 use casewire_data::{
     Timestamp,
-    replay::{LOW_MARK, YOUNG_MAX, may_begin, rests_until},
+    order::{DeliveryOrder, Lane},
+    replay::LOW_MARK,
+    store::Fate,
+    turn::{Beside, Replayed, Turns},
 };
 
 use super::{Mailbox, Turn, share::young};
@@ -14,13 +19,11 @@ use crate::{envelope::Envelope, replay::Again, shard::Told};
 /// What is known of the endpoint's replay.
 #[derive(Debug, Default)]
 pub struct Replays {
-    turns: VecDeque<Again>,
-    in_flight: usize,
-    /// When the last of these began, and the last other one.
-    begun_at: Option<Timestamp>,
-    live_at: Option<Timestamp>,
-    /// Other deliveries begun since the last of these.
-    others_since: u32,
+    /// In publish order, and the case of each where that matters.
+    waiting: VecDeque<(Option<Lane>, Again)>,
+    turns: Turns,
+    /// One of these that failed, and is to be attempted again: where the order of the endpoint is kept, later ones wait.
+    failed: Option<u64>,
     /// It was asked for more, which has not come yet.
     asking: bool,
     /// Nothing has ended since it was last asked for more, so that there is nothing new to ask for.
@@ -29,11 +32,7 @@ pub struct Replays {
 
 impl Replays {
     pub(super) fn has_turns(&self) -> bool {
-        !self.turns.is_empty()
-    }
-
-    pub(super) fn is_under_way(&self) -> bool {
-        self.in_flight > 0
+        !self.waiting.is_empty()
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -41,28 +40,28 @@ impl Replays {
     }
 
     fn holds(&self, seq: u64) -> bool {
-        self.turns.iter().any(|again| again.event.seq == seq)
+        self.waiting.iter().any(|(_, again)| again.event.seq == seq)
     }
 
     /// An attempt begins. One that was asked for otherwise is made, and its replay passes over it.
     pub(super) fn begun(&mut self, seq: u64, parked: bool, replayed: bool, now: Timestamp) {
         if parked && !replayed && self.holds(seq) {
-            self.turns.retain(|again| again.event.seq != seq);
+            self.waiting.retain(|(_, again)| again.event.seq != seq);
             self.look_again();
         }
-        if replayed {
-            (self.in_flight, self.others_since) = (self.in_flight + 1, 0);
-            self.begun_at = Some(now);
-        } else {
-            self.live_at = Some(now);
-            self.others_since = self.others_since.saturating_add(1);
-        }
+        self.turns.begins(replayed, now);
     }
 
-    /// An attempt of one of these has ended.
-    pub(super) fn ended(&mut self) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.answered = false;
+    /// An attempt has ended.
+    pub(super) fn settled(&mut self, seq: u64, replayed: bool, fate: Fate) {
+        if replayed {
+            self.turns.replayed_ends();
+            self.answered = false;
+        }
+        let failed = matches!(fate, Fate::RetryAt(_)).then_some(seq);
+        if replayed || self.failed == Some(seq) {
+            self.failed = failed;
+        }
     }
 
     /// Whatever it was asked for before, it is to be asked again.
@@ -72,61 +71,64 @@ impl Replays {
 
     /// Forgets what waits: the replay still knows of it.
     pub(super) fn give_back(&mut self) {
-        self.turns.clear();
+        self.waiting.clear();
         self.look_again();
     }
 }
 
 impl Mailbox {
-    /// The next replayed delivery, unless live ones come first. An endpoint that is down gets one as a probe, when it is
-    /// time and nothing else is there to probe it with.
+    /// The next replayed delivery, if it is its turn. Where the order of cases is kept it is the first whose case has
+    /// nothing under way.
     pub(super) fn next_replayed(&mut self, now: Timestamp) -> Option<Turn> {
-        while let Some(first) = self.replays.turns.front() {
-            let seq = first.event.seq;
-            if !self.in_flight.contains_key(&seq) && !self.retries.holds(seq) {
-                break;
-            }
-            // Somebody else has it made already.
-            self.replays.turns.pop_front();
-            self.replays.look_again();
-        }
-        if !self.replays.has_turns() || !self.may_replay(now) {
+        if !self.replays.has_turns() || self.waits_for_failed() || !self.may_replay(now) {
             return None;
         }
-        let Again { event, attempts, missing } = self.replays.turns.pop_front()?;
-        let envelope = Arc::new(Envelope::new(event));
-        Some(Turn {
-            envelope,
-            attempts,
-            earlier: attempts,
-            parked: true,
-            lane: None,
-            replayed: Some(missing),
-        })
+        loop {
+            let mut waiting = self.replays.waiting.iter();
+            let next = waiting.position(|(lane, again)| self.order.may_lend(*lane, again.event.seq))?;
+            let (lane, Again { event, attempts, missing }) = self.replays.waiting.remove(next)?;
+            if self.in_flight.contains_key(&event.seq) || self.retries.holds(event.seq) {
+                // Somebody else has it made already.
+                self.replays.look_again();
+                continue;
+            }
+            self.order.lend(lane, event.seq);
+            let (envelope, replayed) = (Arc::new(Envelope::new(event)), Some(missing));
+            return Some(Turn { envelope, attempts, earlier: attempts, parked: true, lane, replayed });
+        }
+    }
+
+    /// Cases know themselves which of them have failed.
+    fn waits_for_failed(&self) -> bool {
+        self.order.is_of_endpoint() && self.replays.failed.is_some() && !self.retries.is_clear()
     }
 
     fn may_replay(&mut self, now: Timestamp) -> bool {
-        let live_waits = self.live_waits(now);
-        if self.pace.is_down() {
-            return !live_waits && self.in_flight.is_empty();
-        }
-        if !self.has_place(live_waits, now) {
-            if live_waits {
-                return false;
-            }
+        let mut answer = self.replays.turns.replayed(&self.beside_replay(now), now);
+        if answer == Replayed::WaitsForWriting {
             self.unwritten.wait();
-            if !self.has_place(live_waits, now) {
-                return false;
-            }
+            // It may have been just now.
+            answer = self.replays.turns.replayed(&self.beside_replay(now), now);
         }
-        self.leaves_thread_to_live(now)
+        if let Replayed::WaitsUntil(until) = answer {
+            self.share.wait_until(Some(until));
+        }
+        answer == Replayed::Begins
     }
 
-    /// What is not written yet takes the place of a live one, too, which comes later.
-    fn has_place(&self, live_waits: bool, now: Timestamp) -> bool {
-        let unwritten = if live_waits { 0 } else { self.unwritten.count() };
-        let (in_flight, allowed) = (self.replays.in_flight + unwritten, self.pace.allowed(now) as usize);
-        may_begin(live_waits, self.replays.others_since, in_flight, allowed)
+    fn beside_replay(&self, now: Timestamp) -> Beside {
+        let traffic = &self.surroundings.traffic;
+        Beside {
+            live_waits: self.live_waits(now),
+            is_down: self.pace.is_down(),
+            is_one_by_one: self.order.is_of_endpoint(),
+            in_flight: self.in_flight.len(),
+            unwritten: self.unwritten.count(),
+            allowed: self.pace.allowed(now) as usize,
+            young: young(self.in_flight.values().filter(|flight| flight.replayed), now),
+            live_at: traffic.live_at(),
+            replays: traffic.replays(),
+        }
     }
 
     /// Something live may begin, or will once it is read. What waits for its time or its case is nothing to wait for.
@@ -135,24 +137,10 @@ impl Mailbox {
         self.has_turns() || may_read || self.retries.is_due(now)
     }
 
-    /// A live delivery waits for what its thread does for those before it, so only few replayed ones are young.
-    fn leaves_thread_to_live(&mut self, now: Timestamp) -> bool {
-        let rests_until = rests_until(self.replays.begun_at, self.replays.live_at, now);
-        if rests_until.is_some() {
-            self.share.wait_until(rests_until);
-            return false;
-        }
-        let (count, first) = young(self.in_flight.values().filter(|flight| flight.replayed), now);
-        if count >= YOUNG_MAX {
-            self.share.wait_until(first);
-        }
-        count < YOUNG_MAX
-    }
-
     /// Asks for more if there is room, and if a replay is under way at all.
     pub(super) fn ask_for_replays(&mut self) {
         let replays = &self.replays;
-        if replays.asking || replays.answered || replays.turns.len() > LOW_MARK || self.is_held() {
+        if replays.asking || replays.answered || replays.waiting.len() > LOW_MARK || self.is_held() {
             return;
         }
         let (line, ordinal) = (&self.surroundings.replays, self.ordinal());
@@ -160,9 +148,20 @@ impl Mailbox {
             return;
         }
         let under_way = self.in_flight.iter().filter(|(_, flight)| flight.replayed).map(|(seq, _)| *seq);
-        let holds = self.replays.turns.iter().map(|again| again.event.seq).chain(under_way).collect();
+        let holds = self.replays.waiting.iter().map(|(_, again)| again.event.seq).chain(under_way).collect();
         (self.replays.asking, self.replays.answered) = (true, true);
         line.ask(ordinal, holds);
+    }
+
+    /// An earlier mailbox of this endpoint may have asked for some of them as well.
+    fn take_replayed(&mut self, deliveries: Vec<Again>) {
+        let by_case = self.plan.endpoint.ordering == DeliveryOrder::Resource;
+        for again in deliveries {
+            if !self.replays.holds(again.event.seq) && !self.in_flight.contains_key(&again.event.seq) {
+                let resource = again.event.content.resource.as_ref().filter(|_| by_case);
+                self.replays.waiting.push_back((resource.map(Lane::of), again));
+            }
+        }
     }
 }
 
@@ -181,12 +180,7 @@ impl Handler<Feed> for Mailbox {
             // It asks again once it is not.
             self.replays.look_again();
         } else {
-            // An earlier mailbox of this endpoint may have asked for some of them as well.
-            for again in deliveries {
-                if !self.replays.holds(again.event.seq) && !self.in_flight.contains_key(&again.event.seq) {
-                    self.replays.turns.push_back(again);
-                }
-            }
+            self.take_replayed(deliveries);
         }
         self.work(context);
     }

@@ -16,6 +16,8 @@ use super::{Flight, Mailbox};
 pub(super) struct Share {
     /// The mailbox counts as one that has work.
     busy: bool,
+    /// The mailbox counts as one that has replayed deliveries to send.
+    replays: bool,
     /// More would be begun, were the attempts under way not so young: when the first of them no longer is.
     waits_until: Option<Timestamp>,
 }
@@ -42,12 +44,20 @@ impl Mailbox {
             self.share.busy = busy;
             self.surroundings.crowd.note(busy);
         }
+        let replays = self.replays.has_turns();
+        if self.share.replays != replays {
+            self.share.replays = replays;
+            self.surroundings.traffic.note_replay(replays);
+        }
     }
 
     /// The mailbox is no more.
     pub(super) fn leave_crowd(&mut self) {
         if std::mem::take(&mut self.share.busy) {
             self.surroundings.crowd.note(false);
+        }
+        if std::mem::take(&mut self.share.replays) {
+            self.surroundings.traffic.note_replay(false);
         }
     }
 

@@ -89,7 +89,7 @@ impl Registry {
         }
         let makes_bodies = || self.config.dialects.get(&revised.dialect).is_ok_and(|it| !it.shares_bodies());
         if endpoint.params != revised.params && makes_bodies() {
-            revised.keep_params(endpoint.params.clone(), self.journal.store().last_seq());
+            revised.keep_params((*endpoint.params).clone(), self.journal.store().last_seq());
         }
         Ok((endpoint, revised))
     }

@@ -1,5 +1,7 @@
 //! Where tokens come from and end: the part of the registry that callers are let in by.
 
+use std::collections::BTreeSet;
+
 use actix::{Handler, Message, ResponseFuture};
 use casewire_data::{
     Error, ErrorKind, Result,
@@ -33,7 +35,10 @@ impl Handler<CreateToken> for Registry {
 
     fn handle(&mut self, message: CreateToken, _: &mut Self::Context) -> Self::Result {
         let now = clock::wall();
-        let CreateToken { tenant, scopes, description, by } = message;
+        let CreateToken { tenant, mut scopes, description, by } = message;
+        // What is named twice is held once, where it was named first.
+        let mut held = BTreeSet::new();
+        scopes.retain(|scope| held.insert(scope.as_str()));
         let made = self.next_id(now).and_then(|id| {
             let secret = format!("cwt_{}", hex(&random::<32>()?));
             let (id, secret_sha256) = (TokenId::from_u128(id), sha256(secret.as_bytes()));

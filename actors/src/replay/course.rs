@@ -184,9 +184,10 @@ impl Course {
 
     /// Searches the log for as many as the window has room for, slice by slice, so that others read in between.
     async fn choose(&self, kit: &Kit, endpoint: &Arc<Endpoint>) -> Result<()> {
-        let (room, query, through) = {
+        let (room, query, through, as_of) = {
             let replay = self.replay.borrow();
-            (WINDOW_MAX.saturating_sub(replay.window.len()), replay.query.clone(), replay.span.1)
+            let room = WINDOW_MAX.saturating_sub(replay.window.len());
+            (room, replay.query.clone(), replay.span.1, replay.as_of)
         };
         let terms = Arc::new(Terms::new(endpoint.clone(), &kit.config.dialects));
         while self.ahead.borrow().len() < room && self.looked.get() < through && !self.signal.is_cancelled() {
@@ -198,6 +199,7 @@ impl Course {
                     endpoint: endpoint.ordinal,
                     query: &query,
                     through,
+                    as_of,
                 };
                 store.replayable(&filter, after, |event| terms.choose(&event.content) == Choice::Taken)
             };

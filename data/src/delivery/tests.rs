@@ -57,7 +57,6 @@ fn the_table_of_the_state_machine() {
         (failed(FailureClass::Protocol), 1, at(0), Nothing),
         (failed(FailureClass::Request), 1, at(0), Nothing),
         // Retry-After delays any retry, in seconds or as a date, and never beyond the cap.
-        (answered(503, Some("60")), 1, at(60_000), Nothing),
         (answered(302, Some(" 7 ")), 1, at(7_000), Nothing),
         (answered(500, Some("Sun, 06 Nov 1994 09:49:37 GMT")), 1, at(HOUR_MS), Nothing),
         (answered(500, Some("Sunday, 06-Nov-94 09:49:37 GMT")), 1, at(HOUR_MS), Nothing),
@@ -69,12 +68,16 @@ fn the_table_of_the_state_machine() {
         (answered(500, Some("-5")), 1, at(0), Nothing),
         (answered(500, Some("soon")), 1, at(0), Nothing),
         (answered(500, Some("")), 1, at(0), Nothing),
-        (answered(503, Some("60")), last, Verdict::Dead, Nothing),
-        // 429, 502 and 504 throttle the endpoint.
+        (answered(500, Some("60")), last, Verdict::Dead, Nothing),
+        // 429, 502 and 504 throttle the endpoint, and 503 where it says until when.
         (answered(429, Some("60")), 1, at(60_000), throttle(Some(60_000))),
         (answered(429, None), 1, at(0), throttle(None)),
         (answered(502, None), 1, at(0), throttle(None)),
         (answered(504, Some("1")), last, Verdict::Dead, throttle(Some(1_000))),
+        (answered(503, Some("60")), 1, at(60_000), throttle(Some(60_000))),
+        (answered(503, Some("60")), last, Verdict::Dead, throttle(Some(60_000))),
+        (answered(503, Some("soon")), 1, at(0), Nothing),
+        (answered(503, None), 1, at(0), Nothing),
         // What made the engine fail is not tried again.
         (failed(FailureClass::Quarantined), 1, Verdict::Dead, Nothing),
     ] {

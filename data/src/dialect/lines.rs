@@ -56,8 +56,8 @@ impl HeaderLines {
         let is_sound = is_token(name) && is_visible(&self.lines[value..]) && !is_framing(name);
         if is_there && is_sound {
             self.lines.extend_from_slice(b"\r\n");
-            self.says_type |= name.eq_ignore_ascii_case("content-type");
-            self.says_agent |= name.eq_ignore_ascii_case("user-agent");
+            self.says_type |= is_named(name, "content-type");
+            self.says_agent |= is_named(name, "user-agent");
             return;
         }
         self.lines.truncate(begin);
@@ -150,13 +150,30 @@ pub(super) fn is_token(name: &str) -> bool {
 
 /// Whether a text can stand in a header (RFC 9110, 5.5) and means the same to everyone: no obs-text.
 pub fn is_visible(value: &[u8]) -> bool {
-    // All of it, without an early end: the compiler then looks at many bytes at once.
-    value.iter().fold(true, |visible, byte| visible & (matches!(byte, b' '..=b'~') | (*byte == b'\t')))
+    let is_fit = |bytes: &[u8]| bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
+    let (words, rest) = value.as_chunks::<8>();
+    words.iter().all(|word| is_plain(*word) || is_fit(word)) && is_fit(rest)
+}
+
+/// Whether all of these are printable ASCII, at a look. May say no where a tab stands, or beside what is wrong.
+fn is_plain(bytes: [u8; 8]) -> bool {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    let word = u64::from_ne_bytes(bytes);
+    // The high bit of a byte: it was there, or came by a subtraction from less than a space, or from none but DEL.
+    let above = word | word.wrapping_sub(EACH * 0x20) | (word ^ (EACH * 0x7f)).wrapping_sub(EACH);
+    above & (EACH * 0x80) == 0
 }
 
 /// Whether nobody but the sender sets a header of this name.
 pub(super) fn is_framing(name: &str) -> bool {
-    FRAMING.iter().any(|own| own.eq_ignore_ascii_case(name))
+    FRAMING.iter().any(|own| is_named(name, own))
+}
+
+/// Whether a header has a name, given in lower case, in whatever letters. Most differ in length or at their first letter.
+#[inline]
+fn is_named(name: &str, wanted: &str) -> bool {
+    let first = |name: &str| name.as_bytes().first().map(|byte| byte | 0x20);
+    name.len() == wanted.len() && first(name) == first(wanted) && name.eq_ignore_ascii_case(wanted)
 }
 
 #[cfg(test)]
@@ -195,6 +212,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_look_at_eight_bytes_sees_what_a_look_at_each_does(
+            value in proptest::collection::vec(prop_oneof![8 => b' '..=b'~', 1 => any::<u8>(), 1 => Just(b'\t')], 0..40)
+        ) {
+            let each = value.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
+            prop_assert_eq!(is_visible(&value), each);
+        }
+
         #[test]
         fn whatever_is_added_is_one_line_or_none(name: String, value: String) {
             let lines: HeaderLines = [(&*name, &*value)].into_iter().collect();

@@ -1,17 +1,11 @@
 //! What a caller gives to create or change an endpoint, before it is checked.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{Endpoint, EndpointStatus, TlsDraft, TlsPatch};
 use crate::{
-    Timestamp,
-    address::EgressPolicy,
-    dialect::Dialects,
-    error::Result,
-    event::Tenant,
-    id::EndpointId,
-    order::DeliveryOrder,
-    scope::{EventScope, Source},
+    Timestamp, address::EgressPolicy, dialect::Dialects, error::Result, event::Tenant, id::EndpointId,
+    order::DeliveryOrder, scope::Source, seldom::Seldom,
 };
 
 /// What a caller gives to create an endpoint, before it is checked.
@@ -154,27 +148,27 @@ impl EndpointDraft {
             id: identity.id,
             ordinal: identity.ordinal,
             tenant: identity.tenant,
-            url: String::new(),
-            description: None,
-            name: None,
-            events: Vec::new(),
+            url: Box::default(),
+            description: Seldom::default(),
+            name: Seldom::default(),
+            events: Arc::default(),
             status: EndpointStatus::default(),
-            status_reason: None,
-            secrets: Vec::new(),
-            retiring: Vec::new(),
-            dialect: self.dialect.clone().unwrap_or_else(|| context.default_dialect.to_owned()),
-            params: BTreeMap::new(),
-            scope: EventScope::default(),
+            status_reason: Seldom::default(),
+            secrets: Box::default(),
+            retiring: Seldom::default(),
+            dialect: self.dialect.as_deref().unwrap_or(context.default_dialect).into(),
+            params: Seldom::default(),
+            scope: Seldom::default(),
             filter: None,
-            headers: BTreeMap::new(),
+            headers: Seldom::default(),
             ordering: DeliveryOrder::None,
             max_in_flight: None,
             rate_limit_per_second: None,
             timeout_seconds: None,
-            retry: None,
+            retry: Seldom::default(),
             tls: None,
             held_through: 0,
-            earlier_params: Vec::new(),
+            earlier_params: Seldom::default(),
             failing: None,
             created_at: context.now,
             updated_at: context.now,

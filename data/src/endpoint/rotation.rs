@@ -41,12 +41,15 @@ impl Endpoint {
         }
         let mut changed = self.clone();
         let end = context.now.plus_millis(i64::from(overlap_seconds) * 1_000);
-        let until_now = changed.secrets.drain(..).map(|secret| RetiringSecret { secret, until: end });
-        let earlier = changed.retiring.drain(..).map(|it| RetiringSecret { until: it.until.min(end), ..it });
-        changed.retiring = until_now.chain(earlier).filter(|it| it.secret != next).collect();
+        let until_now =
+            self.secrets.iter().map(|secret| RetiringSecret { secret: secret.clone(), until: end });
+        let earlier = self.retiring.iter().cloned();
+        let earlier = earlier.map(|it| RetiringSecret { until: it.until.min(end), ..it });
+        let retiring: Vec<_> = until_now.chain(earlier).filter(|it| it.secret != next).collect();
+        changed.retiring = retiring.into();
         changed.forget_expired(context.now);
         changed.check_room(context.now)?;
-        changed.secrets = vec![next];
+        changed.secrets = [next].into();
         changed.touch(context.now);
         Ok(changed)
     }
@@ -60,7 +63,7 @@ impl Endpoint {
 
     /// Forgets the secrets that are no longer in force.
     pub(super) fn forget_expired(&mut self, now: Timestamp) {
-        self.retiring.retain(|it| now < it.until);
+        self.retiring.change(|retiring| retiring.retain(|it| now < it.until));
     }
 
     fn check_room(&self, now: Timestamp) -> Result<()> {
@@ -178,7 +181,7 @@ mod tests {
         let shorter = rotated(&first, &overlap(60), 2, later).unwrap();
         assert_eq!(in_force(&shorter, later.plus_millis(60_000)), [made(2)]);
         let leaked = rotated(&second, &overlap(0), 3, later).unwrap();
-        assert_eq!(leaked.retiring, []);
+        assert_eq!(*leaked.retiring, []);
         assert_eq!(in_force(&leaked, later), [made(3)]);
     }
 
@@ -213,7 +216,7 @@ mod tests {
         let secret = EndpointPatch { secret: Some(made(5).expose()), ..EndpointPatch::default() };
         assert_eq!(in_force(&patched(secret, NOW), NOW), [made(5)]);
         assert_eq!(patched(EndpointPatch::default(), NOW).retiring.len(), 1);
-        assert_eq!(patched(EndpointPatch::default(), NOW.plus_millis(60_000)).retiring, []);
+        assert_eq!(patched(EndpointPatch::default(), NOW.plus_millis(60_000)).retiring.len(), 0);
     }
 
     #[test]

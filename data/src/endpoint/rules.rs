@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
     sync::Arc,
 };
 
@@ -14,6 +15,7 @@ use crate::{
     limits,
     rate::RateLimit,
     retry::RetrySchedule,
+    seldom::Seldom,
 };
 
 impl Endpoint {
@@ -43,19 +45,19 @@ impl Endpoint {
             }
         }
         if let Some(agencies) = patch.agencies {
-            wrong.or_set(&mut self.scope.agencies, check_agencies(agencies));
+            self.scope.change(|scope| wrong.or_set(&mut scope.agencies, check_agencies(agencies)));
         }
         if let Some(sources) = patch.sources {
-            self.scope.sources = sources.into_iter().collect();
+            self.scope.change(|scope| scope.sources = sources.into_iter().collect());
         }
         if let Some(filter) = patch.filter {
             wrong.or_set(&mut self.filter, check_filter(filter));
         }
         if let Some(description) = patch.description {
-            wrong.or_set(&mut self.description, check_text("description", description));
+            wrong.or_set(&mut self.description, check_text("description", description).map(Into::into));
         }
         if let Some(name) = patch.name {
-            wrong.or_set(&mut self.name, check_text("name", name));
+            wrong.or_set(&mut self.name, check_text("name", name).map(Into::into));
         }
         if let Some(status) = patch.status {
             if status == EndpointStatus::Active && context.dialects.get(&self.dialect).is_err() {
@@ -67,11 +69,11 @@ impl Endpoint {
             self.status = status;
             // Paused by its owner, it stays so when its dialect is back.
             if status == EndpointStatus::Active || self.is_speechless() {
-                self.status_reason = None;
+                self.status_reason = Seldom::default();
             }
         }
         if let Some(headers) = patch.headers {
-            wrong.or_set(&mut self.headers, check_headers(headers, context.dialects));
+            wrong.or_set(&mut self.headers, check_headers(headers, context.dialects).map(Into::into));
         }
         if let Some(ordering) = patch.ordering {
             self.ordering = ordering;
@@ -88,7 +90,7 @@ impl Endpoint {
         }
         if let Some(delays) = patch.retry_schedule_seconds {
             let schedule = delays.map(RetrySchedule::new).transpose();
-            wrong.or_set(&mut self.retry, schedule.map_err(|error| error.under("retry")));
+            wrong.or_set(&mut self.retry, schedule.map(Into::into).map_err(|error| error.under("retry")));
         }
         if let Some(tls) = patch.tls {
             let changed = EndpointTls::patched(self.tls.as_deref(), tls);
@@ -115,18 +117,18 @@ impl Endpoint {
         wrong: &mut Wrong,
     ) {
         if let Some(events) = &patch.events {
-            wrong.or_set(&mut self.events, dialect.check_patterns(events));
+            wrong.or_set(&mut self.events, dialect.check_patterns(events).map(Into::into));
         }
         if let Some(params) = &patch.params {
-            wrong.or_set(&mut self.params, check_params(params, dialect));
+            wrong.or_set(&mut self.params, check_params(params, dialect).map(Into::into));
         }
         if let Some(sandbox) = patch.sandbox {
-            wrong.or_set(&mut self.scope.sandbox, check_sandbox(sandbox, dialect));
+            self.scope.change(|scope| wrong.or_set(&mut scope.sandbox, check_sandbox(sandbox, dialect)));
         }
         if patch.secret.is_some() || random.is_some() {
             let secret = dialect.secret(patch.secret.as_deref(), random.unwrap_or_default());
-            wrong.or_set(&mut self.secrets, secret.map(Vec::from_iter));
-            self.retiring.clear();
+            wrong.or_set(&mut self.secrets, secret.map(Box::from_iter));
+            self.retiring = Seldom::default();
         }
     }
 }
@@ -151,7 +153,7 @@ impl Wrong {
     }
 }
 
-fn check_url(url: &str, egress: &EgressPolicy) -> Result<String> {
+fn check_url(url: &str, egress: &EgressPolicy) -> Result<Box<str>> {
     if url.is_empty() {
         return Err(Error::field("url", "is required; write it like https://example.com/webhooks"));
     }
@@ -166,7 +168,7 @@ fn check_url(url: &str, egress: &EgressPolicy) -> Result<String> {
     let normalised = egress.check_url(url)?;
     // Escapes may have made it longer.
     fits(&normalised)?;
-    Ok(normalised)
+    Ok(normalised.into())
 }
 
 pub(crate) fn check_text(field: &str, text: Option<String>) -> Result<Option<String>> {
@@ -264,12 +266,9 @@ fn check_headers(headers: BTreeMap<String, String>, dialects: &Dialects) -> Resu
     Ok(headers)
 }
 
-fn check_range(field: &str, value: Option<u32>, most: u32) -> Result<Option<u32>> {
-    match value {
-        Some(value) if !(1..=most).contains(&value) => Err(Error::field(
-            field,
-            format!("is {value}; choose 1 to {most}, or leave it out for the default"),
-        )),
-        value => Ok(value),
-    }
+fn check_range(field: &str, value: Option<u32>, most: u32) -> Result<Option<NonZeroU32>> {
+    let Some(value) = value else { return Ok(None) };
+    let checked = NonZeroU32::new(value).filter(|value| value.get() <= most);
+    let wrong = || format!("is {value}; choose 1 to {most}, or leave it out for the default");
+    checked.map(Some).ok_or_else(|| Error::field(field, wrong()))
 }

@@ -1,8 +1,10 @@
 //! What a filter asks of the value at one place.
 
+use std::cmp::Ordering;
+
 use serde_json::value::RawValue;
 
-use super::{Wrong, members, seek::Value};
+use super::{Wrong, members, part::Part, seek::Value};
 use crate::{json::Number, limits};
 
 /// What is wrong with a value that can be compared with nothing.
@@ -14,9 +16,9 @@ const TEXT: &str = "must be a string";
 /// One thing that must hold.
 #[derive(Clone, Debug)]
 pub(super) enum Condition {
-    /// Equal to one of these.
+    /// Equal to one of these, ascending.
     In(Box<[Scalar]>),
-    /// Equal to none of these.
+    /// Equal to none of these, ascending.
     NotIn(Box<[Scalar]>),
     /// Before or behind this, or it itself.
     Ordered(Order, Scalar),
@@ -25,7 +27,7 @@ pub(super) enum Condition {
     Prefix(Box<[u8]>),
     Suffix(Box<[u8]>),
     /// A part of a text, or an element of an array.
-    Contains(Scalar),
+    Contains(Scalar, Part),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +39,7 @@ pub(super) enum Order {
 }
 
 /// A value that others are compared with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Scalar {
     Null,
     Bool(bool),
@@ -63,6 +65,16 @@ impl Condition {
         }
     }
 
+    /// Whether it compares with nothing but texts.
+    pub(super) fn compares_texts(&self) -> bool {
+        let is_text = |value: &Scalar| matches!(value, Scalar::Text(_));
+        match self {
+            Self::In(values) | Self::NotIn(values) => values.iter().all(is_text),
+            Self::Ordered(_, value) | Self::Contains(value, _) => is_text(value),
+            Self::Exists(_) | Self::Prefix(_) | Self::Suffix(_) => true,
+        }
+    }
+
     /// Whether it holds for what stands at its place. Of an array, it is enough that it holds for one element.
     pub(super) fn holds(&self, value: Option<&Value<'_>>) -> bool {
         let any = |holds: &dyn Fn(&Value<'_>) -> bool| match value {
@@ -71,17 +83,17 @@ impl Condition {
             Some(value) => holds(value),
         };
         match self {
-            Self::In(values) => any(&|value| values.iter().any(|it| it.equals(value))),
-            Self::NotIn(values) => !any(&|value| values.iter().any(|it| it.equals(value))),
+            Self::In(values) => any(&|value| is_among(values, value)),
+            Self::NotIn(values) => !any(&|value| is_among(values, value)),
             Self::Ordered(order, bound) => any(&|value| order.holds(value, bound)),
             Self::Exists(wanted) => value.is_some() == *wanted,
             Self::Prefix(start) => {
                 any(&|value| matches!(value, Value::Text(text) if text.starts_with(start)))
             }
             Self::Suffix(end) => any(&|value| matches!(value, Value::Text(text) if text.ends_with(end))),
-            Self::Contains(part) => match (value, part) {
-                (Some(Value::Text(text)), Scalar::Text(part)) => is_within(part, text),
-                (Some(Value::Array(elements)), part) => elements.iter().any(|element| part.equals(element)),
+            Self::Contains(one, part) => match (value, one) {
+                (Some(Value::Text(text)), Scalar::Text(wanted)) => part.is_within(wanted, text),
+                (Some(Value::Array(elements)), _) => elements.iter().any(|it| one.is_equal(it)),
                 _ => false,
             },
         }
@@ -90,15 +102,43 @@ impl Condition {
 
 impl Scalar {
     /// Whether a value is the same. Of two types, none is.
-    fn equals(&self, value: &Value<'_>) -> bool {
+    fn is_equal(&self, value: &Value<'_>) -> bool {
+        self.compare(value).is_eq()
+    }
+
+    /// In an order of all values, in which each type has a place of its own.
+    fn compare(&self, value: &Value<'_>) -> Ordering {
         match (self, value) {
-            (Self::Null, Value::Null) => true,
-            (Self::Bool(own), Value::Bool(other)) => own == other,
-            (Self::Number(own), Value::Number(other)) => own == other,
-            (Self::Text(own), Value::Text(other)) => **own == **other,
-            _ => false,
+            (Self::Bool(own), Value::Bool(other)) => own.cmp(other),
+            (Self::Number(own), Value::Number(other)) => own.cmp(other),
+            (Self::Text(own), Value::Text(other)) => (**own).cmp(other),
+            (own, other) => own.rank().cmp(&rank(other)),
         }
     }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Null => 0,
+            Self::Bool(_) => 1,
+            Self::Number(_) => 2,
+            Self::Text(_) => 3,
+        }
+    }
+}
+
+fn rank(value: &Value<'_>) -> u8 {
+    match value {
+        Value::Null => 0,
+        Value::Bool(_) => 1,
+        Value::Number(_) => 2,
+        Value::Text(_) => 3,
+        Value::Array(_) | Value::Object => 4,
+    }
+}
+
+/// Whether one of these, which are ascending, is the same as a value.
+fn is_among(values: &[Scalar], value: &Value<'_>) -> bool {
+    values.binary_search_by(|it| it.compare(value)).is_ok()
 }
 
 impl Order {
@@ -116,10 +156,6 @@ impl Order {
             Self::LessOrEqual => order.is_le(),
         }
     }
-}
-
-fn is_within(part: &[u8], text: &[u8]) -> bool {
-    part.is_empty() || text.windows(part.len()).any(|window| window == part)
 }
 
 fn operators(field: &str, raw: &RawValue, wrong: &mut Wrong) -> Vec<Condition> {
@@ -158,10 +194,15 @@ fn operator(field: &str, name: &str, raw: &RawValue, wrong: &mut Wrong) -> Optio
         },
         "prefix" => text(field, raw, wrong).map(Condition::Prefix),
         "suffix" => text(field, raw, wrong).map(Condition::Suffix),
-        "contains" => scalar(field, raw, wrong).map(Condition::Contains),
+        "contains" => {
+            let wanted = scalar(field, raw, wrong)?;
+            let part = Part::of(if let Scalar::Text(text) = &wanted { text } else { &[] });
+            Some(Condition::Contains(wanted, part))
+        }
         _ => {
             let known = "eq, ne, in, not_in, gt, gte, lt, lte, exists, prefix, suffix and contains";
-            wrong.refuse(field, format!("is no operator; there are {known}"))
+            let below = "a name within the payload belongs into the path, like `data.amount`";
+            wrong.refuse(field, format!("is no operator; there are {known}; {below}"))
         }
     }
 }
@@ -178,7 +219,12 @@ fn list(field: &str, raw: &RawValue, wrong: &mut Wrong) -> Option<Box<[Scalar]>>
         );
     }
     let items = items.into_iter().enumerate();
-    items.map(|(index, item)| scalar(&format!("{field}[{index}]"), item, wrong)).collect()
+    // All of them first, so that all that is wrong is told at once.
+    let values: Vec<_> =
+        items.map(|(index, item)| scalar(&format!("{field}[{index}]"), item, wrong)).collect();
+    let mut values = values.into_iter().collect::<Option<Vec<_>>>()?;
+    values.sort_unstable();
+    Some(values.into())
 }
 
 fn scalar(field: &str, raw: &RawValue, wrong: &mut Wrong) -> Option<Scalar> {

@@ -67,6 +67,26 @@ impl Place {
         }
     }
 
+    /// What is wrong with a path that can be read, but leads nowhere in any event that is likely.
+    pub(super) fn mistake(&self, path: &str) -> Option<&'static str> {
+        let brackets = |name: &[u8]| name.ends_with(b"]") && name.contains(&b'[');
+        match self {
+            Self::Tag(name) if name.is_empty() => {
+                Some("has no name of a tag; write it behind the dot, tags.region")
+            }
+            Self::Data(names) if !path.starts_with('/') && names.iter().any(|name| brackets(name)) => Some(
+                "has brackets; write an element's number between dots, data.items.0.kind, and a name that has \
+                 brackets itself as a JSON Pointer, /data/items[0]",
+            ),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing but a text can stand there.
+    pub(super) fn is_text(&self) -> bool {
+        !matches!(self, Self::Data(_) | Self::ActorId)
+    }
+
     /// What an event has at a place outside of its payload.
     pub(super) fn beside<'a>(&self, event: &'a NewEvent) -> Option<Value<'a>> {
         let actor = event.actor.as_ref();

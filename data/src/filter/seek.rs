@@ -47,7 +47,7 @@ pub(super) type Names = Box<[Box<[u8]>]>;
 pub(super) struct Sought {
     /// The number of the place itself, if it is one of them.
     own: Option<usize>,
-    /// By name, few and in no order.
+    /// By name, ascending: the endpoints of a tenant can look for many.
     below: Vec<(Box<[u8]>, Sought)>,
 }
 
@@ -55,10 +55,9 @@ impl Sought {
     /// Looks for a place, too. `number` is its number, unless it has one already; which it has is told.
     pub(super) fn insert(&mut self, names: &[Box<[u8]>], number: usize) -> usize {
         let Some((first, rest)) = names.split_first() else { return *self.own.get_or_insert(number) };
-        let known = self.below.iter().position(|(name, _)| name == first);
-        let index = known.unwrap_or_else(|| {
-            self.below.push((first.clone(), Self::default()));
-            self.below.len() - 1
+        let index = self.place_of(first).unwrap_or_else(|index| {
+            self.below.insert(index, (first.clone(), Self::default()));
+            index
         });
         self.below[index].1.insert(rest, number)
     }
@@ -106,7 +105,12 @@ impl Sought {
     }
 
     fn child(&self, name: &[u8]) -> Option<&Self> {
-        self.below.iter().find(|(own, _)| **own == *name).map(|(_, child)| child)
+        self.place_of(name).ok().map(|index| &self.below[index].1)
+    }
+
+    /// Where it is below this, or would be.
+    fn place_of(&self, name: &[u8]) -> Result<usize, usize> {
+        self.below.binary_search_by(|(own, _)| (**own).cmp(name))
     }
 
     fn forget(&self, found: &mut [Option<&[u8]>]) {

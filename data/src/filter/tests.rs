@@ -115,6 +115,14 @@ fn every_wrong_path_is_named() {
             &["filter.data.a.like", "filter.data.a.exists", "filter.data.a.prefix"],
         ),
         (r#"{"data.a":1,"data.a":2,"data.b":{"gt":1,"gt":2}}"#, &["filter.data.a", "filter.data.b.gt"]),
+        (r#"{"data.a":[{},1,[]]}"#, &["filter.data.a[0]", "filter.data.a[2]"]),
+        (r#"{"data":{"a":1},"$or":[{"data.b":1}]}"#, &["filter.data.a", "filter.$or", "filter.$or[0]"]),
+        // What would be true of no event, or of every one.
+        (r#"{"data.items[0].kind":"car","tags.":"x"}"#, &["filter.data.items[0].kind", "filter.tags."]),
+        (
+            r#"{"tags.n":{"gte":5},"resource.id":[7,"7"],"agency":null,"type":{"ne":true}}"#,
+            &["filter.tags.n", "filter.resource.id", "filter.agency", "filter.type"],
+        ),
     ] {
         let error = Filter::new(text).expect_err(text);
         let named: Vec<_> = error.field_errors().iter().map(|it| it.field.as_str()).collect();
@@ -145,6 +153,9 @@ fn one_without_paths_is_none_and_one_that_is_stored_is_read_again() {
     assert_eq!(filter.as_str(), r#"{ "data.a" : 1.0 }"#, "as it was written");
     let stored = serde_json::to_string(&filter).unwrap();
     assert_eq!(serde_json::from_str::<Filter>(&stored).unwrap(), filter);
+    // Accepted once, when there were fewer rules.
+    let of_old = Filter::try_from(r#"{"tags.n":5,"data.items[0]":{"exists":false}}"#.to_owned()).unwrap();
+    assert!(!takes(&of_old, &event("{}")));
 }
 
 #[test]
@@ -267,7 +278,49 @@ impl Asked {
     }
 }
 
+/// Texts as people and others write them.
+fn scribble() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "\"data.a\"",
+        "\"/data/~\"",
+        "\"tags.x\"",
+        "\"gte\"",
+        "\"in\"",
+        "\"contains\"",
+        "1e400",
+        "-0",
+        "null",
+        "\"\\ud800\"",
+        "true",
+        " ",
+        "\"",
+        "\\",
+        "é",
+    ]);
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
 proptest! {
+    #[test]
+    fn no_filter_and_no_payload_panics(inside in scribble(), value in scribble(), data in trees()) {
+        for text in [inside.clone(), format!("{{{inside}}}"), format!(r#"{{"data.a":{value}}}"#)] {
+            match Filter::new(&text) {
+                Ok(Some(filter)) => {
+                    takes(&filter, &event(&data.1));
+                    prop_assert_eq!(Filter::try_from(filter.as_str().to_owned()).unwrap(), filter);
+                }
+                Ok(None) => {}
+                Err(error) => prop_assert!(error.field_errors().iter().all(|it| it.field.starts_with("filter"))),
+            }
+        }
+    }
+
     #[test]
     fn one_pass_over_the_text_answers_as_a_walk_through_the_tree(
         (tree, text) in trees(),

@@ -219,6 +219,20 @@ impl<T> Lanes<T> {
         None
     }
 
+    /// Whether an earlier delivery of a case may be made once more now: nothing of the case is under way, and neither it
+    /// nor one before it has failed.
+    pub fn may_lend(&self, lane: Lane, seq: u64) -> bool {
+        self.lanes
+            .get(&lane)
+            .is_none_or(|state| state.in_flight.is_none() && state.failed.iter().all(|failed| *failed > seq))
+    }
+
+    /// An earlier delivery is made once more, while its case waits: [`Lanes::may_lend`] must be so.
+    pub fn lend(&mut self, lane: Lane, seq: u64) {
+        debug_assert!(self.may_lend(lane, seq), "one at a time");
+        self.lanes.entry(lane).or_default().in_flight = Some(seq);
+    }
+
     /// The next that waited in memory and may begin, which it then does.
     pub fn begin_next(&mut self) -> Option<T> {
         while let Some(lane) = self.open.pop_front() {

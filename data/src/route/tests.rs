@@ -1,6 +1,6 @@
 //! Where an event goes, held against asking every endpoint by itself.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use proptest::prelude::*;
 
@@ -31,7 +31,7 @@ fn terms(ordinal: u32, change: impl FnOnce(&mut Endpoint)) -> Arc<Terms> {
 /// An endpoint whose dialect cannot say every event.
 fn strict(ordinal: u32, change: impl FnOnce(&mut Endpoint)) -> Arc<Terms> {
     terms(ordinal, |endpoint| {
-        endpoint.dialect = "claimable@1".to_owned();
+        endpoint.dialect = "claimable@1".into();
         change(endpoint);
     })
 }
@@ -41,7 +41,7 @@ fn plain(ordinal: u32) -> Arc<Terms> {
 }
 
 fn of_agency(ordinal: u32, agency: &str) -> Arc<Terms> {
-    terms(ordinal, |endpoint| endpoint.scope.agencies = [agency.to_owned()].into())
+    terms(ordinal, |endpoint| endpoint.scope.change(|it| it.agencies = [agency.to_owned()].into()))
 }
 
 fn event(agency: Option<&str>) -> NewEvent {
@@ -78,7 +78,7 @@ fn a_filter_decides_besides_the_scope_and_tells_why() {
     let urgent = |ordinal, agency: &str| {
         terms(ordinal, |endpoint| {
             endpoint.filter = filtered(r#"{"data.n":{"gte":2},"agency":{"exists":true}}"#);
-            endpoint.scope.agencies = [agency.to_owned()].into();
+            endpoint.scope.change(|it| it.agencies = [agency.to_owned()].into());
         })
     };
     let all = [urgent(1, "north"), plain(2), urgent(3, "south")];
@@ -92,7 +92,7 @@ fn a_filter_decides_besides_the_scope_and_tells_why() {
     assert_eq!(all[0].choose(&event(r#"{"n":2}"#)), Choice::Taken);
     assert_eq!(all[0].choose(&event(r#"{"n":1}"#)), Choice::Filter("data.n".to_owned()));
     assert_eq!(all[2].choose(&event(r#"{"n":1}"#)), Choice::Scope);
-    let other = terms(1, |endpoint| endpoint.events = vec![Pattern::new("b.*").unwrap()]);
+    let other = terms(1, |endpoint| endpoint.events = [Pattern::new("b.*").unwrap()].into());
     assert_eq!(other.choose(&event("1")), Choice::Pattern);
     let unsayable = strict(1, |_| {}).choose(&NewEvent::new("claim.assigned", "{}").unwrap());
     assert!(matches!(unsayable, Choice::Dialect(_)), "{unsayable:?}");
@@ -109,12 +109,15 @@ fn without_scopes_every_event_of_the_type_shares_one_list() {
 #[test]
 fn a_dialect_is_asked_once_for_each_set_of_params_and_only_for_endpoints_that_take_the_event() {
     let plain = |ordinal| strict(ordinal, |_| {});
-    let with_param =
-        |ordinal, value: &str| strict(ordinal, |it| it.params = [("a".to_owned(), value.to_owned())].into());
-    let of_agency =
-        |ordinal, agency: &str| strict(ordinal, |it| it.scope.agencies = [agency.to_owned()].into());
-    let casebook = terms(4, |endpoint| endpoint.dialect = "casebook@1".to_owned());
-    let says_all = terms(8, |endpoint| endpoint.dialect = "xpath@1".to_owned());
+    let with_param = |ordinal, value: &str| {
+        let params = BTreeMap::from([("a".to_owned(), value.to_owned())]);
+        strict(ordinal, |it| it.params = params.into())
+    };
+    let of_agency = |ordinal, agency: &str| {
+        strict(ordinal, |it| it.scope.change(|it| it.agencies = [agency.to_owned()].into()))
+    };
+    let casebook = terms(4, |endpoint| endpoint.dialect = "casebook@1".into());
+    let says_all = terms(8, |endpoint| endpoint.dialect = "xpath@1".into());
     let endpoints = [
         plain(1),
         with_param(2, "x"),
@@ -153,9 +156,9 @@ fn what_no_dialect_can_say_is_refused_naming_the_endpoint_its_dialect_and_what_t
 fn an_endpoint_whose_dialect_is_gone_takes_what_its_scope_takes_but_a_sandbox_nothing() {
     let gone = |sandbox| {
         terms(3, |endpoint| {
-            endpoint.dialect = "morse@1".to_owned();
-            endpoint.scope.sandbox = sandbox;
-            endpoint.scope.agencies = ["north".to_owned()].into();
+            endpoint.dialect = "morse@1".into();
+            endpoint.scope.change(|it| it.sandbox = sandbox);
+            endpoint.scope.change(|it| it.agencies = ["north".to_owned()].into());
         })
     };
     let matched = Matched::new(&[gone(false)]);
@@ -167,15 +170,15 @@ fn an_endpoint_whose_dialect_is_gone_takes_what_its_scope_takes_but_a_sandbox_no
 #[test]
 fn terms_differ_in_what_decides_on_an_event_and_nothing_else() {
     let same = [
-        terms(1, |endpoint| endpoint.url = "https://b.example/".to_owned()),
-        terms(1, |endpoint| endpoint.name = Some("n".to_owned())),
+        terms(1, |endpoint| endpoint.url = "https://b.example/".into()),
+        terms(1, |endpoint| endpoint.name = Some("n".to_owned()).into()),
     ];
     assert!(same.iter().all(|other| other.agree_with(&plain(1))));
     let different = [
-        terms(1, |endpoint| endpoint.events = vec![Pattern::new("a").unwrap()]),
-        terms(1, |endpoint| endpoint.params = [("a".to_owned(), String::new())].into()),
-        terms(1, |endpoint| endpoint.scope.sources = [Source::Ui].into()),
-        terms(1, |endpoint| endpoint.scope.sandbox = true),
+        terms(1, |endpoint| endpoint.events = [Pattern::new("a").unwrap()].into()),
+        terms(1, |endpoint| endpoint.params = BTreeMap::from([("a".to_owned(), String::new())]).into()),
+        terms(1, |endpoint| endpoint.scope.change(|it| it.sources = [Source::Ui].into())),
+        terms(1, |endpoint| endpoint.scope.change(|it| it.sandbox = true)),
         terms(1, |endpoint| endpoint.filter = filtered(r#"{"agency":"north"}"#)),
         of_agency(1, "north"),
     ];
@@ -193,9 +196,11 @@ proptest! {
         let endpoints: Vec<_> = (0_u32..).zip(scopes).map(|(ordinal, (agency, source, param, filter))| {
             strict(ordinal, |endpoint| {
                 // 0 and 1 are agencies or sources, 2 is all of them.
-                endpoint.scope.agencies = (agency < 2).then(|| agency.to_string()).into_iter().collect();
-                endpoint.scope.sources = [Source::Ui, Source::Api].get(usize::from(source)).copied().into_iter().collect();
-                endpoint.params = [("p".to_owned(), param.to_string())].into();
+                endpoint.scope.change(|scope| {
+                    scope.agencies = (agency < 2).then(|| agency.to_string()).into_iter().collect();
+                    scope.sources = [Source::Ui, Source::Api].get(usize::from(source)).copied().into_iter().collect();
+                });
+                endpoint.params = BTreeMap::from([("p".to_owned(), param.to_string())]).into();
                 endpoint.filter = [r#"{"data.n":1}"#, r#"{"data.n":{"ne":1}}"#].get(usize::from(filter)).and_then(|it| filtered(it));
             })
         }).collect();
@@ -213,10 +218,10 @@ proptest! {
         prop_assert_eq!(&*matched.routes_if(&event, |_, _| Ok(())).unwrap(), &ordinals[..]);
 
         let asked = asked(&matched, &event);
-        let params = |ordinal: &u32| &endpoints[*ordinal as usize].endpoint.params;
+        let params = |ordinal: &u32| &*endpoints[*ordinal as usize].endpoint.params;
         let distinct: std::collections::BTreeSet<_> = asked.iter().map(params).collect();
         prop_assert_eq!(distinct.len(), asked.len(), "each once: {:?}", &asked);
-        prop_assert!(expected.iter().all(|it| distinct.contains(&it.endpoint.params)));
+        prop_assert!(expected.iter().all(|it| distinct.contains(&*it.endpoint.params)));
         prop_assert!(asked.iter().all(|ordinal| ordinals.contains(ordinal)));
     }
 }

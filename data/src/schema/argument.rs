@@ -1,8 +1,9 @@
-//! What stands beside a keyword: counts, names, patterns, types.
+//! What stands beside a keyword: counts, names, types, schemas by name or in a list.
 
-use std::borrow::Cow;
-
-use super::{Rule, Tree, Type, compile::Compiler, pattern::Pattern};
+use super::{
+    Name, Rule, Tree, Type,
+    compile::{Compiler, below},
+};
 use crate::limits;
 
 impl<'t> Compiler<'t> {
@@ -17,48 +18,27 @@ impl<'t> Compiler<'t> {
             Tree::Array(all) if !all.is_empty() => all.iter().map(named).collect(),
             one => named(one).map(|one| vec![one]),
         };
-        if types.is_none() {
+        let Some(mut types) = types else {
             let known = Type::ALL.map(|(name, _)| name).join(", ");
             self.refuse(at, format!("must be one or a list of {known}"));
-        }
-        types.map(|types| Rule::Types(types.into()))
-    }
-
-    pub(super) fn pattern(&mut self, at: &str, value: &Tree<'_>) -> Option<Pattern> {
-        match value {
-            Tree::Text(text) => self.regex(at, &String::from_utf8_lossy(text)),
-            _ => {
-                self.refuse(at, "must be a string");
-                None
-            }
-        }
-    }
-
-    pub(super) fn regex(&mut self, at: &str, text: &str) -> Option<Pattern> {
-        let refuse = |error| self.refuse(at, format!("is a pattern that cannot be used: {error}"));
-        Pattern::new(text).map_err(refuse).ok()
+            return None;
+        };
+        types.sort_unstable();
+        types.dedup();
+        Some(Rule::Types(types.into()))
     }
 
     pub(super) fn count(&mut self, at: &str, value: &Tree<'_>) -> u64 {
-        let Tree::Number(number) = value else {
-            self.refuse(at, "must be a whole number, 0 or more");
-            return 0;
-        };
-        number.as_count().unwrap_or_else(|| {
+        let count = if let Tree::Number(number) = value { number.as_count() } else { None };
+        count.unwrap_or_else(|| {
             self.refuse(at, "must be a whole number, 0 or more");
             0
         })
     }
 
-    pub(super) fn names(&mut self, at: &str, value: &Tree<'_>) -> Box<[Box<str>]> {
-        let name = |it: &Tree<'_>| match it {
-            Tree::Text(text) => Some(String::from_utf8_lossy(text).into()),
-            _ => None,
-        };
-        let names = match value {
-            Tree::Array(items) => items.iter().map(name).collect(),
-            _ => None,
-        };
+    pub(super) fn names(&mut self, at: &str, value: &Tree<'_>) -> Box<[Name]> {
+        let name = |it: &Tree<'_>| if let Tree::Text(text) = it { Some(Name::from(&**text)) } else { None };
+        let names = if let Tree::Array(items) = value { items.iter().map(name).collect() } else { None };
         names.unwrap_or_else(|| {
             self.refuse(at, "must be a list of names");
             Box::default()
@@ -66,22 +46,26 @@ impl<'t> Compiler<'t> {
     }
 
     /// The members of a keyword's object, ascending: name, place and value.
-    pub(super) fn entries(&mut self, at: &str, value: &'t Tree<'t>) -> Vec<(Box<str>, String, &'t Tree<'t>)> {
+    pub(super) fn entries(&mut self, at: &str, value: &'t Tree<'t>) -> Vec<(Name, String, &'t Tree<'t>)> {
         let Tree::Object(members) = value else {
             self.refuse(at, "must be an object");
             return Vec::new();
         };
-        let entry = |(name, value): (&Cow<'_, [u8]>, &'t Tree<'t>)| {
-            let name = String::from_utf8_lossy(name);
-            (name.as_ref().into(), format!("{at}/{}", escape(&name)), value)
-        };
-        members.iter().map(entry).collect()
+        members.iter().map(|(name, value)| (Name::from(&**name), below(at, name), value)).collect()
     }
-}
 
-/// A name as a step of a JSON Pointer.
-pub(super) fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
+    /// The schemas of a keyword's list, each with its place.
+    pub(super) fn list(&mut self, at: &str, value: &'t Tree<'t>) -> Vec<(String, &'t Tree<'t>)> {
+        match value {
+            Tree::Array(items) if !items.is_empty() => {
+                items.iter().enumerate().map(|(index, it)| (format!("{at}.{index}"), it)).collect()
+            }
+            _ => {
+                self.refuse(at, "must be a list of one schema or more");
+                Vec::new()
+            }
+        }
+    }
 }
 
 /// A value as an error shows it.

@@ -2,45 +2,63 @@
 
 use std::{collections::BTreeSet, fmt::Display};
 
-use super::{FieldError, Members, Node, NodeId, Rule, Tree, Type, pattern::Pattern};
+use super::{
+    Effort, FieldError, Members, Name, Node, NodeId, Rule, Tree, Type,
+    pattern::{self, Pattern},
+};
 use crate::limits;
 
 /// What is told of one value: more than anybody reads at once.
 const WRONG_MAX: usize = 20;
-/// Nodes, elements, members and pieces of texts that are looked at for one value. Schemas can be written that take longer
-/// than anybody waits.
-const STEPS_MAX: usize = 2_000_000;
 /// Nodes inside each other. What they are about nests no deeper than JSON may; several can be about the same value.
 const DEPTH_MAX: usize = 400;
-/// Bytes of a text that is held against a pattern.
-const PATTERN_TEXT_BYTES_MAX: usize = 16 * 1024;
 
 /// One run.
 pub(super) struct Check<'s> {
     nodes: &'s [Node],
     wrong: Vec<FieldError>,
+    /// Mistakes beyond those that are told.
+    wrong_more: usize,
     /// Whether anybody is to learn what is wrong; not while alternatives are tried.
     telling: bool,
     steps: usize,
+    steps_max: usize,
     depth: usize,
     /// It took too long, or nests too deep.
     given_up: bool,
 }
 
 impl<'s> Check<'s> {
-    pub(super) fn new(nodes: &'s [Node]) -> Self {
-        Self { nodes, wrong: Vec::new(), telling: true, steps: 0, depth: 0, given_up: false }
-    }
-
     /// All that is wrong with a value, which stands at a field.
-    pub(super) fn run(mut self, field: &str, value: &Tree<'_>) -> Vec<FieldError> {
-        self.fits(0, value, &mut field.to_owned());
-        if self.given_up {
-            let message =
-                "takes too long to hold against its schema; make the schema simpler, or the value smaller";
-            return vec![FieldError { field: field.to_owned(), message: message.to_owned() }];
+    pub(super) fn run(nodes: &'s [Node], field: &str, json: &[u8], effort: &mut Effort) -> Vec<FieldError> {
+        let refuse =
+            |message: &str| vec![FieldError { field: field.to_owned(), message: message.to_owned() }];
+        let steps_max = effort.for_one();
+        if steps_max == 0 {
+            return refuse(effort.advice());
         }
-        self.wrong
+        let mut check = Self {
+            nodes,
+            wrong: Vec::new(),
+            wrong_more: 0,
+            telling: true,
+            steps: 0,
+            steps_max,
+            depth: 0,
+            given_up: false,
+        };
+        check.fits(0, &Tree::of(json), &mut field.to_owned());
+        let advice = effort.advice();
+        // The last step, which it did not take, may have been one over.
+        effort.spend(check.steps.min(steps_max));
+        if check.given_up {
+            return refuse(advice);
+        }
+        if check.wrong_more > 0 {
+            let message = format!("has {} more mistakes; correct these first", check.wrong_more);
+            check.wrong.push(FieldError { field: field.to_owned(), message });
+        }
+        check.wrong
     }
 
     fn fits(&mut self, node: NodeId, value: &Tree<'_>, at: &mut String) -> bool {
@@ -65,19 +83,23 @@ impl<'s> Check<'s> {
     /// Goes on by so many steps; not if it has given up by then.
     fn spend(&mut self, steps: usize) -> bool {
         self.steps = self.steps.saturating_add(steps);
-        self.given_up |= self.steps > STEPS_MAX;
+        self.given_up |= self.steps > self.steps_max;
         !self.given_up
     }
 
     fn refuse(&mut self, at: &str, message: impl Display) -> bool {
-        if self.telling && self.wrong.len() < WRONG_MAX {
-            self.wrong.push(FieldError { field: at.to_owned(), message: message.to_string() });
+        match self.telling {
+            true if self.wrong.len() < WRONG_MAX => {
+                self.wrong.push(FieldError { field: at.to_owned(), message: message.to_string() });
+            }
+            true => self.wrong_more += 1,
+            false => {}
         }
         false
     }
 
     fn holds(&mut self, rule: &Rule, value: &Tree<'_>, at: &mut String) -> bool {
-        self.spend(cost(rule, value)) && self.holds_at_any_cost(rule, value, at)
+        self.spend(1 + cost(rule, value)) && self.holds_at_any_cost(rule, value, at)
     }
 
     fn holds_at_any_cost(&mut self, rule: &Rule, value: &Tree<'_>, at: &mut String) -> bool {
@@ -111,8 +133,7 @@ impl<'s> Check<'s> {
                     || self.refuse(at, format_args!("must be a multiple of {shown}"))
             }
             (Rule::Length { least, most }, Tree::Text(text)) => {
-                let characters = String::from_utf8_lossy(text).chars().count() as u64;
-                self.is_within(at, characters, "characters", (*least, *most))
+                self.is_within(at, pattern::count(text), "characters", (*least, *most))
             }
             (Rule::Pattern(pattern), Tree::Text(text)) => self.matches(pattern, text, at),
             (Rule::Count { least, most }, Tree::Array(items)) => {
@@ -145,7 +166,7 @@ impl<'s> Check<'s> {
                 self.would_fit(*node, &Tree::Text(name.clone())) || self.refuse(at, message())
             }),
             (Rule::Dependent { name, required, node }, Tree::Object(members)) => {
-                if !members.contains_key(name.as_bytes()) {
+                if !members.contains_key(&**name) {
                     return true;
                 }
                 let fits = every(required, |name| self.has(value, name, at));
@@ -179,9 +200,9 @@ impl<'s> Check<'s> {
         let Tree::Object(members) = value else { return true };
         let mut all_fit = true;
         for (name, member) in members {
-            let named = rules.named.binary_search_by(|(own, _)| own.as_bytes().cmp(name));
+            let named = rules.named.binary_search_by(|(own, _)| (**own).cmp(name));
             let mut nodes: Vec<NodeId> = named.ok().map(|index| rules.named[index].1).into_iter().collect();
-            let text = String::from_utf8_lossy(name);
+            let text = pattern::characters(name);
             for (pattern, node) in &rules.patterned {
                 nodes.extend(self.is_match(pattern, &text).then_some(*node));
             }
@@ -197,10 +218,12 @@ impl<'s> Check<'s> {
     }
 
     /// Whether an object has a member.
-    fn has(&mut self, object: &Tree<'_>, name: &str, at: &mut String) -> bool {
-        let has = matches!(object, Tree::Object(members) if members.contains_key(name.as_bytes()));
-        let step = format!(".{}", limits::shorten(name));
-        has || self.below(at, &step, |check, at| check.refuse(at, "is missing"))
+    fn has(&mut self, object: &Tree<'_>, name: &Name, at: &mut String) -> bool {
+        if matches!(object, Tree::Object(members) if members.contains_key(&**name)) {
+            return true;
+        }
+        let step = format!(".{}", shown(name));
+        self.below(at, &step, |check, at| check.refuse(at, "is missing"))
     }
 
     fn is_within(&mut self, at: &str, count: u64, what: &str, (least, most): (u64, u64)) -> bool {
@@ -212,12 +235,7 @@ impl<'s> Check<'s> {
     }
 
     fn matches(&mut self, pattern: &Pattern, text: &[u8], at: &str) -> bool {
-        if text.len() > PATTERN_TEXT_BYTES_MAX {
-            let most = PATTERN_TEXT_BYTES_MAX;
-            return self
-                .refuse(at, format_args!("is too long for its pattern; at most {most} bytes are allowed"));
-        }
-        let matches = self.is_match(pattern, &String::from_utf8_lossy(text));
+        let matches = self.is_match(pattern, &pattern::characters(text));
         matches
             || self
                 .refuse(at, format_args!("does not match the pattern {}", limits::shorten(pattern.as_str())))
@@ -253,17 +271,19 @@ impl<'s> Check<'s> {
     }
 }
 
-/// What a rule looks at besides nodes and patterns, each of which counts by itself.
+/// What a rule looks at besides nodes and patterns, each of which counts by itself: values, and pieces of long texts.
 fn cost(rule: &Rule, value: &Tree<'_>) -> usize {
+    let names = |all: &[Name]| all.iter().map(|name| 1 + name.len() / 64).sum();
     match (rule, value) {
         (Rule::Among(..) | Rule::Unique, _) => value.weight(),
-        (
-            Rule::MultipleOf(..) | Rule::Bound { .. } | Rule::Length { .. },
-            Tree::Number(_) | Tree::Text(_),
-        ) => value.weight(),
+        (Rule::Bound { .. }, Tree::Number(_)) | (Rule::Length { .. }, Tree::Text(_)) => value.weight(),
+        // Each digit is divided, and each zero behind it.
+        (Rule::MultipleOf(..), Tree::Number(number)) => 4 + number.digits(),
         (Rule::Elements { .. }, Tree::Array(items)) => items.len(),
-        (Rule::Members(..), Tree::Object(members)) => members.len(),
-        (Rule::Required(names) | Rule::Dependent { required: names, .. }, Tree::Object(_)) => names.len(),
+        (Rule::Members(..) | Rule::Names(_), Tree::Object(members)) => {
+            members.keys().map(|name| 1 + name.len() / 64).sum()
+        }
+        (Rule::Required(all) | Rule::Dependent { required: all, .. }, Tree::Object(_)) => names(all),
         _ => 0,
     }
 }

@@ -2,9 +2,16 @@
 
 use super::*;
 
+fn read(schema: &str) -> Schema {
+    Schema::new(schema).unwrap_or_else(|error| panic!("{schema}: {error:?}"))
+}
+
+fn check(schema: &Schema, value: &str) -> Result<()> {
+    schema.check("data", value.as_bytes(), &mut Effort::default())
+}
+
 fn wrong(schema: &str, value: &str) -> Vec<String> {
-    let schema = Schema::new(schema).unwrap_or_else(|error| panic!("{schema}: {error:?}"));
-    match schema.check("data", value.as_bytes()) {
+    match check(&read(schema), value) {
         Ok(()) => Vec::new(),
         Err(error) => error.field_errors().iter().map(|it| it.field.clone()).collect(),
     }
@@ -33,8 +40,28 @@ fn every_keyword_takes_what_it_should_and_nothing_else() {
         (r#"{"minimum":1.5,"exclusiveMaximum":3}"#, &["1.5", "2.99", "\"0\""], &["1.49", "3"]),
         (r#"{"minimum":9007199254740993}"#, &["9007199254740993"], &["9007199254740992"]),
         (r#"{"exclusiveMinimum":1,"maximum":3}"#, &["1.01", "3"], &["1", "3.01"]),
-        (r#"{"multipleOf":0.01}"#, &["19.99", "0", "-3", "[]"], &["19.999"]),
+        (r#"{"multipleOf":0.01}"#, &["19.99", "0", "-3", "1e400", "[]"], &["19.999", "1e-400"]),
+        (r#"{"multipleOf":1e400}"#, &["2e400", "0", "-0.0"], &["1e399"]),
+        (r#"{"const":-0,"enum":[0]}"#, &["0", "-0", "0.0", "-0e7"], &["1e-400", "\"0\""]),
+        (r#"{"maximum":1e400,"minimum":-1e400}"#, &["1e400", "-1e400", "0"], &["1.1e400", "-1e401"]),
+        (
+            r#"{"minimum":0.1,"maximum":0.3}"#,
+            &["0.30", "0.1"],
+            &["0.30000000000000004", "0.09999999999999999"],
+        ),
         (r#"{"minLength":1,"maxLength":2}"#, &["\"é\"", "\"ab\"", "7"], &["\"\"", "\"abc\""]),
+        (
+            r#"{"minLength":2,"maxLength":2}"#,
+            &[r#""😀\ud83d\ude00""#, r#""\ude00\ud83d""#, r#""e\u0301""#],
+            &["\"😀\""],
+        ),
+        (r#"{"const":"\ud800"}"#, &[r#""\uD800""#], &[r#""\ufffd""#, r#""\ud801""#]),
+        (
+            r#"{"properties":{"\udc00":false},"required":["\ud800"],"dependentRequired":{"\ud800":["\ud801"]}}"#,
+            &[r#"{"\ud800":1,"\ud801":1}"#],
+            &["{}", r#"{"\ud800":1}"#, r#"{"\ud800":1,"\ud801":1,"\udc00":1}"#],
+        ),
+        (r#"{"pattern":"^.\\s.$"}"#, &[r#""\ud800 x""#, "\"x\u{a0}é\""], &["\"x\\n\\n\"", "\"xx\""]),
         (r#"{"pattern":"^C-[0-9]+$"}"#, &["\"C-1\"", "1"], &["\"C-\"", "\"xC-1\""]),
         (
             r#"{"minItems":1,"maxItems":2,"uniqueItems":true}"#,
@@ -81,6 +108,7 @@ fn every_keyword_takes_what_it_should_and_nothing_else() {
             &["\"a\""],
             &["1", "\"ab\""],
         ),
+        (r##"{"$ref":"#/$defs/a%22%25b","$defs":{"a\"%b":{"type":"string"}}}"##, &["\"\""], &["1"]),
         (
             r##"{"properties":{"child":{"$ref":"#"}},"required":["n"]}"##,
             &[r#"{"n":1,"child":{"n":2}}"#],
@@ -117,8 +145,7 @@ fn all_that_does_not_fit_is_named_by_its_place() {
         ["data.id", "data.amount", "data.amount", "data.items[1].kind", "data.owner.id"]
     );
     assert_eq!(wrong(schema, "[]"), ["data"]);
-    let error =
-        Schema::new(schema).unwrap().check("data", br#"{"id":1,"owner":{"id":1},"amount":"5"}"#).unwrap_err();
+    let error = check(&read(schema), r#"{"id":1,"owner":{"id":1},"amount":"5"}"#).unwrap_err();
     assert_eq!(error.message(), "data.amount: is of the type string; it must be integer");
 }
 
@@ -144,7 +171,12 @@ fn what_is_not_supported_or_a_mistake_is_refused_by_its_place() {
             r#"{"maxLength":-1,"minItems":0.5,"multipleOf":0}"#,
             &["schema.maxLength", "schema.minItems", "schema.multipleOf"],
         ),
+        (r#"{"pattern":"\\p{L}"}"#, &["schema.pattern"]),
+        (r#"{"patternProperties":{"\ud800":true}}"#, &["schema.patternProperties.\u{fffd}\u{fffd}\u{fffd}"]),
         (r#"{"unevaluatedProperties":false}"#, &["schema.unevaluatedProperties"]),
+        (r#"{"$defs":{"a":{"typ":"string"}}}"#, &["schema.$defs.a.typ"]),
+        (r#"{"dependencies":{},"additionalItems":true}"#, &["schema.additionalItems", "schema.dependencies"]),
+        (r#"{"items":{"$id":"https://example.com/a"}}"#, &["schema.items.$id"]),
         (r#"{"$schema":"http://json-schema.org/draft-07/schema#"}"#, &["schema.$schema"]),
         (r##"{"$ref":"#"}"##, &["schema"]),
         (r##"{"anyOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"not":{"$ref":"#/anyOf/0"}}}}"##, &["schema"]),
@@ -177,7 +209,7 @@ fn neither_a_schema_nor_a_value_can_be_deep_enough_to_do_harm() {
             r##"{{"properties":{{"x":{{"$ref":"#/$defs/d0"}}}},"$defs":{{{links}"d{length}":{{"$ref":"#"}}}}}}"##
         )
     };
-    assert_eq!(refused(&chain(1_500)).len(), 1);
+    assert!(Schema::new(&chain(1_500)).is_err());
     let deep = "{\"x\":".repeat(126) + "1" + &"}".repeat(126);
     assert_eq!(wrong(&chain(100), &deep), ["data"], "given up");
     assert_eq!(wrong(&chain(0), &deep), [""; 0]);
@@ -189,5 +221,164 @@ fn what_is_large_but_ordinary_is_held_against_patterns_and_lists_of_values() {
         "id":{"pattern":"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"},"kind":{"enum":["open","closed"]}}}}"#;
     let one = r#"{"id":"01234567-89ab-cdef-0123-456789abcdef","kind":"open"}"#;
     let many = format!("[{}]", vec![one; 10_000].join(","));
-    Schema::new(schema).unwrap().check("data", many.as_bytes()).unwrap();
+    check(&read(schema), &many).unwrap();
+}
+
+#[test]
+fn of_many_mistakes_the_first_are_told_and_how_many_there_are_besides() {
+    let items = vec!["0"; 50].join(",");
+    let error = check(&read(r#"{"items":{"type":"string"}}"#), &format!("[{items}]")).unwrap_err();
+    let told = error.field_errors();
+    assert_eq!((told.len(), told[19].field.as_str(), told[20].field.as_str()), (21, "data[19]", "data"));
+    assert!(told[20].message.starts_with("has 30 more mistakes"), "{}", told[20].message);
+    assert!(error.message().ends_with("first data[0]: is of the type number; it must be string"), "{error}");
+
+    let keywords: Vec<_> = (0..50).map(|n| format!(r#""k{n}":1"#)).collect();
+    let error = Schema::new(&format!("{{{}}}", keywords.join(","))).unwrap_err();
+    assert_eq!(error.field_errors().len(), 21);
+    assert!(error.field_errors()[20].message.starts_with("has 30 more mistakes"));
+}
+
+#[test]
+fn what_a_schema_holds_in_memory_has_a_bound_that_the_journal_does_not_ask_for() {
+    let properties = |pattern: &dyn Fn(usize) -> String| {
+        let all: Vec<_> = (0..900).map(|n| format!(r#""p{n}":{{"pattern":"{}"}}"#, pattern(n))).collect();
+        format!(r#"{{"properties":{{{}}}}}"#, all.join(","))
+    };
+    // An expensive one again and again costs once; cheap ones of all sorts are cheap.
+    read(&properties(&|_| "^([a-z]{1,40}-){4}$".to_owned()));
+    let large = properties(&|n| format!("^[a-z]{{100}}{n}$"));
+    let error = Schema::new(&large).unwrap_err();
+    let first = &error.field_errors()[0];
+    assert!(first.field.starts_with("schema.properties.p") && first.field.ends_with(".pattern"), "{first}");
+    assert!(first.message.contains("compiled"), "{first}");
+
+    let values =
+        |count: usize| format!(r#"{{"properties":{{"a":{{"enum":[{}]}}}}}}"#, vec!["1"; count].join(","));
+    read(&values(limits::SCHEMA_VALUES_MAX));
+    assert_eq!(refused(&values(limits::SCHEMA_VALUES_MAX + 1)), ["schema.properties.a.enum"]);
+
+    for (stored, fits, other) in [
+        (large, r#"{"p1":"a"}"#, None),
+        (values(20_000), r#"{"a":1.0}"#, Some(r#"{"a":2}"#)),
+        (r#"{"pattern":"(?i)^a$","$defs":{"b":{"c":1}}}"#.to_owned(), "\"A\"", Some("\"b\"")),
+    ] {
+        let schema = Schema::try_from(stored).unwrap();
+        assert!(other.is_none() || check(&schema, fits).is_ok(), "{fits}");
+        assert!(other.is_none_or(|other| check(&schema, other).is_err()), "{other:?}");
+    }
+}
+
+#[test]
+fn all_values_of_a_request_take_no_longer_than_one_may_twice() {
+    let doubling: Vec<_> = (0..40)
+        .map(|n| {
+            format!(r##""d{n}":{{"anyOf":[{{"$ref":"#/$defs/d{0}"}},{{"$ref":"#/$defs/d{0}"}}]}}"##, n + 1)
+        })
+        .collect();
+    let hostile =
+        read(&format!(r##"{{"$ref":"#/$defs/d0","$defs":{{{},"d40":false}}}}"##, doubling.join(",")));
+    let mut effort = Effort::default();
+    let mut held = || hostile.check("data", b"1", &mut effort).unwrap_err().message().to_owned();
+    assert!(held().contains("make the schema simpler") && held().contains("make the schema simpler"));
+    for _ in 2..100_000 {
+        assert!(held().contains("send fewer at once"));
+    }
+}
+
+#[test]
+fn nothing_about_a_value_is_looked_at_without_being_counted() {
+    let repeated = |item: &str, times: usize| vec![item; times].join(",");
+    let names: Vec<_> = (0..3_000).map(|n| format!(r#""{n}":[]"#)).collect();
+    let (long, dear) = ("x".repeat(30_000), repeated(r#"{"multipleOf":7}"#, 1_900));
+    for (schema, value) in [
+        (
+            format!(r#"{{"items":{{"dependentRequired":{{{}}}}}}}"#, names.join(",")),
+            format!("[{}]", repeated("{}", 1_000)),
+        ),
+        (
+            format!(r#"{{"items":{{"required":["{long}"],"minProperties":0}}}}"#),
+            format!("[{}]", repeated("{}", 10_000)),
+        ),
+        (format!(r#"{{"items":{{"allOf":[{dear}]}}}}"#), format!("[{}]", repeated("1e60", 300))),
+        (
+            format!(r#"{{"allOf":[{}]}}"#, repeated(r#"{"additionalProperties":true}"#, 500)),
+            format!(r#"{{"{}":1}}"#, "y".repeat(1_000_000)),
+        ),
+        (r#"{"items":{"pattern":"^[a-z]{99}$"}}"#.to_owned(), format!(r#"["{}"]"#, "y".repeat(1_000_000))),
+    ] {
+        let error = check(&read(&schema), &value).unwrap_err();
+        assert!(error.message().contains("takes too long"), "{} {error}", limits::shorten(&schema));
+    }
+}
+
+/// Schemas of all keywords, sensible or not, and values that they may be about.
+mod soup {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    pub(super) fn values() -> impl Strategy<Value = Value> {
+        let scalars = prop_oneof![
+            prop::sample::select(vec![json!(null), json!(true), json!(0), json!(1), json!(-2), json!(1.5)]),
+            "[ab1é ]{0,3}".prop_map(Value::from),
+        ];
+        scalars.prop_recursive(3, 16, 4, |inner| {
+            let object = prop::collection::btree_map("[ab]{1,2}", inner.clone(), 0..4);
+            prop_oneof![
+                prop::collection::vec(inner, 0..4).prop_map(Value::Array),
+                object.prop_map(|it| Value::Object(it.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn argument(inner: impl Strategy<Value = Value> + Clone + 'static) -> impl Strategy<Value = Value> {
+        let list = prop::collection::vec(inner.clone(), 0..3).prop_map(Value::Array);
+        let named = prop::collection::btree_map("[ab]{1,2}", inner.clone(), 0..3);
+        let texts =
+            vec!["string", "integer", "a", "^[ab]*$", "(", "#", "#/$defs/a", "#/properties/b", "\\S", "[]"];
+        prop_oneof![
+            3 => inner,
+            2 => list,
+            2 => named.prop_map(|it| Value::Object(it.into_iter().collect())),
+            2 => prop::sample::select(texts).prop_map(Value::from),
+            1 => values(),
+        ]
+    }
+
+    fn keywords() -> impl Strategy<Value = String> {
+        let all = "type enum const minimum maximum exclusiveMinimum multipleOf minLength maxLength pattern minItems \
+                   maxItems uniqueItems items prefixItems contains minContains maxContains required minProperties \
+                   properties patternProperties additionalProperties propertyNames dependentRequired dependentSchemas \
+                   allOf anyOf oneOf not if then else $ref $defs title";
+        prop::sample::select(all.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    fn schemas() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![any::<bool>().prop_map(Value::Bool), Just(json!({}))];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop::collection::btree_map(keywords(), argument(inner.boxed()), 0..5)
+                .prop_map(|it| Value::Object(it.into_iter().collect::<Map<_, _>>()))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_schema_and_no_value_panics_and_one_that_is_accepted_is_read_again(
+            schema in schemas(),
+            values in prop::collection::vec(values(), 1..4),
+        ) {
+            let text = schema.to_string();
+            let Ok(schema) = Schema::new(&text) else {
+                let _ = Schema::try_from(text);
+                return Ok(());
+            };
+            let again = Schema::try_from(text).unwrap();
+            for value in values {
+                let (first, second) = (check(&schema, &value.to_string()), check(&again, &value.to_string()));
+                prop_assert_eq!(first, second);
+            }
+        }
+    }
 }

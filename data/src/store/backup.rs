@@ -164,7 +164,7 @@ impl Extent {
         for segment in self.segments.iter() {
             let name = segment.path().file_name().and_then(OsStr::to_str).unwrap_or_default().to_owned();
             let mut copying = Copying::create(dir.join(&name))?;
-            let mut left = segment.file_offset(segment.end().min(self.end));
+            let mut left = segment.file_bytes_to(self.end);
             let (mut at, mut chunk) = (0, vec![0; CHUNK_BYTES]);
             while left > 0 {
                 go_on(stop)?;

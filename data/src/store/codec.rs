@@ -10,6 +10,8 @@
 //! bytes which are whole but stand in the wrong place are damage too. The length has a checksum of its own, because
 //! everything behind a wrong length would be misread.
 
+use std::io;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -138,12 +140,37 @@ fn checksum(position: u64, bytes: &[u8]) -> u32 {
 
 /// MessagePack, fields in order without names: compact, for entries whose version byte tells their shape.
 pub fn pack<T: Serialize>(value: &T, out: &mut Vec<u8>) {
-    rmp_serde::encode::write(out, value).expect("plain data always packs into memory");
+    rmp_serde::encode::write(&mut Packed(out), value).expect("plain data always packs into memory");
 }
 
 /// MessagePack with field names: for documents that gain fields over the years.
 pub fn pack_named<T: Serialize>(value: &T, out: &mut Vec<u8>) {
-    rmp_serde::encode::write_named(out, value).expect("plain data always packs into memory");
+    rmp_serde::encode::write_named(&mut Packed(out), value).expect("plain data always packs into memory");
+}
+
+/// Where MessagePack is written to, a byte or a few at a time, fifty times a delivery: without a call for each byte.
+struct Packed<'a>(&'a mut Vec<u8>);
+
+impl io::Write for Packed<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match bytes {
+            [byte] => self.0.push(*byte),
+            bytes => self.0.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Reads MessagePack of either form; `what` names the thing if it is damaged.

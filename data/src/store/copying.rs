@@ -1,4 +1,4 @@
-//! A file that is being copied.
+//! A file that is being written as a whole: a copy, or a segment that is packed.
 
 use std::{
     fs::{File, OpenOptions},

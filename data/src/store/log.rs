@@ -15,7 +15,7 @@ use std::{
 use super::{
     codec::{self, FLAG_CONTINUES, HEADER_BYTES, Kind},
     rewriting::remove_unfinished,
-    segment::{Segment, SegmentHeader, create_private_dir, is_segment, storage, sync_dir},
+    segment::{Segment, SegmentHeader, create_private_dir, damaged, is_segment, storage, sync_dir},
     torn,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -356,11 +356,6 @@ fn segment_paths(dir: &Path) -> Result<Vec<PathBuf>> {
     paths.retain(|path| is_segment(path));
     paths.sort();
     Ok(paths)
-}
-
-fn damaged(path: &Path, why: &str) -> Error {
-    let advice = "restore it from a backup, or set the data directory aside";
-    Error::new(ErrorKind::Damaged, format!("log segment {} is damaged: {why}; {advice}", path.display()))
 }
 
 fn damaged_at(segments: &[Arc<Segment>], position: u64, why: &str) -> Error {

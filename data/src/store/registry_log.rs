@@ -171,14 +171,19 @@ impl Documents {
 struct Common {
     tenants: HashSet<Tenant>,
     patterns: HashSet<Pattern>,
+    events: HashSet<Arc<[Pattern]>>,
+    dialects: HashSet<Arc<str>>,
 }
 
 impl Common {
     fn share(&mut self, endpoint: &mut Endpoint) {
         endpoint.tenant = shared(&mut self.tenants, &endpoint.tenant);
-        for pattern in &mut endpoint.events {
-            *pattern = shared(&mut self.patterns, pattern);
+        endpoint.dialect = shared(&mut self.dialects, &endpoint.dialect);
+        if !self.events.contains(&endpoint.events) {
+            let patterns = endpoint.events.iter().map(|pattern| shared(&mut self.patterns, pattern));
+            endpoint.events = patterns.collect();
         }
+        endpoint.events = shared(&mut self.events, &endpoint.events);
     }
 }
 

@@ -1,9 +1,10 @@
 //! What remains of an entry whose content is erased: an entry of the same length, which ends with zeros.
 //!
-//! So no other entry moves, no position that is kept anywhere changes, and a file can have holes for the zeros.
+//! So no other entry moves, no position that is kept anywhere changes, and a packed file leaves the zeros out.
 //!
-//! Of an event remain its routes, id, type, times, resource and agency, and what its idempotency key was remembered by;
-//! of an attempt all but what the receiver answered, or what in the event could not be said.
+//! Of an event remain its routes, id, type, times, resource and agency, and what its idempotency key was remembered by,
+//! as long as that can still tell a repeat; of an attempt all but what the receiver answered, or what in the event could
+//! not be said.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +15,10 @@ use super::{
 };
 use crate::{
     Timestamp,
-    delivery::{Attempt, FailureClass, Outcome},
+    delivery::{Attempt, FailureClass, Outcome, Transit},
     error::Result,
     event::Event,
+    limits::IDEMPOTENCY_MILLIS,
 };
 
 /// What stands for a message that may quote the event.
@@ -36,7 +38,10 @@ fn of_event(body: &EventBody<'_>, room: usize, at: Timestamp) -> Result<Option<V
         return Ok(None);
     }
     let event = body.event(0)?;
-    let fingerprint = idempotency::fingerprint(&event.tenant, &event.content).map(|(key, content)| {
+    // After that, a digest of the content would only tell whoever guesses it that he is right.
+    let tells_repeats = at.millis_since(event.published_at) <= IDEMPOTENCY_MILLIS;
+    let fingerprint = idempotency::fingerprint(&event.tenant, &event.content).filter(|_| tells_repeats);
+    let fingerprint = fingerprint.map(|(key, content)| {
         let number = u128::from_be_bytes;
         (number(key), number(content))
     });
@@ -83,8 +88,20 @@ fn of_attempt(body: &[u8]) -> Result<Option<Vec<u8>>> {
     }
     let mut out = Vec::new();
     codec::pack(&settled, &mut out);
-    // One from before attempts said where their time went is longer now, by more than what little it was answered.
+    if out.len() > body.len() && settled.attempt.transit == Transit::default() && settled.lane.is_none() {
+        out = as_first_written(&settled);
+    }
     Ok((out.len() <= body.len()).then_some(out))
+}
+
+/// An attempt from before they said where their time went, as they were written then: it would be longer now, by more
+/// than what little it was answered.
+fn as_first_written(settled: &Settled) -> Vec<u8> {
+    let Settled { endpoint, seq, event_position, parked, floor, fate, attempt, lane: _ } = settled;
+    let attempt = (attempt.number, attempt.started_at, attempt.duration_us, &attempt.outcome);
+    let mut out = Vec::new();
+    codec::pack(&(endpoint, seq, event_position, parked, floor, fate, attempt), &mut out);
+    out
 }
 
 /// Takes away what an attempt may hold of a content, and notes that. Tells whether there was anything.
@@ -120,8 +137,11 @@ mod tests {
     use crate::{
         event::{NewEvent, Resource, Tenant},
         id::EventId,
-        store::record,
+        store::record::{self, Fate},
     };
+
+    const PUBLISHED_AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+    const HOUR_MS: i64 = 3_600_000;
 
     fn written(content: NewEvent) -> Vec<u8> {
         let event = Event {
@@ -129,7 +149,7 @@ mod tests {
             position: 0,
             id: EventId::from_u128(1 << 90),
             tenant: Tenant::default(),
-            published_at: Timestamp::from_millis(1_700_000_000_000),
+            published_at: PUBLISHED_AT,
             erased_at: None,
             content,
         };
@@ -140,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_remains_of_any_event_fit_into_its_place_and_read_back() {
-        let at = Timestamp::from_millis(1_800_000_000_000);
+        let at = PUBLISHED_AT.plus_millis(HOUR_MS);
         for key in [None, Some("k"), Some("a key of so many letters that a digest is no longer than it")] {
             for data in
                 ["1", "\"ten byte\"", "\"many more bytes, so that whatever is to stay finds room in there\""]
@@ -163,6 +183,53 @@ mod tests {
                     assert_eq!((event.erased_at, kept.is_some()), (Some(at), key.is_some()));
                 }
                 assert!(of(Kind::Event, &remains, at).unwrap().is_none(), "nothing is left to take away");
+            }
+        }
+    }
+    #[test]
+    fn a_digest_of_the_content_stays_only_as_long_as_it_tells_repeats() {
+        let mut content =
+            NewEvent::new("a", "\"bytes enough, so that a digest finds room where they were\"").unwrap();
+        content.idempotency_key = Some("key".to_owned());
+        let body = written(content);
+        for (hours, stays) in [(24, true), (25, false)] {
+            let remains = of(Kind::Event, &body, PUBLISHED_AT.plus_millis(hours * HOUR_MS)).unwrap().unwrap();
+            let kept = EventBody::split(&remains).unwrap().kept_fingerprint().unwrap();
+            assert_eq!(kept.is_some(), stays, "after {hours} hours");
+        }
+    }
+
+    #[test]
+    fn an_attempt_loses_its_answer_however_short_it_is_and_however_old_its_form() {
+        let outcome =
+            |body: &[u8]| Outcome::Answered { status: 200, headers: Vec::new(), body: body.to_vec() };
+        let attempt = |body: &[u8]| Attempt {
+            number: 1,
+            started_at: PUBLISHED_AT,
+            duration_us: 5,
+            outcome: outcome(body),
+            transit: Transit::default(),
+        };
+        let settled = |body: &[u8]| Settled {
+            endpoint: 1,
+            seq: 2,
+            event_position: 3,
+            parked: false,
+            floor: 2,
+            fate: Fate::Delivered,
+            attempt: attempt(body),
+            lane: None,
+        };
+        for answer in [&b"k"[..], b"ok", b"a longer answer"] {
+            let mut now = Vec::new();
+            codec::pack(&settled(answer), &mut now);
+            for written in [now, as_first_written(&settled(answer))] {
+                let mut remains =
+                    of(Kind::Settled, &written, PUBLISHED_AT).unwrap().expect("it had an answer");
+                assert!(remains.len() <= written.len());
+                remains.resize(written.len(), 0);
+                let read: Settled = codec::unpack(&remains, "an attempt").unwrap();
+                assert_eq!(read, settled(b""));
             }
         }
     }

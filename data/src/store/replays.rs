@@ -32,6 +32,8 @@ pub struct ReplayFilter<'a> {
     pub query: &'a ReplayQuery,
     /// The last event that is looked at.
     pub through: u64,
+    /// Where the log ended when it was asked for: what was attempted behind that is not what was counted.
+    pub as_of: u64,
 }
 
 /// Part of what a replay is for.
@@ -202,7 +204,7 @@ impl Search<'_> {
     /// Chooses an event's delivery if it is wanted.
     fn look(&mut self, found: Match, misses: impl Fn(&Event) -> bool) -> Result<()> {
         let Match { event, routes } = found;
-        let ReplayFilter { endpoint, query, .. } = *self.filter;
+        let ReplayFilter { endpoint, query, as_of, .. } = *self.filter;
         // Of one whose content is erased there is nothing to send, and nobody misses a test.
         if event.erased_at.is_some() || event.is_test() || !query.takes_type(event.event_type()) {
             return Ok(());
@@ -222,7 +224,7 @@ impl Search<'_> {
                     return Ok(());
                 }
             };
-            if !query.takes(status) {
+            if !query.takes(status) || attempts.last().is_some_and(|last| *last >= as_of) {
                 return Ok(());
             }
             (u16::try_from(attempts.len()).unwrap_or(u16::MAX), false)

@@ -49,7 +49,7 @@ fn forget_sweeps(writer: &Writer) -> Result<()> {
 }
 
 /// Forgets deleted endpoints that no event in the log can name any more. The newest segment is never dropped, so an
-/// event may be far older than retention.
+/// event may be older than retention.
 fn forget_deleted(writer: &mut Writer, horizon: Timestamp) {
     let oldest = writer.shared.log.segments().first().map_or(horizon, |oldest| oldest.header.created_at);
     let forgotten = writer.registry.forget_deleted_before(horizon.min(oldest));

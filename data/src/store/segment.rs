@@ -1,4 +1,4 @@
-//! One file of the log: a header of its own, then entries.
+//! One file of the log: a header of its own, then entries, as they were appended or [packed](super::packed).
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
@@ -8,14 +8,18 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use super::packed::{Fault, Packed};
 use crate::{
     Timestamp,
     error::{Error, ErrorKind, Result},
 };
 
 const MAGIC: [u8; 8] = *b"CASEWIRE";
+/// The format of files whose entries stand as they were appended.
 const FORMAT: u32 = 1;
-/// Bytes before the first entry; the rest of them is room for later.
+/// The format of packed files, which builds before it name as newer than they are.
+const FORMAT_PACKED: u32 = 2;
+/// Bytes before the first entry; those that say nothing are room for later.
 pub const FILE_HEADER_BYTES: u64 = 64;
 /// How far beyond its entries a file is made to reach at a time.
 const AHEAD_BYTES: u64 = 1024 * 1024;
@@ -42,7 +46,9 @@ pub struct Segment {
     pub header: SegmentHeader,
     path: PathBuf,
     file: File,
-    /// Bytes of entries in the file.
+    /// Absent if its entries stand as they were appended. Nothing is appended to a packed one.
+    packed: Option<Packed>,
+    /// Bytes of entries in it, unpacked.
     entry_bytes: AtomicU64,
     /// Bytes of the file; behind the entries it may have zeros.
     file_bytes: AtomicU64,
@@ -59,11 +65,11 @@ impl Segment {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&path);
         let file = file.map_err(|error| storage("create", &path, &error))?;
-        file.write_all_at(&encode(&header), 0).map_err(|error| storage("write", &path, &error))?;
+        file.write_all_at(&encode(&header, None), 0).map_err(|error| storage("write", &path, &error))?;
         file.sync_all().map_err(|error| storage("sync", &path, &error))?;
         let (entry_bytes, file_bytes) = (AtomicU64::new(0), AtomicU64::new(FILE_HEADER_BYTES));
         let durable_to = AtomicU64::new(header.start);
-        Ok(Self { header, path, file, entry_bytes, file_bytes, durable_to })
+        Ok(Self { header, path, file, packed: None, entry_bytes, file_bytes, durable_to })
     }
 
     /// Opens a file of the log. `None` if its own header never reached the disk: nothing can be in it.
@@ -83,16 +89,20 @@ impl Segment {
             );
             return Err(Error::new(ErrorKind::Newer, message));
         }
-        let Some(header) = decode(&bytes).filter(|header| path.ends_with(file_name(header.start))) else {
-            return Err(Error::new(
-                ErrorKind::Damaged,
-                format!("the header of log segment {} is damaged; restore it from a backup", path.display()),
-            ));
-        };
-        let (entry_bytes, file_bytes) = (AtomicU64::new(length - FILE_HEADER_BYTES), AtomicU64::new(length));
+        let decoded = decode(&bytes).filter(|(header, _)| path.ends_with(file_name(header.start)));
+        let (header, unpacked_bytes) =
+            decoded.ok_or_else(|| damaged(path, "its header is not as it was written"))?;
+        let read_at = |buffer: &mut [u8], at| file.read_exact_at(buffer, at);
+        let packed = unpacked_bytes.map(|bytes| {
+            let opened = Packed::open((header.start, bytes), (FILE_HEADER_BYTES, length), read_at);
+            opened.map_err(|fault| faulty(path, fault))
+        });
+        let packed = packed.transpose()?;
+        let entry_bytes = AtomicU64::new(unpacked_bytes.unwrap_or(length - FILE_HEADER_BYTES));
+        let file_bytes = AtomicU64::new(length);
         // All before it was synced before it was begun; of itself nothing is known yet.
         let durable_to = AtomicU64::new(header.start);
-        Ok(Some(Self { header, path: path.to_owned(), file, entry_bytes, file_bytes, durable_to }))
+        Ok(Some(Self { header, path: path.to_owned(), file, packed, entry_bytes, file_bytes, durable_to }))
     }
 
     /// The position behind its last byte.
@@ -100,12 +110,22 @@ impl Segment {
         self.header.start + self.entry_bytes.load(Ordering::Acquire)
     }
 
-    /// Bytes of entries in it.
+    /// Whether its file holds it packed; then it was written, and synced, as a whole, and is never changed.
+    pub fn is_packed(&self) -> bool {
+        self.packed.is_some()
+    }
+
+    /// The header of a file that holds it packed.
+    pub fn packed_header(&self) -> [u8; FILE_HEADER_BYTES as usize] {
+        encode(&self.header, Some(self.entry_bytes()))
+    }
+
+    /// Bytes of entries in it, unpacked.
     pub fn entry_bytes(&self) -> u64 {
         self.entry_bytes.load(Ordering::Acquire)
     }
 
-    /// Bytes of the disk that the file takes: less than its length where it has holes.
+    /// Bytes of the disk that the file takes: not those that it has ahead of its entries.
     pub fn disk_bytes(&self) -> u64 {
         // The unit of `st_blocks`, whatever the file system's blocks are.
         const BLOCK_BYTES: u64 = 512;
@@ -153,8 +173,9 @@ impl Segment {
         Ok(written_to)
     }
 
-    /// Appends entries; not synced.
+    /// Appends entries; not synced. Never to one that is packed.
     pub fn append(&self, bytes: &[u8]) -> Result<()> {
+        assert!(!self.is_packed(), "a start begins a segment behind a packed one");
         let before = self.entry_bytes.load(Ordering::Acquire);
         let written = self.file.write_all_at(bytes, FILE_HEADER_BYTES + before);
         written.map_err(|error| storage("write", &self.path, &error))?;
@@ -179,8 +200,14 @@ impl Segment {
     pub fn read(&self, position: u64, buffer: &mut [u8]) -> Result<usize> {
         let available = usize::try_from(self.end().saturating_sub(position)).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(available);
-        let read = self.file.read_exact_at(&mut buffer[..wanted], self.file_offset(position));
-        read.map_err(|error| storage("read", &self.path, &error))?;
+        let buffer = &mut buffer[..wanted];
+        match &self.packed {
+            None => self.read_file(self.file_offset(position), buffer)?,
+            Some(packed) => {
+                let read = packed.read(position, buffer, |buffer, at| self.file.read_exact_at(buffer, at));
+                read.map_err(|fault| faulty(&self.path, fault))?;
+            }
+        }
         Ok(wanted)
     }
 
@@ -189,13 +216,24 @@ impl Segment {
         self.file.read_exact_at(buffer, offset).map_err(|error| storage("read", &self.path, &error))
     }
 
-    /// Where in the file a position of the log stands.
+    /// How much of the file, its own header included, holds all up to a position of the log: of a packed one, all.
+    pub fn file_bytes_to(&self, position: u64) -> u64 {
+        if self.is_packed() {
+            return self.file_bytes.load(Ordering::Acquire);
+        }
+        self.file_offset(position.min(self.end()))
+    }
+
+    /// Where in the file a position of the log stands; in one that is not packed.
     pub fn file_offset(&self, position: u64) -> u64 {
         FILE_HEADER_BYTES + (position - self.header.start)
     }
 
-    /// Cuts off everything from `position` on, for good.
+    /// Cuts off everything from `position` on, for good. Of a packed one nothing can be missing but by damage.
     pub fn trim(&self, position: u64) -> Result<()> {
+        if self.is_packed() {
+            return Err(damaged(&self.path, &format!("what stands at position {position} is not whole")));
+        }
         let keep = position - self.header.start;
         self.set_len(FILE_HEADER_BYTES + keep)?;
         self.file.sync_all().map_err(|error| storage("sync", &self.path, &error))?;
@@ -217,6 +255,21 @@ impl Segment {
 /// A failure of the disk, in words.
 pub fn storage(action: &str, path: &Path, error: &io::Error) -> Error {
     Error::new(ErrorKind::Storage, format!("could not {action} {}: {error}", path.display()))
+}
+
+/// Damage of a log's file, in words.
+pub fn damaged(path: &Path, why: &str) -> Error {
+    let advice = "restore it from a backup, or set the data directory aside";
+    Error::new(ErrorKind::Damaged, format!("log segment {} is damaged: {why}; {advice}", path.display()))
+}
+
+fn faulty(path: &Path, fault: Fault) -> Error {
+    match fault {
+        Fault::Disk(error) => storage("read", path, &error),
+        Fault::Damaged(position) => {
+            damaged(path, &format!("what is packed at position {position} is not as it was written"))
+        }
+    }
 }
 
 /// Creates a folder of the data directory, for nobody else's eyes, if it is not there.
@@ -244,14 +297,17 @@ pub fn is_segment(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "segment")
 }
 
-fn encode(header: &SegmentHeader) -> [u8; FILE_HEADER_BYTES as usize] {
+/// A header; of a packed file, with the bytes of entries that it holds.
+fn encode(header: &SegmentHeader, unpacked_bytes: Option<u64>) -> [u8; FILE_HEADER_BYTES as usize] {
     let mut bytes = [0; FILE_HEADER_BYTES as usize];
+    let format = unpacked_bytes.map_or(FORMAT, |_| FORMAT_PACKED);
     bytes[..8].copy_from_slice(&MAGIC);
-    bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+    bytes[8..12].copy_from_slice(&format.to_le_bytes());
     bytes[12..20].copy_from_slice(&header.start.to_le_bytes());
     bytes[20..28].copy_from_slice(&header.first_seq.to_le_bytes());
     bytes[28..44].copy_from_slice(&header.last_id.to_le_bytes());
     bytes[44..52].copy_from_slice(&header.created_at.as_micros().to_le_bytes());
+    bytes[52..60].copy_from_slice(&unpacked_bytes.unwrap_or(0).to_le_bytes());
     let checksum = crc32c::crc32c(&bytes[..60]);
     bytes[60..].copy_from_slice(&checksum.to_le_bytes());
     bytes
@@ -259,23 +315,30 @@ fn encode(header: &SegmentHeader) -> [u8; FILE_HEADER_BYTES as usize] {
 
 /// Whether a header is whole, and of a later format than this build's.
 fn is_newer(bytes: &[u8; FILE_HEADER_BYTES as usize]) -> bool {
-    let format = bytes[8..12].try_into().map_or(0, u32::from_le_bytes);
-    is_whole(bytes) && format > FORMAT
+    is_whole(bytes) && format_of(bytes) > FORMAT_PACKED
+}
+
+fn format_of(bytes: &[u8; FILE_HEADER_BYTES as usize]) -> u32 {
+    u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]])
 }
 
 fn is_whole(bytes: &[u8; FILE_HEADER_BYTES as usize]) -> bool {
     bytes[..8] == MAGIC && bytes[60..] == crc32c::crc32c(&bytes[..60]).to_le_bytes()
 }
 
-fn decode(bytes: &[u8; FILE_HEADER_BYTES as usize]) -> Option<SegmentHeader> {
+/// What a header says, and of a packed file how many bytes of entries it holds.
+fn decode(bytes: &[u8; FILE_HEADER_BYTES as usize]) -> Option<(SegmentHeader, Option<u64>)> {
     let long = |at: usize| bytes[at..at + 8].try_into().map(u64::from_le_bytes).ok();
-    if !is_whole(bytes) || bytes[8..12] != FORMAT.to_le_bytes() {
-        return None;
-    }
-    Some(SegmentHeader {
+    let unpacked_bytes = match format_of(bytes) {
+        FORMAT if is_whole(bytes) => None,
+        FORMAT_PACKED if is_whole(bytes) => Some(long(52)?),
+        _ => return None,
+    };
+    let header = SegmentHeader {
         start: long(12)?,
         first_seq: long(20)?,
         last_id: u128::from_le_bytes(bytes[28..44].try_into().ok()?),
         created_at: Timestamp::from_micros(long(44)?.cast_signed()),
-    })
+    };
+    Some((header, unpacked_bytes))
 }

@@ -13,6 +13,7 @@ mod idempotency;
 mod listing;
 mod listing_cost;
 mod listing_model;
+mod packed;
 mod power_loss;
 mod recovery;
 mod registry;

@@ -25,7 +25,8 @@ const WINDOW_BYTES: usize = 1024 * 1024;
 
 /// Whether what should stand at `position` was never written to its end and may be cut off with all behind it.
 pub fn may_be_cut(segment: &Segment, position: u64) -> Result<bool> {
-    Ok(looks_torn(segment, position)? && !was_synced(segment, position)?)
+    // A packed file has its name only since it was synced as a whole.
+    Ok(!segment.is_packed() && looks_torn(segment, position)? && !was_synced(segment, position)?)
 }
 
 /// Whether the file stops within the entry or has nothing but zeros from well within it on, or a whole sector's share

@@ -49,6 +49,9 @@ pub struct AuditReport {
     pub newest_at: Option<String>,
     /// The newest one's hash, in hex. Noted elsewhere, it proves later that nothing up to it was changed since.
     pub newest_sha256: Option<String>,
+    /// The place of the entry whose hash was asked for, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noted_entry: Option<u64>,
     /// Bytes at the end that never became whole; the next start cuts them off.
     pub torn_bytes: u64,
 }
@@ -87,7 +90,7 @@ pub(super) fn check(paths: &Paths, reach: Reach) -> Result<(VerifyReport, Reach)
         report.documents += 1;
         Ok(())
     })?;
-    let (audit, audit_end) = walk_audit(&paths.audit, reach.audit)?;
+    let (audit, audit_end) = walk_audit(&paths.audit, reach.audit, |_| ())?;
     report.audit_entries = audit.entries;
     let log = walk(&paths.log, reach.log, |_, kind, body| {
         report.entries += 1;
@@ -107,17 +110,47 @@ pub(super) fn check(paths: &Paths, reach: Reach) -> Result<(VerifyReport, Reach)
 ///
 /// Takes a backup too. Only reads, and may do so beside the process that uses the directory: what that one is just writing looks torn.
 pub fn verify_audit(dir: &Path) -> Result<AuditReport> {
+    follow_audit(dir, |_| ())
+}
+
+/// The same, and holds the chain against the hash that its newest entry had when it was noted elsewhere. `Damaged` if no
+/// entry has it: all of it was written anew, or is an older copy, which no hash within it can tell.
+pub fn verify_audit_against(dir: &Path, noted: [u8; 32]) -> Result<AuditReport> {
+    let mut noted_entry = None;
+    let report = follow_audit(dir, |head| {
+        if head.sha256 == noted {
+            noted_entry = Some(head.number);
+        }
+    })?;
+    if noted_entry.is_none() {
+        let message = format!(
+            "none of the {} entries of the audit in {} has the hash {}: since that was noted, entries were changed, or an \
+             older copy was put in their place; restore it from a backup",
+            report.entries,
+            dir.display(),
+            hex(&noted)
+        );
+        return Err(Error::new(ErrorKind::Damaged, message));
+    }
+    Ok(AuditReport { noted_entry, ..report })
+}
+
+fn follow_audit(dir: &Path, visit: impl FnMut(&Head)) -> Result<AuditReport> {
     check_is_there(dir)?;
     // Noted before the log is looked at, which can only have grown since.
-    let noted = match manifest::of_backup(dir)? {
+    let reach = match manifest::of_backup(dir)? {
         Some(manifest) => manifest.reach(),
         None => Reach::noted_in(dir),
     };
-    walk_audit(&Paths::of(dir).audit, noted.audit).map(|(report, _)| report)
+    walk_audit(&Paths::of(dir).audit, reach.audit, visit).map(|(report, _)| report)
 }
 
 /// The second answer is where it ends; absent of a directory that a version without an audit left.
-fn walk_audit(dir: &Path, noted: Option<u64>) -> Result<(AuditReport, Option<u64>)> {
+fn walk_audit(
+    dir: &Path,
+    noted: Option<u64>,
+    mut visit: impl FnMut(&Head),
+) -> Result<(AuditReport, Option<u64>)> {
     let missing = |number: u64, error: Error| {
         let message =
             format!("entry {number} of the audit is missing, and all after it: {}", error.message());
@@ -145,6 +178,7 @@ fn walk_audit(dir: &Path, noted: Option<u64>) -> Result<(AuditReport, Option<u64
         if followed.map_err(at_entry)?.is_none() {
             break;
         }
+        visit(&head);
     }
     let end = end?;
     match noted {
@@ -158,6 +192,7 @@ fn walk_audit(dir: &Path, noted: Option<u64>) -> Result<(AuditReport, Option<u64
         entries: head.number,
         newest_at: newest.map(|head| head.at.to_string()),
         newest_sha256: newest.map(|head| hex(&head.sha256)),
+        noted_entry: None,
         torn_bytes: end.torn_bytes,
     };
     Ok((report, Some(end.position)))
@@ -237,7 +272,7 @@ fn check_is_there(dir: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::NotFound, message))
 }
 
-/// Bytes of the disk that the files below a folder take; a file with holes takes less than its length.
+/// Bytes of the disk that the files below a folder take; less than their length where they reach ahead of their entries.
 fn bytes_below(dir: &Path) -> Result<u64> {
     // The unit of `st_blocks`.
     const BLOCK_BYTES: u64 = 512;
@@ -277,6 +312,9 @@ impl fmt::Display for AuditReport {
         write!(f, "every hash holds\nentries  {}", self.entries)?;
         if let (Some(at), Some(sha256)) = (&self.newest_at, &self.newest_sha256) {
             write!(f, "\nnewest   {at}\nSHA-256  {sha256}")?;
+        }
+        if let Some(number) = self.noted_entry {
+            write!(f, "\nnoted    entry {number}; nothing up to it was changed since")?;
         }
         if self.torn_bytes > 0 {
             write!(f, "\n{} bytes at the end are not written out yet, or never were", self.torn_bytes)?;

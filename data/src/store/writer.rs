@@ -308,7 +308,9 @@ impl Writer {
     /// Tells how many deliveries were given up.
     pub fn enforce_retention(&mut self, now: Timestamp) -> Result<u64> {
         self.check_open()?;
-        let result = super::retention::enforce(self, now);
+        // By age, also where nothing is written any more, or what was written last would stay for as long.
+        let begun = self.begin_segment_if_due(now);
+        let result = begun.and_then(|()| super::retention::enforce(self, now));
         result.inspect_err(|error| self.fail(error))
     }
 

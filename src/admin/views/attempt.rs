@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, collections::BTreeMap, num::NonZeroU32};
 
-use casewire_data::delivery::{Attempt, Outcome};
+use casewire_data::{
+    delivery::{Attempt, Outcome},
+    limits::RESPONSE_KEPT_BYTES_MAX,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -123,6 +126,33 @@ impl<'a> ResponseView<'a> {
                 .and_modify(|before| *before = format!("{before}, {value}").into())
                 .or_insert(value.into());
         }
-        Self { headers: merged, body: String::from_utf8_lossy(body) }
+        Self { headers: merged, body: String::from_utf8_lossy(without_half_a_character(body)) }
+    }
+}
+
+/// A body without the beginning of a character at its end, where the limit has cut it: that was never in it.
+fn without_half_a_character(body: &[u8]) -> &[u8] {
+    match std::str::from_utf8(body) {
+        Err(error) if body.len() == RESPONSE_KEPT_BYTES_MAX && error.error_len().is_none() => {
+            &body[..error.valid_up_to()]
+        }
+        _ => body,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_is_cut_ends_with_a_whole_character() {
+        let shown = |body: &[u8]| ResponseView::new(&[], body).body.into_owned();
+        for short in 1..=3 {
+            let kept = "x".repeat(RESPONSE_KEPT_BYTES_MAX - short);
+            let cut = [kept.as_bytes(), &"😀".as_bytes()[..short]].concat();
+            assert_eq!(shown(&cut), kept);
+        }
+        assert_eq!(shown(b"caf\xc3"), "caf\u{fffd}", "what the receiver itself left unfinished is shown");
+        assert_eq!(shown(b"\xffa"), "\u{fffd}a");
     }
 }

@@ -8,6 +8,7 @@ use std::{
 
 use casewire_data::{
     ErrorKind,
+    endpoint::EndpointPatch,
     event::{NewEvent, Tenant},
     id::EndpointId,
     limits::{BATCH_EVENTS_MAX, Limits},
@@ -30,12 +31,17 @@ use crate::{
     tenant::{ReplayReport, TenantHandle},
 };
 
-/// Seconds of a run without a replay if not said otherwise. One with it lasts as long as the replay.
-const SECONDS: u64 = 5;
+/// Seconds of a run if not said otherwise. The last one with a replay lasts as long as the replay; those before it call it
+/// off.
+const SECONDS: u64 = 10;
 /// Live events a second if not said otherwise: well below saturation.
 const RATE: u32 = 500;
-/// Other endpoints that live events go to as well.
-const OTHERS: [usize; 2] = [0, 9];
+/// What is compared.
+const CASES: [Case; 3] = [
+    Case { whose: "to the only endpoint", others: 0, is_idle: false },
+    Case { whose: "to one of 10", others: 9, is_idle: false },
+    Case { whose: "to an idle endpoint", others: 9, is_idle: true },
+];
 /// The type of the events that are replayed.
 const OLD: &str = "bench.old";
 /// Live p99 over that without a replay, at most.
@@ -43,6 +49,16 @@ const P99_MAX: f64 = 2.0;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Time that a replay, or what it is to replay, has to arrive.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// An endpoint that is replayed to.
+#[derive(Clone, Copy)]
+struct Case {
+    whose: &'static str,
+    /// Other endpoints that live events go to.
+    others: usize,
+    /// None of them goes to the one that is replayed to.
+    is_idle: bool,
+}
 
 /// Live times of one run.
 struct Run {
@@ -65,14 +81,14 @@ pub(super) async fn measure(args: &Args) -> Result<Report, Failure> {
     let mut report = Report {
         scenario: "replay",
         settings: format!(
-            "{} rounds, each of {seconds} s without a replay and one of {} deliveries; {rate} live events/s, {} B payload, {} delivering threads",
+            "{} rounds of {seconds} s without and beside a replay of {} deliveries, the last to its end; {rate} live events/s, {} B payload, {} delivering threads",
             args.rounds, args.replayed, args.payload_bytes, args.workers,
         ),
         headings: vec!["live deliveries", "of", "p50 ms", "p99 ms", "highest ms"],
         ..Report::default()
     };
-    for others in OTHERS {
-        compare(args, others, rate, Duration::from_secs(seconds), &mut report).await?;
+    for case in CASES {
+        compare(args, case, rate, Duration::from_secs(seconds), &mut report).await?;
     }
     report.judged("deliveries lost, live or replayed", json!(report.lost), "0", report.lost == 0);
     Ok(report)
@@ -80,38 +96,43 @@ pub(super) async fn measure(args: &Args) -> Result<Report, Failure> {
 
 async fn compare(
     args: &Args,
-    others: usize,
+    case: Case,
     rate: u32,
     time: Duration,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let sink = Sink::start()?;
-    let scene = Scene::set(args, &sink, others).await?;
-    let (mut without, mut during, mut took) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..args.rounds {
+    let scene = Scene::set(args, &sink, case).await?;
+    let (mut without, mut during) = (Vec::new(), Vec::new());
+    let mut seconds = 0.0;
+    for round in 1..=args.rounds {
         let quiet = async {
             actix_rt::time::sleep(time).await;
             Ok(())
         };
         without.push(scene.beside(rate, quiet).await?.0);
-        let begun = Instant::now();
-        let (run, replay) = scene.beside(rate, scene.replay()).await?;
+        let (is_last, begun) = (round == args.rounds, Instant::now());
+        let (run, replay) = scene.beside(rate, scene.replay((!is_last).then_some(time))).await?;
         during.push(run);
-        took.push((begun.elapsed() - WARM_UP).as_secs_f64());
-        report.lost += args.replayed.saturating_sub(replay.delivered);
+        if is_last {
+            seconds = (begun.elapsed() - WARM_UP).as_secs_f64();
+            report.lost += args.replayed.saturating_sub(replay.delivered);
+        }
     }
-    report.lost += scene.load.missing(&scene.receivers).await;
+    let live_receivers = if case.is_idle { &scene.receivers[1..] } else { &scene.receivers[..] };
+    report.lost += scene.load.missing(live_receivers).await;
     scene.stage.strike().await;
 
-    let own =
-        if others == 0 { "to the only endpoint".to_owned() } else { format!("to one of {}", others + 1) };
-    compared(report, &own, [&without, &during], |run| &run.own);
-    if others > 0 {
-        compared(report, "to the others", [&without, &during], |run| &run.others);
+    let Case { whose, others, is_idle } = case;
+    if !is_idle {
+        compared(report, whose, [&without, &during], |run| &run.own);
     }
-    let seconds = median(took);
-    report.found(format!("replay {own}: seconds to the end"), figure(seconds));
-    report.found(format!("replay {own}: deliveries/s"), figure(to_f64(args.replayed) / seconds));
+    if others > 0 {
+        let others = format!("to the others, replayed {whose}");
+        compared(report, &others, [&without, &during], |run| &run.others);
+    }
+    report.found(format!("replay {whose}: seconds to the end"), figure(seconds));
+    report.found(format!("replay {whose}: deliveries/s"), figure(to_f64(args.replayed) / seconds));
     Ok(())
 }
 
@@ -129,8 +150,8 @@ fn compared(report: &mut Report, whose: &str, [without, during]: [&[Run]; 2], pa
 
 impl Scene {
     /// The others come last, so that nothing but live events goes to them.
-    async fn set(args: &Args, sink: &Sink, others: usize) -> Result<Self, Failure> {
-        let receivers = (0..=others).map(|_| sink.healthy()).collect::<Result<Vec<_>, _>>()?;
+    async fn set(args: &Args, sink: &Sink, case: Case) -> Result<Self, Failure> {
+        let receivers = (0..=case.others).map(|_| sink.healthy()).collect::<Result<Vec<_>, _>>()?;
         let mut urls = stage::urls(&receivers).into_iter();
         let stage = Stage::set(args, Limits::default(), urls.next()).await?;
         let endpoints = stage.engine().tenant(Tenant::default()).endpoints().await?;
@@ -139,6 +160,10 @@ impl Scene {
         let load = Load::new(stage.publisher(), args.payload_bytes);
         let scene = Self { stage, load, receivers, endpoint };
         scene.until_all_arrived(args.replayed).await?;
+        if case.is_idle {
+            let old = EndpointPatch { events: Some(vec![OLD.to_owned()]), ..EndpointPatch::default() };
+            scene.tenant().update_endpoint(endpoint, old).await?;
+        }
         for url in urls {
             stage::subscribe(scene.stage.engine(), url, Vec::new()).await?;
         }
@@ -181,12 +206,15 @@ impl Scene {
         Ok((Run { own, others }, ended?))
     }
 
-    /// Sends all that is old again, and waits for the end.
-    async fn replay(&self) -> Result<ReplayReport, Failure> {
+    /// Sends all that is old again until the end, or for a time.
+    async fn replay(&self, time: Option<Duration>) -> Result<ReplayReport, Failure> {
         let (tenant, begun) = (self.tenant(), Instant::now());
         let mut replay = tenant.replay(self.endpoint, all_old()?).await?;
         while replay.state == ReplayState::Running {
             in_time(begun)?;
+            if time.is_some_and(|time| begun.elapsed() >= time) {
+                return Ok(tenant.cancel_replay(self.endpoint, replay.id).await?);
+            }
             actix_rt::time::sleep(LOOK_EVERY).await;
             replay = tenant.replay_report(self.endpoint, replay.id).await?;
         }

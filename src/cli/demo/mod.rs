@@ -37,6 +37,9 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// What `demo` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  casewire demo
+  casewire demo --system casebook --stay")]
 pub(super) struct Args {
     /// Whose webhooks to send: those of one system, or of all of them side by side, each with a tenant to itself.
     #[arg(long, default_value = "all", value_parser = PossibleValuesParser::new(System::choices()))]

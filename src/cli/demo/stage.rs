@@ -111,7 +111,7 @@ impl Stage {
             let all = self.published.iter().flat_map(|published| &published.deliveries);
             let own: Vec<_> = all.filter(|delivery| delivery.id.endpoint == player.endpoint).collect();
             let endpoint = self.tenant.endpoint(player.endpoint).await?.endpoint;
-            *row = Row::of(&own, endpoint.status_reason.clone());
+            *row = Row::of(&own, endpoint.status_reason.as_ref().cloned());
         }
         Ok(())
     }

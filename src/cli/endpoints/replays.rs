@@ -48,6 +48,8 @@ pub(super) struct BeginArgs {
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Action {
     /// The replays of an endpoint, newest first.
+    #[command(after_help = "Example:
+  casewire endpoints replays list wh_…")]
     List {
         /// The endpoint, wh_….
         id: String,
@@ -55,8 +57,12 @@ pub(super) enum Action {
         server: ServerArgs,
     },
     /// How far one has come.
+    #[command(after_help = "Example:
+  casewire endpoints replays show wh_… rpl_…")]
     Show(OneArgs),
     /// Call one off: what has not been sent is not sent.
+    #[command(after_help = "Example:
+  casewire endpoints replays cancel wh_… rpl_…")]
     Cancel(OneArgs),
 }
 

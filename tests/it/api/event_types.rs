@@ -81,6 +81,18 @@ async fn what_does_not_fit_its_schema_is_refused_by_its_path_and_nothing_is_stor
         r#"[{"type":"fees.paid","data":{"amount":1}},{"type":"a","data":1},{"type":"fees.paid","data":"1"}]"#;
     let batch = host.call(Method::POST, "/events/batch", batch).await.problem(422);
     assert_eq!(fields(&batch), ["events[2].data"]);
+    assert_eq!(batch["detail"], "events[2].data: is of the type string; it must be object");
+    let several =
+        r#"[{"type":"a","data":1},{"type":"fees.paid","data":{"amount":0}},{"type":"fees.paid","data":[]}]"#;
+    let several = host.call(Method::POST, "/events/batch", several).await.problem(422);
+    assert_eq!(fields(&several), ["events[1].data.amount", "events[2].data"]);
+    let detail = "2 of 3 events are refused; first events[1].data.amount: must be 1 or more";
+    assert_eq!(several["detail"], detail);
+    let reserved = r#"[{"type":"a","data":1},{"type":"casewire.a","data":1},{"type":"casewire.b","data":1}]"#;
+    let reserved = host.call(Method::POST, "/events/batch", reserved).await.problem(422);
+    assert_eq!(fields(&reserved), ["events[1].type", "events[2].type"]);
+    let detail = reserved["detail"].as_str().unwrap();
+    assert!(detail.starts_with("2 of 3 events are refused; first events[1].type: "), "{detail}");
     assert_eq!(host.call(Method::GET, "/events", "").await.json(), json!({"data": []}));
     assert_eq!(publish(r#"{"type":"fees.paid","data":{"amount":1.0}}"#).await.status, 202);
 
@@ -114,5 +126,29 @@ async fn a_schema_that_breaks_samples_must_be_forced_and_a_wrong_one_is_refused(
     assert_eq!(fields(&wrong), ["force", "more"]);
     let wrong = put(&host, "/event-types/cases.*", json!({})).await.problem(422);
     assert_eq!(fields(&wrong), ["type"]);
+    let reserved = put(&host, "/event-types/casewire.delivery.dead", with_schema("false")).await.problem(422);
+    assert_eq!(fields(&reserved), ["type"], "nothing holds the engine's own events against a schema");
+    host.stop().await;
+}
+
+#[actix_web::test]
+async fn what_is_registered_is_shown_in_the_very_bytes_that_came() {
+    let host = Host::start().await;
+    let sample = r#"{"b":1.0,"a":[1E+3,-0,0.10000000000000000001,18446744073709551617],"a":"\ud83d\uDE00","\u00e9":"\/"}"#;
+    let schema = r#"{"properties":{"c":{"const":"\u00E9"},"d":{"maximum":1e3,"multipleOf":0.10}}, "x-a":-0}"#;
+    let body = format!(r#"{{"sample":{sample},"schema":{schema}}}"#);
+    let created = host.call(Method::PUT, "/event-types/fees.paid", &body).await;
+    assert_eq!(created.status, 201, "{}", created.text);
+    let shown = host.call(Method::GET, "/event-types/fees.paid", "").await.text;
+    let listed = host.call(Method::GET, "/event-types", "").await.text;
+    for text in [created.text, shown, listed] {
+        assert!(text.contains(sample) && text.contains(schema), "{text}");
+    }
+    let publish = async |data: &str| {
+        let body = format!(r#"{{"type":"fees.paid","data":{data}}}"#);
+        host.call(Method::POST, "/events", &body).await.status
+    };
+    assert_eq!((publish(sample).await, publish(r#"{"c":"é","d":1000.0}"#).await), (202, 202));
+    assert_eq!((publish(r#"{"c":"e"}"#).await, publish(r#"{"d":0.25}"#).await), (422, 422));
     host.stop().await;
 }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Gate, Receiver, Reply,
-    host::{Host, keys},
+    contract::{CONTRACT, Ids, Operation},
+    host::{Host, fields, keys},
     wait_until,
 };
 
@@ -328,5 +329,25 @@ async fn what_is_rare_is_found_once_however_many_requests_the_first_search_takes
     let stranger = host.token("stranger", &[Scope::DeliveriesRead]).await;
     let page = host.call_as(&stranger, Method::GET, "/events", "").await.json();
     assert_eq!(page, json!({"data": []}), "no cursor either: all of it is known to be another's");
+    host.stop().await;
+}
+
+#[actix_web::test]
+async fn a_list_refuses_by_name_what_it_has_no_parameter_for() {
+    let host = Host::start().await;
+    let ids = Ids::of(&host).await;
+    let in_pages =
+        |told: &&Operation| told.parameters("query").iter().any(|parameter| parameter["name"] == "cursor");
+    let lists: Vec<_> = CONTRACT.operations.iter().filter(in_pages).collect();
+    assert!(lists.len() >= 9, "the document has the lists");
+    for list in lists {
+        let path = list.filled(|parameter| ids.fill(parameter));
+        for (query, named) in [("pageSize=3", "pageSize"), ("limit=1&limit=2", "limit"), ("Limit=1", "Limit")]
+        {
+            let refused = host.call(Method::GET, &format!("{path}?{query}"), "").await.problem(422);
+            assert_eq!(fields(&refused), [named], "{path}?{query}");
+        }
+        host.call(Method::GET, &format!("{path}?limit=200"), "").await.data();
+    }
     host.stop().await;
 }

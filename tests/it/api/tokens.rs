@@ -20,6 +20,15 @@ async fn delete(host: &Host, token: &str, id: &Value, query: &str) -> Answer {
 }
 
 #[actix_web::test]
+async fn a_scope_that_is_named_twice_is_held_once() {
+    let host = Host::start().await;
+    let body = r#"{"scopes":["payload:read","deliveries:read","payload:read"]}"#;
+    let made = host.call(Method::POST, "/tokens", body).await.data();
+    assert_eq!(made["scopes"], serde_json::json!(["payload:read", "deliveries:read"]));
+    host.stop().await;
+}
+
+#[actix_web::test]
 async fn a_list_shows_what_a_token_may_do_and_never_the_token() {
     let host = Host::start().await;
     let body = r#"{"scopes":["endpoints:read","payload:read"],"description":"for the wall"}"#;

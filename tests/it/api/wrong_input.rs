@@ -8,8 +8,12 @@ use std::{
 
 use actix_web::{http::Method, web};
 use casewire_data::limits::ADMIN_BODY_BYTES_MAX;
+use serde_json::json;
 
-use crate::support::host::{Host, PREFIX, fields};
+use crate::support::{
+    contract::{CONTRACT, Ids},
+    host::{Host, PREFIX, fields},
+};
 
 #[actix_web::test]
 async fn wrong_fields_are_named_all_at_once() {
@@ -216,5 +220,51 @@ async fn a_body_without_end_is_answered_and_cut_off() {
         .unwrap();
         assert_eq!(head, format!("HTTP/1.1 {status}"));
     }
+    host.stop().await;
+}
+
+#[actix_web::test]
+async fn a_body_that_may_be_left_out_may_be_announced() {
+    let host = Host::start().await;
+    let ids = Ids::of(&host).await;
+    let credentials = format!("Bearer {}", host.admin);
+    let headers = [("Authorization", credentials.as_str()), ("Content-Type", "application/json")];
+    let may = CONTRACT.operations.iter().filter(|it| it.told["requestBody"]["required"] == false);
+    let may: Vec<_> = may.collect();
+    assert_eq!(may.len(), 3, "a test, a rotation, a backup");
+    for operation in may {
+        let path = operation.filled(|parameter| ids.fill(parameter));
+        let answer = host.send(operation.method.clone(), &path, &headers, Vec::new()).await;
+        assert!(answer.status < 300, "{path}: {}", answer.text);
+        host.send(operation.method.clone(), &path, &headers, b" ".to_vec()).await.problem(400);
+    }
+    host.stop().await;
+}
+
+#[actix_web::test]
+async fn a_whole_number_may_be_written_with_a_point_or_an_exponent() {
+    let host = Host::start().await;
+    let body = r#"{"url":"https://a.example","events":["a"],"max_in_flight":4.0,"timeout_seconds":1.2e1,"retry":{"schedule_seconds":[1E1]}}"#;
+    let made = host.call(Method::POST, "/endpoints", body).await.data();
+    assert_eq!((&made["max_in_flight"], &made["timeout_seconds"]), (&json!(4), &json!(12)));
+    assert_eq!(made["retry"]["schedule_seconds"], json!([10]));
+    let path = format!("/endpoints/{}", made["id"].as_str().unwrap());
+    for (value, field) in [("4.5", "max_in_flight"), ("1e300", "max_in_flight"), ("-1.0", "timeout_seconds")]
+    {
+        let refused =
+            host.call(Method::PATCH, &path, &format!(r#"{{"{field}":{value}}}"#)).await.problem(422);
+        assert_eq!(fields(&refused), [field], "{value}");
+    }
+    host.stop().await;
+}
+
+#[actix_web::test]
+async fn types_of_the_engines_own_are_not_for_the_catalogue() {
+    let host = Host::start().await;
+    for name in ["casewire", "casewire.x", "casewire.delivery.dead"] {
+        let refused = host.call(Method::PUT, &format!("/event-types/{name}"), r#"{"schema":false}"#).await;
+        assert_eq!(fields(&refused.problem(422)), ["type"], "{name}");
+    }
+    host.call(Method::PUT, "/event-types/casewired.x", "{}").await.data();
     host.stop().await;
 }

@@ -11,6 +11,7 @@ use super::PATIENCE;
 
 pub struct Connection {
     stream: BufReader<TcpStream>,
+    address: String,
     /// What stands before each path, and whose token goes along.
     prefix: String,
     token: String,
@@ -21,14 +22,15 @@ impl Connection {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream), prefix: prefix.to_owned(), token: token.to_owned() })
+        let (address, prefix, token) = (address.to_owned(), prefix.to_owned(), token.to_owned());
+        Ok(Self { stream: BufReader::new(stream), address, prefix, token })
     }
 
     /// A request below the prefix, with a JSON body unless it is empty. An error is a lost connection.
     pub fn request(&mut self, method: &str, path: &str, body: &str) -> io::Result<Answer> {
-        let (prefix, token) = (&self.prefix, &self.token);
+        let Self { address, prefix, token, .. } = self;
         let mut request = format!(
-            "{method} {prefix}{path} HTTP/1.1\r\nHost: casewire\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n",
+            "{method} {prefix}{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n",
             body.len()
         );
         if !body.is_empty() {

@@ -91,7 +91,7 @@ async fn one_answer_without_the_secret_disables_whatever_its_status_and_however_
             home.until(*event, *endpoint, DeliveryStatus::Delivered).await;
         }
         let endpoint = home.tenant().endpoint(*endpoint).await.unwrap().endpoint;
-        assert_eq!((endpoint.status, &endpoint.status_reason), (EndpointStatus::Active, &None));
+        assert_eq!((endpoint.status, endpoint.status_reason.as_deref()), (EndpointStatus::Active, None));
         assert_eq!(at(&receiver, path), 1 + EVENTS + 2, "{path}: the first one went out twice");
     }
 }

@@ -1,12 +1,18 @@
 //! Whose turn it is, where a replay meets what is due, what waits for its case, and what is asked for otherwise.
 
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
 use casewire::{
     DeliveryId, DeliveryOrder, DeliveryStatus, EndpointDraft, EventId, NewEvent, ReplayQuery, ReplayState,
     ReplayStatus, Resource,
 };
 
 use super::{all, begin, until_over};
-use crate::support::{Embedded, Gate, Receiver, Reply, to};
+use crate::support::{Embedded, Gate, Receiver, Reply, Request, to, work_for};
 
 /// Later than any test ends.
 const HOURS: u64 = 3_600;
@@ -130,4 +136,124 @@ async fn what_an_operator_has_sent_again_meanwhile_is_not_replayed_as_well() {
     assert!(events.iter().all(|event| times(event) == 2), "each once more");
     let attempts = home.delivery(last.event, endpoint).await.attempts;
     assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2]);
+}
+
+/// The number of an event.
+fn number(request: &Request) -> usize {
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+    usize::try_from(body["data"].as_u64().unwrap()).unwrap()
+}
+
+async fn publish_numbered(home: &Embedded, numbers: std::ops::Range<usize>) -> Vec<EventId> {
+    let numbered = |number: usize| {
+        let id = format!("C-{}", number % CASES);
+        NewEvent {
+            resource: Some(Resource { kind: "cases".to_owned(), id }),
+            ..NewEvent::new("cases.updated", number.to_string()).unwrap()
+        }
+    };
+    let all: Vec<_> = numbers.map(numbered).collect();
+    let mut ids = Vec::new();
+    for batch in all.chunks(500) {
+        let receipts = home.engine.publisher().publish_batch(batch.to_vec()).await.unwrap();
+        ids.extend(receipts.into_iter().map(|receipt| receipt.id));
+    }
+    ids
+}
+
+/// Cases of the numbered events, in turns.
+const CASES: usize = 10;
+/// Numbered events that are sent again.
+const OLD: usize = 60;
+/// Events that wait while they are.
+const LIVE: usize = 700;
+
+/// What was delivered of the events up to one.
+async fn delivered_until(home: &Embedded, last: EventId) -> ReplayQuery {
+    let at = home.tenant().event(last).await.unwrap().published_at;
+    ReplayQuery { until: Some(at.plus_millis(1)), ..all(&[ReplayStatus::Delivered]) }
+}
+
+/// A receiver that holds live ones up at a gate, and fails some of those that are sent again, once; and the cases, by
+/// number, of which two came at once.
+fn watching(cases: usize, gate: &Gate) -> (Receiver, Arc<Mutex<HashSet<usize>>>) {
+    let (under_way, at_once) = (Mutex::new(HashSet::new()), Arc::new(Mutex::new(HashSet::new())));
+    let (broken, gate) = (at_once.clone(), gate.clone());
+    let receiver = Receiver::start(move |request| {
+        let (number, is_again) = (number(request), request.attempt == 2);
+        if !under_way.lock().unwrap().insert(number % cases) {
+            broken.lock().unwrap().insert(number % cases);
+        }
+        if number >= OLD {
+            gate.pass();
+        }
+        work_for(Duration::from_millis(1));
+        under_way.lock().unwrap().remove(&(number % cases));
+        Reply::status(if is_again && number % 7 == 3 { 500 } else { 204 })
+    });
+    (receiver, at_once)
+}
+
+#[tokio::test]
+async fn however_many_live_ones_wait_a_replay_has_its_share_and_every_order_is_kept() {
+    for ordering in [DeliveryOrder::None, DeliveryOrder::Resource, DeliveryOrder::Endpoint] {
+        let home = Embedded::start();
+        let cases = if ordering == DeliveryOrder::Endpoint { 1 } else { CASES };
+        let gate = Gate::shut();
+        let (receiver, at_once) = watching(cases, &gate);
+        let draft = EndpointDraft {
+            ordering,
+            retry_schedule_seconds: Some(vec![0, 0]),
+            max_in_flight: Some(4),
+            ..to(receiver.url(), &["*"])
+        };
+        let endpoint = home.subscribe(draft).await;
+        let old = publish_numbered(&home, 0..OLD).await;
+        for event in &old {
+            home.until(*event, endpoint, DeliveryStatus::Delivered).await;
+        }
+        let query = delivered_until(&home, old[OLD - 1]).await;
+        publish_numbered(&home, OLD..OLD + LIVE).await;
+        let replay = begin(&home, endpoint, query).await;
+        gate.open();
+        let report = until_over(&home, endpoint, replay.id).await;
+        assert_eq!(
+            (report.state, report.count, report.sent),
+            (ReplayState::Finished, OLD as u64, OLD as u64)
+        );
+        let failed = usize::try_from(report.failed).unwrap();
+        receiver.received(2 * OLD + failed + LIVE).await;
+
+        let came: Vec<_> = receiver.requests()[OLD..].iter().map(number).collect();
+        let last = came.iter().rposition(|number| *number < OLD).unwrap();
+        let live = came[..last].iter().filter(|number| **number >= OLD).count();
+        assert!((2 * OLD..LIVE).contains(&live), "{ordering:?}: {live} of {LIVE} went before its last");
+        if ordering == DeliveryOrder::None {
+            continue;
+        }
+        assert!(at_once.lock().unwrap().is_empty(), "{ordering:?}: two at once of {at_once:?}");
+        for case in 0..cases {
+            let again: Vec<_> = came.iter().filter(|it| **it < OLD && **it % cases == case).collect();
+            assert!(again.is_sorted(), "{ordering:?}: {again:?}; what fails is waited for");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_replay_to_an_endpoint_without_live_deliveries_keeps_its_distance_from_those_of_others() {
+    let home = Embedded::start();
+    let (others, receiver) = (Receiver::willing(), Receiver::willing());
+    let missed = home.publish_many("cases.created", 60).await;
+    let endpoint = home.subscribe(to(receiver.url(), &["cases.*"])).await;
+    let other = home.subscribe(to(others.url(), &["tasks.*"])).await;
+    let live = home.publish("tasks.created").await;
+    home.until(live, other, DeliveryStatus::Delivered).await;
+    let replay = begin(&home, endpoint, missing()).await;
+    until_over(&home, endpoint, replay.id).await;
+    let mut begun = Vec::new();
+    for event in missed {
+        begun.push(home.delivery(event, endpoint).await.attempts[0].started_at.as_micros());
+    }
+    begun.sort_unstable();
+    assert!(begun.windows(2).all(|pair| pair[1] - pair[0] >= 1_000), "{begun:?}");
 }

@@ -127,3 +127,22 @@ async fn a_receiver_that_never_greets_is_waited_for_until_the_deadline_only() {
     let url = format!("https://localhost:{}/", receiver.address.port());
     assert_eq!(class(&dispatcher().outcome(&request(&url), SHORT).await), FailureClass::Timeout);
 }
+
+#[actix_rt::test]
+async fn a_receiver_that_is_its_own_authority_is_told_what_is_wrong_with_that() {
+    let (port, roots) = speaking_tls_on("127.0.0.1", include_bytes!("self.crt"));
+    let trusting = Dispatcher::new(&DispatchConfig { tls: tls_trusting(roots), ..config("127.0.0.1") });
+    let outcome = trusting.outcome(&request(&format!("https://localhost:{port}/")), AMPLE).await;
+    assert_eq!(
+        outcome.summary(),
+        "certificate is an authority's (CA:TRUE), not a server's; have one issued with CA:FALSE"
+    );
+}
+
+#[actix_rt::test]
+async fn plain_http_to_whom_speaks_tls_is_told_to_be_that() {
+    let (port, _) = speaking_tls();
+    let outcome = dispatcher().outcome(&request(&format!("http://localhost:{port}/")), AMPLE).await;
+    assert_eq!(class(&outcome), FailureClass::Protocol);
+    assert_eq!(outcome.summary(), "what came back is not HTTP/1.1: it is TLS; let the URL begin with https");
+}

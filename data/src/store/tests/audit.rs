@@ -12,7 +12,7 @@ use crate::{
         AuditReport, back_up,
         codec::{self, Kind, Place},
         log::Log,
-        restore, verify, verify_audit,
+        restore, verify, verify_audit, verify_audit_against,
     },
 };
 
@@ -147,6 +147,30 @@ fn after_a_kill_an_audit_that_is_shorter_or_gone_is_damage() {
     let image = copy_of(dir.path());
     fs::remove_dir_all(image.path().join("audit")).unwrap();
     damaged(image.path(), "gone");
+}
+
+#[test]
+fn a_chain_that_holds_but_is_another_lacks_the_hash_that_was_noted() {
+    let dir = fresh_dir();
+    let (mut writer, store) = opened(dir.path());
+    commit(&mut writer, looked_at("1"), NOW);
+    let older = copy_of(dir.path());
+    (2..=4).for_each(|number| commit(&mut writer, looked_at(&number.to_string()), NOW));
+    let hashes: Vec<_> = newest(&store, usize::MAX).iter().rev().map(|entry| entry.sha256).collect();
+    drop((writer, store));
+    for (place, hash) in hashes.iter().enumerate() {
+        let report = verify_audit_against(dir.path(), *hash).unwrap();
+        assert_eq!((report.entries, report.noted_entry), (4, Some(place as u64 + 1)));
+    }
+    let anew = fresh_dir();
+    let (mut writer, _) = opened(anew.path());
+    (1..=5).for_each(|number| commit(&mut writer, looked_at(&number.to_string()), NOW.plus_millis(1)));
+    drop(writer);
+    for other in [older.path(), anew.path()] {
+        assert!(verify_audit(other).is_ok(), "each is whole by itself");
+        let error = verify_audit_against(other, hashes[3]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{
 };
 
 const CANARY: &str = "canary-of-seven";
-const NEVER: PayloadRetention = PayloadRetention {
+pub const NEVER: PayloadRetention = PayloadRetention {
     default_ms: None,
     tenants_ms: BTreeMap::new(),
     default_bytes: None,
@@ -21,7 +21,7 @@ const NEVER: PayloadRetention = PayloadRetention {
 };
 const NO_BYTES: BTreeMap<Tenant, u64> = BTreeMap::new();
 
-fn person(id: &str) -> Resource {
+pub fn person(id: &str) -> Resource {
     Resource { kind: "people".to_owned(), id: id.to_owned() }
 }
 
@@ -63,12 +63,12 @@ fn told(dir: &Path) -> (Writer, Store) {
     (writer, store)
 }
 
-fn erase(writer: &mut Writer, id: &str) {
+pub fn erase(writer: &mut Writer, id: &str) {
     commit(writer, Write::Erase(Tenant::default(), person(id)), NOW.plus_millis(MINUTE_MS));
 }
 
 /// As the engine's thread does it: a sweep, the newest segment sealed if it must be, the rest of the sweep.
-fn sweep(writer: &mut Writer, store: &Store, payloads: &PayloadRetention, now: Timestamp) -> SweepReport {
+pub fn sweep(writer: &mut Writer, store: &Store, payloads: &PayloadRetention, now: Timestamp) -> SweepReport {
     let (mut sweep, stop) = (Sweep::new(store), AtomicBool::new(false));
     let tenant_of = |_| Some(Tenant::default());
     let terms = SweepTerms { now, payloads, tenants_bytes: &NO_BYTES, tenant_of: &tenant_of, stop: &stop };
@@ -87,7 +87,7 @@ fn holds(dir: &Path, text: &str) -> Vec<PathBuf> {
     files(dir).into_iter().filter(|(_, bytes)| found(bytes)).map(|(path, _)| path).collect()
 }
 
-fn disk_bytes(dir: &Path) -> u64 {
+pub fn disk_bytes(dir: &Path) -> u64 {
     segments(dir).iter().map(|path| fs::metadata(path).unwrap().blocks() * 512).sum()
 }
 

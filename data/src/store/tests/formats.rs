@@ -1,13 +1,15 @@
 //! What an earlier version has written is read by this one.
 
+use std::num::NonZeroU32;
+
 use super::*;
 use crate::{
     endpoint::{Endpoint, EndpointStatus},
     event::{Actor, ActorId, Resource},
     pattern::Pattern,
     retry::RetrySchedule,
-    scope::EventScope,
     secret::Secret,
+    seldom::Seldom,
     store::{codec, view::RetryRow},
 };
 
@@ -22,23 +24,23 @@ fn what_was_stored_before_endpoints_had_params_and_scopes_is_read() {
     let endpoints: Vec<_> = writer.documents().endpoints.values().map(|it| (**it).clone()).collect();
     let [full, bare] = &endpoints[..] else { panic!("{endpoints:?}") };
     let expected = Endpoint {
-        url: "https://partner.example.com/webhooks".to_owned(),
-        description: Some("Partner".to_owned()),
-        name: Some("partner".to_owned()),
-        events: vec![Pattern::new("cases.*").unwrap()],
+        url: "https://partner.example.com/webhooks".into(),
+        description: Some("Partner".to_owned()).into(),
+        name: Some("partner".to_owned()).into(),
+        events: [Pattern::new("cases.*").unwrap()].into(),
         status: EndpointStatus::Paused,
-        secrets: vec![Secret::generate([7; 32])],
-        dialect: "xpath@1".to_owned(),
-        params: BTreeMap::new(),
-        scope: EventScope::default(),
-        headers: [("X-Tenant".to_owned(), "a b".to_owned())].into(),
-        max_in_flight: Some(4),
-        timeout_seconds: Some(9),
-        retry: Some(RetrySchedule::new(vec![5, 60]).unwrap()),
+        secrets: [Secret::generate([7; 32])].into(),
+        dialect: "xpath@1".into(),
+        params: Seldom::default(),
+        scope: Seldom::default(),
+        headers: BTreeMap::from([("X-Tenant".to_owned(), "a b".to_owned())]).into(),
+        max_in_flight: NonZeroU32::new(4),
+        timeout_seconds: NonZeroU32::new(9),
+        retry: Some(RetrySchedule::new(vec![5, 60]).unwrap()).into(),
         ..full.clone()
     };
     assert!(*full == expected, "{full:?}");
-    assert_eq!((full.ordinal, bare.ordinal, bare.dialect.as_str()), (1, 2, "standard@1"));
+    assert_eq!((full.ordinal, bare.ordinal, &*bare.dialect), (1, 2, "standard@1"));
     assert_eq!(writer.documents().tombstones.keys().collect::<Vec<_>>(), [&3]);
     assert_eq!(writer.documents().tokens.len(), 1);
 

@@ -22,10 +22,14 @@ fn query(statuses: &[ReplayStatus]) -> ReplayQuery {
     ReplayQuery { statuses: statuses.iter().copied().collect(), ..ReplayQuery::default() }
 }
 
-/// All that a replay would choose, and in how many slices.
+/// All that a replay would choose that begins now, and in how many slices.
 fn chosen(store: &Store, endpoint: u32, query: &ReplayQuery) -> (Vec<Chosen>, usize) {
+    chosen_as_of(store.position(), store, endpoint, query)
+}
+
+fn chosen_as_of(as_of: u64, store: &Store, endpoint: u32, query: &ReplayQuery) -> (Vec<Chosen>, usize) {
     let (mut place, through) = store.replay_span(query).unwrap();
-    let filter = ReplayFilter { tenant: &Tenant::default(), endpoint, query, through };
+    let filter = ReplayFilter { tenant: &Tenant::default(), endpoint, query, through, as_of };
     let (mut all, mut slices) = (Vec::new(), 0);
     while place < through {
         let slice = store.replayable(&filter, place, |_| true).unwrap();
@@ -50,6 +54,26 @@ fn told_among(store: &Store, among: Among) -> (Cursor, Vec<(u64, DeliveryStandin
     let filter = DeliveryFilter { events, event: None, endpoints: Some([LATE].into()), among };
     let pick = |listed: Listed| Some((listed.event.seq, listed.standing, listed.attempts));
     (store.cursor(LATE), store.list_deliveries(&filter, Place::NEWEST, 100, pick).unwrap().found)
+}
+
+#[test]
+fn what_comes_to_its_end_after_it_was_counted_is_not_chosen() {
+    let dir = fresh_dir();
+    let (mut writer, store) = opened(dir.path());
+    publish(&mut writer, events(4), &[ENDPOINT], NOW);
+    let all = unread(&store, ENDPOINT);
+    commit(&mut writer, settled(&all[0], ENDPOINT, false, 1, Fate::Dead), NOW);
+    commit(&mut writer, settled(&all[1], ENDPOINT, false, 2, Fate::Delivered), NOW);
+    let counted = store.position();
+    commit(&mut writer, settled(&all[2], ENDPOINT, false, 3, Fate::Dead), NOW);
+    commit(&mut writer, settled(&all[3], ENDPOINT, false, 4, Fate::Delivered), NOW);
+    let either = query(&[ReplayStatus::Dead, ReplayStatus::Delivered]);
+    assert_eq!(seqs(&chosen_as_of(counted, &store, ENDPOINT, &either).0), [1, 2]);
+    assert_eq!(seqs(&chosen_as_of(counted, &store, ENDPOINT, &ReplayQuery::default()).0), [1]);
+    assert_eq!(seqs(&chosen(&store, ENDPOINT, &either).0), [1, 2, 3, 4]);
+
+    commit(&mut writer, replayed(&all[0], ENDPOINT, 2, false, Fate::Dead), NOW);
+    assert_eq!(seqs(&chosen_as_of(counted, &store, ENDPOINT, &either).0), [2], "sent otherwise since");
 }
 
 #[test]

@@ -63,6 +63,25 @@ fn old_segments_go_and_what_is_retained_waits_on() {
 }
 
 #[test]
+fn what_was_published_last_goes_too_when_nothing_else_is_ever_written() {
+    let dir = fresh_dir();
+    let (mut writer, store) = open(dir.path(), options(), NOW).unwrap();
+    publish(&mut writer, events(10), &[1], NOW);
+    let (mut now, end) = (NOW, NOW.plus_millis(60 * MINUTE_MS + 60 * MINUTE_MS / 8 + 2 * MINUTE_MS));
+    while now < end {
+        assert!(now > NOW.plus_millis(60 * MINUTE_MS) || stored(&store, 1).len() == 10, "none goes early");
+        now = now.plus_millis(MINUTE_MS);
+        writer.enforce_retention(now).unwrap();
+    }
+    assert_eq!(stored(&store, 1), []);
+    assert_eq!(store.cursor(1).expired, 10);
+    for hour in 1..=4 {
+        writer.enforce_retention(now.plus_millis(hour * 60 * MINUTE_MS)).unwrap();
+    }
+    assert_eq!(segments(dir.path()).len(), 1, "and no empty files are left");
+}
+
+#[test]
 fn a_crash_between_the_entry_and_the_removal_is_made_good_on_the_next_start() {
     let dir = fresh_dir();
     let (mut writer, store) = aged(dir.path());

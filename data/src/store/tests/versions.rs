@@ -118,7 +118,7 @@ fn a_segment_or_an_entry_of_a_newer_version_is_neither_damage_nor_a_torn_tail() 
     for (range, at, value, covered) in [
         (header.clone(), 6, VERSION + 1, &position[..]),
         (header, 4, 200, &position),
-        (0..ENTRY_AT, 8, 2, &[]),
+        (0..ENTRY_AT, 8, 3, &[]),
     ] {
         let mut forged = bytes.clone();
         forge(&mut forged[range], at, value, covered);

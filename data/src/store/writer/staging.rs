@@ -166,11 +166,12 @@ impl Writer {
             Ok(resolutions) => resolutions,
             Err(conflict) => return Ok(Err(conflict)),
         };
-        let refused = publication.events.iter().zip(&resolutions).find_map(|((_, routes), resolution)| {
-            routes.as_ref().err().filter(|_| matches!(resolution, Resolution::Fresh(_)))
+        let refused = publication.events.iter().zip(&resolutions).filter_map(|((_, routes), resolution)| {
+            routes.as_ref().err().filter(|_| matches!(resolution, Resolution::Fresh(_))).cloned()
         });
-        if let Some(refused) = refused {
-            return Ok(Err(refused.clone()));
+        let refused: Vec<_> = refused.collect();
+        if !refused.is_empty() {
+            return Ok(Err(Error::of_batch(refused, publication.events.len())));
         }
         let mut fresh_left = resolutions.iter().filter(|one| matches!(one, Resolution::Fresh(_))).count();
         staged.must_sync |= fresh_left > 0;
