@@ -124,9 +124,11 @@ async fn each_tenants_oldest_contents_go_and_their_records_stay() {
     let waits = publish(&home.tenant(), "held").await;
     let mut events = Vec::new();
     for _ in 0..30 {
-        events.push(publish(&home.tenant(), "cases.created").await);
+        let event = publish(&home.tenant(), "cases.created").await;
+        // What waits for its delivery would keep its content.
+        home.until(event, endpoint, DeliveryStatus::Delivered).await;
+        events.push(event);
     }
-    home.until(events[29], endpoint, DeliveryStatus::Delivered).await;
     let erased = async || {
         let mut erased = Vec::new();
         for event in &events {

@@ -119,7 +119,8 @@ async fn an_erased_event_shows_its_record_and_nothing_of_its_content() {
     let theirs = host.call_as(&north, Method::GET, &path(&theirs), "").await.data();
     assert_eq!(theirs["data"]["said"], "of-the-north");
     let audit = host.call(Method::GET, "/audit?action=events.erase", "").await.data();
-    assert_eq!(audit[0]["subject"], "people/7", "{audit}");
+    let subjects: Vec<_> = audit.as_array().unwrap().iter().map(|entry| &entry["subject"]).collect();
+    assert_eq!(subjects, ["peolpe/7", "people/7", "people/7"], "{audit}");
     host.stop().await;
 }
 

@@ -158,8 +158,11 @@ async fn what_is_below_a_horizon_is_nowhere_to_be_seen_and_holds_up_nothing() {
     let paused = json!({ "status": "paused" });
     north.call(Method::PATCH, &format!("/endpoints/{held}"), &paused).await;
     let ordered = north.endpoint(failing.at("/ordered"), json!({ "ordering": "resource" })).await;
-    let first = north.publish("cases.created", "7", json!(1)).await;
-    let second = north.publish("cases.changed", "7", json!(2)).await;
+    // At once, so that they are in one file of the log and go together.
+    let case = |event_type: &str| json!({ "type": event_type, "data": 1, "resource": { "type": "case", "id": "7" } });
+    let both = json!([case("cases.created"), case("cases.changed")]);
+    let both = north.call(Method::POST, "/events/batch", &both).await.data();
+    let [first, second] = [0, 1].map(|index| both[index]["id"].as_str().unwrap().to_owned());
     for event in [&first, &second] {
         north.until(event, &delivered, "delivered").await;
         north.until(event, &dead, "dead").await;
