@@ -121,7 +121,7 @@ fn log_to_stderr(filter: &str, json: bool) -> Outcome {
     let _ = if json {
         registry().with(log.json()).with(filter).try_init()
     } else {
-        registry().with(log.with_ansi(false)).with(filter).try_init()
+        registry().with(log).with(filter).try_init()
     };
     Ok(())
 }
