@@ -29,6 +29,8 @@ pub(super) struct Order {
     /// The journal has yet to be told of an attempt that is over: what waits for it must not get there first, or after a
     /// crash it would be the first of its case.
     settling: bool,
+    /// What retention has taken, as far as it was looked at.
+    expired_through: u64,
 }
 
 enum Kept {
@@ -53,8 +55,6 @@ struct Cases {
     /// waits for its case goes on waiting until those are read.
     hold_through: u64,
     is_open: bool,
-    /// What retention has taken, as far as it was looked at.
-    expired_through: u64,
 }
 
 impl Order {
@@ -64,7 +64,7 @@ impl Order {
             DeliveryOrder::Endpoint => Kept::OfEndpoint,
             DeliveryOrder::Resource => Kept::OfCases(Box::default()),
         };
-        Self { kept, changes: 0, settling: false }
+        Self { kept, changes: 0, settling: false, expired_through: 0 }
     }
 
     /// Whether anything waits for anything else.
@@ -290,16 +290,22 @@ impl Mailbox {
         }
     }
 
-    /// Retention may have taken what others wait for, long before its time.
+    /// Retention may have taken what others wait for, long before its time. Once for each time that it took something, or
+    /// what waits for its time would be read again and again.
     pub(super) fn pass_over_expired(&mut self) {
-        let ordinal = self.ordinal();
-        if matches!(self.order.kept, Kept::OfEndpoint) && self.retries.is_waiting() {
+        let is_of_endpoint = self.order.is_of_endpoint();
+        if is_of_endpoint && !self.retries.is_waiting() {
+            // Looked at when it is known what waits.
+            return;
+        }
+        let expired_through = self.surroundings.journal.store().expired_through(self.ordinal());
+        if std::mem::replace(&mut self.order.expired_through, expired_through) == expired_through {
+            return;
+        }
+        if is_of_endpoint {
             let now = self.now();
             self.retries.note(now);
-        }
-        let Some(cases) = self.order.cases_mut() else { return };
-        let expired_through = self.surroundings.journal.store().expired_through(ordinal);
-        if std::mem::replace(&mut cases.expired_through, expired_through) != expired_through {
+        } else if let Some(cases) = self.order.cases_mut() {
             cases.lanes.expire(expired_through);
         }
     }
@@ -308,7 +314,8 @@ impl Mailbox {
     pub(super) fn change_order(&mut self) {
         self.set_all_aside();
         self.replays.give_back();
-        self.order = Order { kept: Kept::Changing, changes: self.order.changes + 1, settling: false };
+        let changes = self.order.changes + 1;
+        self.order = Order { kept: Kept::Changing, changes, settling: false, expired_through: 0 };
     }
 
     /// Keeps the order that the endpoint is to have, once all is over that was begun in another.
